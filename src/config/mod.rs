@@ -1,0 +1,119 @@
+//! The configuration in force, checked and with defaults filled in.
+//!
+//! `parse` turns TOML into these types and reports every problem at once, each with file, line, column and
+//! key. No stage of the pipeline takes the whole `Config`; each gets the part that is its own.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use crate::catalog::{EntryId, Lang};
+use crate::provider::Provider;
+
+/// Everything a user can set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Language of titles, causes and remedies. `lang`, default `en`.
+    pub lang: Lang,
+    pub state: State,
+    pub sources: Vec<Source>,
+    pub catalog: CatalogConfig,
+    pub redact: Redact,
+    pub stdout: Stdout,
+    /// Absent: no HTTP server.
+    pub http: Option<Http>,
+}
+
+/// `[state]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// Where offsets and waiting events are kept. `None` where neither the key, `$STATE_DIRECTORY` nor an
+    /// XDG state directory says where.
+    pub dir: Option<PathBuf>,
+}
+
+/// `[[source]]`: a set of paths that are read alike.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    pub name: String,
+    /// Files, globs, and directories (recursive), as written.
+    pub paths: Vec<String>,
+    /// Globs of what to leave out.
+    pub exclude: Vec<String>,
+    pub start_at: StartAt,
+    pub provider: Option<Provider>,
+    pub encoding: SourceEncoding,
+    /// For times without a zone. `local` is resolved when the configuration is read.
+    pub timezone: TimeZone,
+    pub labels: BTreeMap<String, String>,
+    /// How new bytes are noticed.
+    pub watch: Watch,
+    /// The longest time until a change that no notification announced is seen. Default 1 s when polling is
+    /// the only way, else 10 s.
+    pub poll_interval: Duration,
+}
+
+/// For files never seen before, at the first start only; files that appear later are read from byte 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartAt {
+    Beginning,
+    End,
+}
+
+/// `encoding`: `auto` tells UTF-8, GBK and UTF-16 apart record by record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceEncoding {
+    Auto,
+    Utf8,
+    Gbk,
+    Utf16Le,
+    Utf16Be,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watch {
+    /// Notifications of the operating system, with polling where they cannot be had.
+    Auto,
+    Poll,
+}
+
+/// `[catalog]`
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CatalogConfig {
+    /// Globs of the user's own catalogue files.
+    pub extra: Vec<String>,
+    /// Entries that never fire.
+    pub disable: Vec<EntryId>,
+}
+
+/// `[redact]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redact {
+    pub enabled: bool,
+    /// Regular expressions of further secrets; the whole match is masked.
+    pub extra: Vec<String>,
+    /// Names of fields that stay readable.
+    pub keep: Vec<String>,
+}
+
+/// `[sink.stdout]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stdout {
+    pub enabled: bool,
+    pub format: StdoutFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StdoutFormat {
+    Json,
+    Pretty,
+}
+
+/// `[http]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    pub listen: SocketAddr,
+}

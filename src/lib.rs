@@ -1,0 +1,10 @@
+//! paytriage finds payment errors in log files and says what they mean.
+
+pub mod catalog;
+pub mod cli;
+pub mod config;
+pub mod event;
+pub mod exit;
+pub mod pipeline;
+pub mod provider;
+pub mod redact;
