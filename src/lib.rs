@@ -7,4 +7,5 @@ pub mod event;
 pub mod exit;
 pub mod pipeline;
 pub mod provider;
+pub mod record;
 pub mod redact;

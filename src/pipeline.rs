@@ -12,6 +12,8 @@ use jiff::tz::TimeZone;
 use crate::catalog::Catalog;
 use crate::event::{Event, EventId, Origin};
 use crate::provider::Provider;
+use crate::record::Charset;
+use crate::redact::Redactor;
 
 /// What turns bytes into events, shared by all files.
 #[derive(Debug)]
@@ -27,6 +29,7 @@ pub struct FileContext {
     pub provider: Option<Provider>,
     /// For times in the log that name no zone.
     pub timezone: TimeZone,
+    pub charset: Charset,
 }
 
 /// From where a stream can go on. All of it is stored with the events it accounts for.
@@ -45,7 +48,8 @@ pub struct Checkpoint {
 pub struct Stream {}
 
 impl Engine {
-    pub fn new(_catalog: Arc<Catalog>) -> Engine {
+    /// Builds the automaton and the lookup tables. The only costly step; matching cannot fail afterwards.
+    pub fn new(_catalog: Arc<Catalog>, _redactor: Redactor) -> Engine {
         todo!()
     }
 }
@@ -61,19 +65,32 @@ impl Stream {
         todo!()
     }
 
-    /// The file has no more bytes for now: the open record is reported as it stands. Bytes may still follow;
-    /// a continuation of that record is then read with it, and nothing is reported twice.
+    /// The file has been quiet for a moment: records whose lines are complete are reported as they stand. Bytes
+    /// may still follow; a continuation of the last record is then read with it, and nothing is reported
+    /// twice. A last line without its newline is left for later.
     pub fn flush(&mut self, _now: Timestamp, _events: &mut Vec<Event>) {
         todo!()
     }
 
-    /// True while bytes wait for the end of their record, so that `flush` may have something to report.
+    /// The file ends here for good: also a last line without its newline is reported.
+    pub fn finish(&mut self, _now: Timestamp, _events: &mut Vec<Event>) {
+        todo!()
+    }
+
+    /// True while something found in complete lines waits for the end of its record, so that `flush` would
+    /// report it.
     pub fn is_pending(&self) -> bool {
         todo!()
     }
 
-    /// Where to go on after a restart, given that all events handed out so far are kept.
+    /// Where to go on after a restart, given that all events handed out so far are kept. A new stream made from
+    /// it is fed from `Checkpoint::offset` on. Between wake-ups an idle file needs no more than this.
     pub fn checkpoint(&self) -> Checkpoint {
+        todo!()
+    }
+
+    /// Offset of the next byte to push.
+    pub fn position(&self) -> u64 {
         todo!()
     }
 }

@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 
 use crate::catalog::{EntryId, Lang};
 use crate::provider::Provider;
+use crate::record::Charset;
 
 /// Everything a user can set.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +46,7 @@ pub struct Source {
     pub exclude: Vec<String>,
     pub start_at: StartAt,
     pub provider: Option<Provider>,
-    pub encoding: SourceEncoding,
+    pub encoding: Charset,
     /// For times without a zone. `local` is resolved when the configuration is read.
     pub timezone: TimeZone,
     pub labels: BTreeMap<String, String>,
@@ -61,16 +62,6 @@ pub struct Source {
 pub enum StartAt {
     Beginning,
     End,
-}
-
-/// `encoding`: `auto` tells UTF-8, GBK and UTF-16 apart record by record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SourceEncoding {
-    Auto,
-    Utf8,
-    Gbk,
-    Utf16Le,
-    Utf16Be,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
