@@ -35,3 +35,11 @@ impl Redactor {
         Redactor { enabled: false }
     }
 }
+
+#[cfg(test)]
+impl Redacted {
+    /// Text for the tests of what shows or sends events.
+    pub(crate) fn sample(text: &str) -> Redacted {
+        Redacted(text.to_owned())
+    }
+}
