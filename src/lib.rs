@@ -7,6 +7,7 @@ pub mod config;
 pub mod event;
 pub mod exit;
 pub mod identity;
+pub mod input;
 pub mod pipeline;
 pub mod provider;
 pub mod record;
