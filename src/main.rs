@@ -11,6 +11,7 @@ use paytriage::render::visible;
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Scan(args) => commands::scan::run(&args),
         Command::Completions { shell } => commands::shell::completions(shell),
         Command::Man => commands::shell::man(),
         _ => Err(anyhow::anyhow!("this command is not there yet")),

@@ -16,29 +16,48 @@ pub fn completions(shell: Shell) -> Result<Exit> {
     print(&script)
 }
 
-/// Prints the manual: the main page, then one section per command with its options.
+/// Prints the manual: the main page, then a section for each command.
 pub fn man() -> Result<Exit> {
-    let mut command = Cli::command();
+    let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone()).render(&mut page)?;
-    for subcommand in command.get_subcommands().filter(|command| !command.is_hide_set()) {
-        section(subcommand, &mut page)?;
-    }
+    let mut sections = Vec::new();
+    command.get_subcommands().try_for_each(|command| section(command, &mut sections))?;
+    page.extend(demoted(&sections));
     print(&page)
 }
 
 fn section(command: &clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
     let name = command.get_bin_name().unwrap_or(command.get_name()).to_uppercase();
+    writeln!(page, ".TH \"{name}\"")?;
     let man = clap_mangen::Man::new(command.clone());
-    writeln!(page, ".SH \"{name}\"")?;
     man.render_description_section(page)?;
     man.render_synopsis_section(page)?;
-    man.render_options_section(page)?;
-    for subcommand in command.get_subcommands().filter(|command| command.get_name() != "help") {
-        section(subcommand, page)?;
+    if command.get_arguments().any(|argument| !argument.is_hide_set()) {
+        man.render_options_section(page)?;
     }
-    Ok(())
+    if command.get_after_help().is_some() {
+        man.render_extra_section(page)?;
+    }
+    command.get_subcommands().try_for_each(|command| section(command, page))
+}
+
+/// Makes pages into sections and sections into subsections, and drops the preamble that each piece repeats.
+fn demoted(sections: &[u8]) -> Vec<u8> {
+    let mut page = Vec::with_capacity(sections.len());
+    for line in sections.split_inclusive(|&byte| byte == b'\n') {
+        if let Some(heading) = line.strip_prefix(b".TH ") {
+            page.extend_from_slice(b".SH ");
+            page.extend_from_slice(heading);
+        } else if let Some(heading) = line.strip_prefix(b".SH ") {
+            page.extend_from_slice(b".SS ");
+            page.extend_from_slice(heading);
+        } else if !line.starts_with(b".ie ") && !line.starts_with(b".el ") {
+            page.extend_from_slice(line);
+        }
+    }
+    page
 }
 
 fn print(bytes: &[u8]) -> Result<Exit> {
