@@ -12,8 +12,7 @@ mod worker;
 
 use std::io::{self, Write};
 use std::panic;
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::thread;
 
 use anyhow::Result;
@@ -42,7 +41,7 @@ pub fn run(args: &ScanArgs) -> Result<Exit> {
     let filter = Filter::new(args, &setup.catalog, Timestamp::now())?;
     let expansion = input::expand(&args.paths);
     let console = Console::new(args, expansion.total_bytes);
-    expansion.problems.iter().for_each(|problem| console.tell(problem));
+    expansion.problems.iter().for_each(|problem| console.tell(&problem.to_string()));
     let lines = InOrder::new(io::stdout());
     let output = match args.format {
         ScanFormat::Json => Output::Lines(EventWriter::new(&setup.catalog, lang), &lines),
@@ -51,14 +50,16 @@ pub fn run(args: &ScanArgs) -> Result<Exit> {
     let scan = Scan {
         inputs: &expansion.inputs,
         next: AtomicUsize::new(0),
+        is_over: AtomicBool::new(false),
         setup: &setup,
         filter: &filter,
         fail_on: args.fail_on.map(Severity::from),
         output,
         console: &console,
     };
-    let part = read_all(&scan, n_workers(args, &expansion))?;
+    let mut part = read_all(&scan, n_workers(args, &expansion))?;
     console.finish();
+    part.totals.n_skipped += expansion.n_special;
     report(args, &part, &View::new(&setup.catalog, lang, terminal_width()))?;
     tell_untimed(&console, part.n_untimed);
     Ok(exit(&part, &expansion))

@@ -21,10 +21,15 @@ pub fn man() -> Result<Exit> {
     let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
     let mut page = Vec::new();
-    clap_mangen::Man::new(command.clone()).render(&mut page)?;
+    let man = clap_mangen::Man::new(command.clone());
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_options_section(&mut page)?;
     let mut sections = Vec::new();
     command.get_subcommands().try_for_each(|command| section(command, &mut sections))?;
     page.extend(demoted(&sections));
+    man.render_version_section(&mut page)?;
     print(&page)
 }
 

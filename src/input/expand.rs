@@ -19,14 +19,27 @@ use super::{DisplayPath, Input};
 #[derive(Debug, Default)]
 pub struct Expansion {
     pub inputs: Vec<Input>,
-    /// What could not be looked at, as `path: reason`.
-    pub problems: Vec<String>,
+    /// What could not be looked at.
+    pub problems: Vec<PathProblem>,
     /// Sum of the sizes of the regular files, in bytes.
     pub total_bytes: u64,
     /// Pipes, devices and sockets that directories held.
     pub n_special: u64,
     /// Where in `inputs` each file is, by device and inode.
     seen: HashMap<(u64, u64), usize>,
+}
+
+/// Why a path stands for nothing, or for less than it should.
+#[derive(Debug, thiserror::Error)]
+pub enum PathProblem {
+    #[error("{0}: no file matches this pattern")]
+    NoMatch(String),
+    #[error("{pattern}: not a valid glob: {error}")]
+    BadGlob { pattern: String, error: globset::ErrorKind },
+    #[error("{}: this link leads back to {}, so it is not followed", DisplayPath(.path), DisplayPath(.ancestor))]
+    Loop { path: PathBuf, ancestor: PathBuf },
+    #[error("{}: {}", DisplayPath(.path), reason(.error))]
+    Io { path: PathBuf, error: io::Error },
 }
 
 /// Expands files, directories (recursive), globs, and `-` for standard input. A glob is one only if no file has
@@ -52,7 +65,7 @@ impl Expansion {
             Ok(metadata) if metadata.is_dir() => self.directory(path),
             Ok(metadata) => self.add(Input::Named(path.to_owned()), &metadata),
             Err(_) if argument.contains(['*', '?', '[', '{']) => self.glob(argument),
-            Err(error) => self.problem(path, &error),
+            Err(error) => self.problems.push(PathProblem::Io { path: path.to_owned(), error }),
         }
     }
 
@@ -60,7 +73,7 @@ impl Expansion {
         for entry in WalkDir::new(directory).follow_links(true).sort_by_file_name() {
             match entry {
                 Ok(entry) => self.found(entry.path(), &entry),
-                Err(error) => self.walk_problem(directory, &error),
+                Err(error) => self.walk_problem(directory, error),
             }
         }
     }
@@ -68,11 +81,14 @@ impl Expansion {
     fn glob(&mut self, pattern: &str) {
         let matcher = match GlobBuilder::new(pattern).literal_separator(true).build() {
             Ok(glob) => glob.compile_matcher(),
-            Err(error) => return self.problems.push(format!("{pattern}: not a valid glob: {}", error.kind())),
+            Err(error) => {
+                let (pattern, error) = (pattern.to_owned(), error.kind().clone());
+                return self.problems.push(PathProblem::BadGlob { pattern, error });
+            }
         };
         let n_problems = self.problems.len();
         if self.matches(pattern, &matcher) == 0 && self.problems.len() == n_problems {
-            self.problems.push(format!("{pattern}: no file matches this pattern"));
+            self.problems.push(PathProblem::NoMatch(pattern.to_owned()));
         }
     }
 
@@ -89,7 +105,7 @@ impl Expansion {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
-                    self.walk_problem(shown, &error);
+                    self.walk_problem(shown, error);
                     continue;
                 }
             };
@@ -113,7 +129,7 @@ impl Expansion {
         if kind.is_file() {
             match entry.metadata() {
                 Ok(metadata) => self.add(Input::Found(path.to_owned()), &metadata),
-                Err(error) => self.walk_problem(path, &error),
+                Err(error) => self.walk_problem(path, error),
             }
         } else if !kind.is_dir() {
             self.n_special += 1;
@@ -136,27 +152,22 @@ impl Expansion {
         }
     }
 
-    fn problem(&mut self, path: &Path, error: &io::Error) {
-        self.problems.push(format!("{}: {}", DisplayPath(path), reason(error)));
-    }
-
-    fn walk_problem(&mut self, walked: &Path, error: &walkdir::Error) {
-        let path = error.path().unwrap_or(walked);
-        match (error.loop_ancestor(), error.io_error()) {
-            (Some(ancestor), _) => self.problems.push(format!(
-                "{}: this link leads back to {}, so it is not followed",
-                DisplayPath(path),
-                DisplayPath(ancestor)
-            )),
-            (None, Some(error)) => self.problem(path, error),
-            (None, None) => self.problems.push(format!("{}: cannot be looked at", DisplayPath(path))),
-        }
+    fn walk_problem(&mut self, walked: &Path, error: walkdir::Error) {
+        let path = error.path().unwrap_or(walked).to_owned();
+        self.problems.push(match error.loop_ancestor() {
+            Some(ancestor) => PathProblem::Loop { path, ancestor: ancestor.to_owned() },
+            None => PathProblem::Io { path, error: error.into() },
+        });
     }
 }
 
 /// An I/O error in plain words, without the number of the operating system.
 pub(super) fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
+    // Walking wraps what the operating system says in a sentence with the path.
+    let text = match error.get_ref().and_then(|inner| inner.downcast_ref::<walkdir::Error>()) {
+        Some(inner) => inner.io_error().unwrap_or(error).to_string(),
+        None => error.to_string(),
+    };
     match text.rfind(" (os error ") {
         Some(end) => text[..end].to_owned(),
         None => text,
@@ -205,7 +216,7 @@ mod tests {
         let expansion = expand(&arguments);
         let prefix = format!("{}/", dir.display());
         let inputs = expansion.inputs.iter().map(|input| input.to_string().replace(&prefix, ""));
-        let problems = expansion.problems.iter().map(|problem| problem.replace(&prefix, ""));
+        let problems = expansion.problems.iter().map(|problem| problem.to_string().replace(&prefix, ""));
         (inputs.collect(), problems.collect())
     }
 

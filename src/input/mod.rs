@@ -12,7 +12,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use content::{BUFFER_BYTES, Ending, ReadError, Reading};
-pub use expand::{Expansion, expand};
+pub use expand::{Expansion, PathProblem, expand};
 
 /// One thing to read.
 #[derive(Debug, Clone, PartialEq, Eq)]

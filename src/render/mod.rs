@@ -32,8 +32,8 @@ pub struct Totals {
     pub n_files: u64,
     /// Bytes scanned, after unpacking.
     pub n_bytes: u64,
-    /// Found files that are not text.
-    pub n_binary: u64,
+    /// What directories and globs held that is no text file: programs, archives, pipes, devices.
+    pub n_skipped: u64,
     /// Events that the filters left out.
     pub n_left_out: u64,
 }
@@ -42,7 +42,7 @@ impl Totals {
     pub fn add(&mut self, other: &Totals) {
         self.n_files += other.n_files;
         self.n_bytes += other.n_bytes;
-        self.n_binary += other.n_binary;
+        self.n_skipped += other.n_skipped;
         self.n_left_out += other.n_left_out;
     }
 }

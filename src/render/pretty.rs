@@ -86,7 +86,7 @@ fn left_over(totals: &Totals, lang: Lang) -> Option<String> {
         (Lang::En, n) => notes.push(format!("{} left out by your filters.", words::events(n, lang))),
         (Lang::Zh, n) => notes.push(format!("另有 {} 被筛选条件排除。", words::events(n, lang))),
     }
-    match (lang, totals.n_binary) {
+    match (lang, totals.n_skipped) {
         (_, 0) => {}
         (Lang::En, n) => notes.push(format!("{} skipped: not text.", words::files(n, lang))),
         (Lang::Zh, n) => notes.push(format!("跳过 {}：不是文本。", words::files(n, lang))),
@@ -228,7 +228,7 @@ mod tests {
     use crate::render::Glyphs;
     use crate::render::samples::view;
 
-    const TOTALS: Totals = Totals { n_files: 12, n_bytes: 3 << 20, n_binary: 2, n_left_out: 0 };
+    const TOTALS: Totals = Totals { n_files: 12, n_bytes: 3 << 20, n_skipped: 2, n_left_out: 0 };
 
     fn tally(list: &[Event]) -> Tally {
         let mut tally = Tally::default();
@@ -338,7 +338,7 @@ ERROR  The card issuer declined  ISSUER_DECLINED
     #[test]
     fn nothing_found_is_one_calm_line() {
         let found =
-            |lang| plain(&pretty(&Tally::default(), &Totals { n_binary: 0, ..TOTALS }, &view(lang, Glyphs::Ascii)));
+            |lang| plain(&pretty(&Tally::default(), &Totals { n_skipped: 0, ..TOTALS }, &view(lang, Glyphs::Ascii)));
         assert_eq!(found(Lang::En), "No payment errors found in 12 files (3.0 MiB).\n");
         assert_eq!(found(Lang::Zh), "已扫描 12 个文件（3.0 MiB），未发现支付错误。\n");
     }

@@ -208,8 +208,8 @@ impl Sample {
     fn of(event: &Event, place: (usize, u64)) -> Sample {
         let (excerpt, matched) = (event.excerpt.as_str(), event.matched.as_str());
         let at = excerpt.find(matched).unwrap_or(0);
-        let start = excerpt.floor_char_boundary(at.saturating_sub(SAMPLE_BYTES / 2));
-        let end = excerpt.floor_char_boundary(start + SAMPLE_BYTES);
+        let start = char_boundary(excerpt, at.saturating_sub(SAMPLE_BYTES / 2));
+        let end = char_boundary(excerpt, start + SAMPLE_BYTES);
         Sample {
             place,
             origin: event.origin.clone(),
@@ -219,6 +219,11 @@ impl Sample {
             matched: matched.to_owned(),
         }
     }
+}
+
+/// The last place at or before `at` where a character begins or the text ends.
+fn char_boundary(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
 /// What tells one order from another, as far as the record says.
@@ -242,8 +247,8 @@ mod tests {
     /// Events of several entries, codes, orders and times, spread over a few inputs.
     fn events(n: u64) -> Vec<(Event, usize)> {
         let event = |n: u64| {
-            let mut event = if n % 3 == 0 { samples::full() } else { samples::bare() };
-            if n % 2 == 0 {
+            let mut event = if n.is_multiple_of(3) { samples::full() } else { samples::bare() };
+            if n.is_multiple_of(2) {
                 event.kind = Kind::UnknownCode;
                 event.code = format!("CODE_{}", n * 31 % 1500);
             }

@@ -18,10 +18,10 @@ pub struct Console {
 impl Console {
     /// A console for reading `total_bytes` (before unpacking).
     pub fn new(args: &ScanArgs, total_bytes: u64) -> Console {
-        let bar = match is_bar_wanted(args, total_bytes) {
-            true => ProgressBar::with_draw_target(Some(total_bytes), ProgressDrawTarget::stderr()).with_style(style()),
-            false => ProgressBar::hidden(),
-        };
+        if !is_bar_wanted(args, total_bytes) {
+            return Console { bar: ProgressBar::hidden() };
+        }
+        let bar = ProgressBar::with_draw_target(Some(total_bytes), ProgressDrawTarget::stderr()).with_style(style());
         bar.enable_steady_tick(Duration::from_millis(200));
         Console { bar }
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Stdout};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 
@@ -23,6 +23,8 @@ pub struct Scan<'a> {
     pub inputs: &'a [Input],
     /// Index of the next input that nobody has taken.
     pub next: AtomicUsize,
+    /// The output failed: nobody needs to read on.
+    pub is_over: AtomicBool,
     pub setup: &'a Setup,
     pub filter: &'a Filter,
     pub fail_on: Option<Severity>,
@@ -66,6 +68,10 @@ impl Scan<'_> {
     /// # Errors
     /// The output cannot be written.
     pub fn work(&self) -> io::Result<Part> {
+        self.read_inputs().inspect_err(|_| self.is_over.store(true, Ordering::Relaxed))
+    }
+
+    fn read_inputs(&self) -> io::Result<Part> {
         let mut part = Part::default();
         let mut buffer = vec![0; BUFFER_BYTES];
         loop {
@@ -112,12 +118,17 @@ impl FileScan<'_> {
             self.part.totals.n_bytes += bytes.len() as u64;
             stream.push(bytes, Timestamp::now(), &mut self.events);
             written = self.hand_on();
-            if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            let is_over = written.is_err() || self.scan.is_over.load(Ordering::Relaxed);
+            if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         written?;
-        if let Ok(Ending::Binary) = ending {
-            self.part.totals.n_binary += 1;
-            return Ok(());
+        match ending {
+            Ok(Ending::Binary) => {
+                self.part.totals.n_skipped += 1;
+                return Ok(());
+            }
+            Ok(Ending::Stopped) => return Ok(()),
+            Ok(Ending::Complete) | Err(_) => {}
         }
         self.part.totals.n_files += 1;
         stream.finish(Timestamp::now(), &mut self.events);
