@@ -13,4 +13,5 @@ pub mod provider;
 pub mod record;
 pub mod redact;
 pub mod render;
+pub mod visible;
 pub mod wire;

@@ -7,7 +7,7 @@ use clap::Parser;
 use paytriage::cli::{Cli, Command};
 use paytriage::commands;
 use paytriage::exit::Exit;
-use paytriage::render::visible;
+use paytriage::visible::visible;
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {

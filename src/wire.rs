@@ -3,16 +3,20 @@
 //! A contract, apart from [`Event`] so that the inside can change without it: `data/schema/event.v1.json` is
 //! its JSON Schema, and every event written here validates. The structs borrow; values that are absent are left
 //! out, never null or empty; the order of keys is the order of the fields. All text is UTF-8: bytes of a log
-//! that were not are escaped before they get here.
+//! that were not are escaped before they get here. Characters that a terminal could obey, or that hide or
+//! reorder text, are written as `\u` escapes: the value is the same, and the line can be shown anywhere.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
+use std::io;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
+use serde_json::ser::Formatter;
 
 use crate::catalog::{Catalog, EntryId, Lang};
 use crate::event::{Event, EventId, Ids};
+use crate::visible::is_hidden;
 
 /// Value of the key `schema`.
 pub const EVENT_SCHEMA: &str = "paytriage.event/1";
@@ -36,7 +40,8 @@ impl EventWriter {
 
     /// Appends one JSON object to `out`, without a newline before or after it.
     pub fn write(&self, event: &Event, out: &mut Vec<u8>) {
-        let written = serde_json::to_writer(out, &self.event(event));
+        let mut serializer = serde_json::Serializer::with_formatter(out, Visible);
+        let written = self.event(event).serialize(&mut serializer);
         // Only a failing writer or a map with odd keys could make this fail; a `Vec` and strings cannot.
         debug_assert!(written.is_ok());
     }
@@ -244,6 +249,23 @@ impl<'a> From<&'a Ids> for IdsV1<'a> {
     }
 }
 
+/// JSON without line breaks and without a single hidden character.
+struct Visible;
+
+impl Formatter for Visible {
+    fn write_string_fragment<W: io::Write + ?Sized>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, c)) = rest.char_indices().find(|&(_, c)| is_hidden(c)) {
+            out.write_all(&rest.as_bytes()[..at])?;
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}")?;
+            }
+            rest = &rest[at + c.len_utf8()..];
+        }
+        out.write_all(rest.as_bytes())
+    }
+}
+
 fn text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }
@@ -338,22 +360,21 @@ mod tests {
         each(Severity::ALL, |event, v| entry(event, &|e| e.severity = v));
         each(&[Kind::Code, Kind::Message, Kind::UnknownCode], |event, v| event.kind = v);
         each(&[Confidence::Low, Confidence::Medium, Confidence::High], |event, v| event.confidence = v);
-        each(
-            &[
-                Encoding::Utf8,
-                Encoding::Gbk,
-                Encoding::Utf16Le,
-                Encoding::Utf16Be,
-                Encoding::UnicodeEscape,
-                Encoding::HexEscape,
-                Encoding::Percent,
-                Encoding::Entity,
-            ],
-            |event, v| event.encoding = v,
-        );
+        each(&Encoding::ALL, |event, v| event.encoding = v);
         each(&[Level::Trace, Level::Debug, Level::Info, Level::Warn, Level::Error, Level::Fatal], |event, v| {
             event.level = Some(v);
         });
+    }
+
+    #[test]
+    fn hidden_characters_are_escaped_and_come_back_the_same() {
+        let hostile = "\u{9b}31m\u{202e}\x7f\x1b\u{e0041}\u{feff} 支付";
+        let mut event = samples::full();
+        event.excerpt = crate::redact::Redacted::sample(hostile);
+        let json = written(&event, Lang::En);
+        assert!(!json.contains(is_hidden), "{json:?}");
+        let read: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(read["excerpt"], hostile);
     }
 
     #[test]

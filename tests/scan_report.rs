@@ -53,6 +53,8 @@ fn nothing_found_is_one_calm_line() {
         let run = env.run(&["scan", "logs/b.log", "--format", format]).code(0).quiet();
         assert_eq!(run.stdout, "No payment errors found in 1 file (255 B).\n");
     }
+    let run = env.run(&["scan", "gone.log"]).code(3);
+    assert_eq!(run.stdout, "Nothing was read.\n");
     let run = env.run(&["scan", "logs", "--provider", "unionpay"]).code(0).quiet();
     assert!(run.stdout.starts_with("No payment errors found in 2 files"), "{}", run.stdout);
     assert!(run.stdout.ends_with("2 events left out by your filters.\n"), "{}", run.stdout);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
-use crate::catalog::{Actor, Advice, Category, Retry, Severity, Specificity, Steps, Text};
+use crate::catalog::{Actor, Advice, Category, Code, Retry, Severity, Specificity, Steps, Text};
 
 fn text(en: &str, zh: &str) -> Text {
     Text { en: en.to_owned(), zh: zh.to_owned() }
@@ -20,8 +20,7 @@ pub(crate) fn entry() -> Entry {
     Entry {
         id: EntryId("issuer-declined".into()),
         provider: None,
-        codes: vec!["ISSUER_DECLINED".to_owned(), "C6-1011".to_owned()],
-        specificity: Specificity::Generic,
+        codes: vec![Code { text: "ISSUER_DECLINED".to_owned(), specificity: Specificity::Generic }],
         messages: Vec::new(),
         message_code: None,
         title: text("The card issuer declined", "发卡行拒绝交易"),

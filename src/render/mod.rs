@@ -1,6 +1,6 @@
 //! What people read: events counted by entry, shown at the end of a scan.
 //!
-//! Nothing from outside reaches the terminal but through [`visible`]. What is kept for the report is bounded,
+//! Nothing from outside reaches the terminal but through [`visible`](crate::visible::visible). What is kept for the report is bounded,
 //! however much was read.
 
 mod distinct;
@@ -9,7 +9,6 @@ mod pretty;
 mod summary;
 mod tally;
 mod timeline;
-mod visible;
 mod words;
 
 use std::collections::HashMap;
@@ -23,7 +22,6 @@ pub use distinct::Count;
 pub use pretty::pretty;
 pub use summary::summary;
 pub use tally::{Group, Sample, Tally};
-pub use visible::visible;
 
 /// What was read to make a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use anstyle::Style;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::visible::visible;
+use crate::visible::visible;
 
 /// Lines no longer than this are easy to read.
 const MAX_WIDTH: usize = 100;

@@ -8,10 +8,10 @@ use super::distinct::Count;
 use super::page::{Page, fit};
 use super::tally::{Group, Sample, Tally};
 use super::timeline::bars;
-use super::visible::visible;
 use super::words::{self, Words};
 use super::{Totals, View};
 use crate::catalog::{Lang, Severity};
+use crate::visible::visible;
 
 const PLAIN: Style = Style::new();
 const BOLD: Style = Style::new().bold();
@@ -47,6 +47,8 @@ pub(super) fn nothing_found(totals: &Totals, lang: Lang) -> String {
     let files = words::files(totals.n_files, lang);
     let bytes = words::bytes(totals.n_bytes);
     let line = match lang {
+        Lang::En if totals.n_files == 0 => "Nothing was read.".to_owned(),
+        Lang::Zh if totals.n_files == 0 => "没有可读取的内容。".to_owned(),
         Lang::En => format!("No payment errors found in {files} ({bytes})."),
         Lang::Zh => format!("已扫描 {files}（{bytes}），未发现支付错误。"),
     };

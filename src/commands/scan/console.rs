@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::{ScanArgs, ScanFormat};
-use crate::render::visible;
+use crate::visible::visible;
 
 /// Less than this is read before a bar could be looked at.
 const MIN_BYTES: u64 = 32 * 1024 * 1024;
