@@ -5,5 +5,6 @@ mod cli_env;
 mod scan_input;
 mod scan_json;
 mod scan_report;
+mod scan_setup;
 mod schema;
 mod shell;
