@@ -98,3 +98,78 @@ fn summary(config: &Config) -> String {
     }
     parts.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run_on(command: &ConfigCommand) -> Result<(Exit, String, String)> {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let env = |name: &str| (name == "HOME").then(|| "/home/me".into());
+        let exit = run(command, &env, &mut out, &mut err)?;
+        Ok((exit, String::from_utf8(out)?, String::from_utf8(err)?))
+    }
+
+    fn check_of(text: &str) -> Result<(Exit, String, String)> {
+        let dir = tempfile::tempdir()?;
+        let file = dir.path().join("p.toml");
+        let place = format!("{}/", dir.path().display());
+        std::fs::write(&file, text.replace("DIR/", &place))?;
+        let (exit, out, err) = run_on(&ConfigCommand::Check { file: Some(file) })?;
+        Ok((exit, out.replace(&place, ""), err.replace(&place, "")))
+    }
+
+    #[test]
+    fn a_valid_file_is_summed_up() -> Result<()> {
+        let (exit, out, err) = check_of("[[source]]\npaths = [\"a\"]\n[[source]]\npaths = [\"b\"]\n[http]\n")?;
+        let expected = "p.toml: configuration is valid \
+            (2 sources, language en, state in /home/me/.local/state/paytriage, HTTP on 127.0.0.1:9187)\n";
+        assert_eq!((exit, out.as_str(), err.as_str()), (Exit::Done, expected, ""));
+        Ok(())
+    }
+
+    #[test]
+    fn every_problem_is_a_line() -> Result<()> {
+        let (exit, out, err) = check_of("langg = 1\n[http]\nlisten = 2\n")?;
+        let expected = "p.toml:1:1: langg: unknown key; did you mean \"lang\"?\n\
+            p.toml:3:10: http.listen: expected an address such as \"127.0.0.1:9187\", found an integer\n";
+        assert_eq!((exit, out.as_str(), err.as_str()), (Exit::Usage, "", expected));
+        Ok(())
+    }
+
+    #[test]
+    fn globs_of_catalogues_that_match_nothing_are_warned_of() -> Result<()> {
+        let text = "[catalog]\nextra = [\"DIR/*.toml\", \"DIR/p.toml\", \"DIR/no/*.toml\", \"DIR/**/q.toml\"]\n";
+        let (exit, _, err) = check_of(text)?;
+        let expected = "p.toml: warning: no [[source]]: `paytriage run` will need a PATH\n\
+            p.toml: warning: catalog.extra: \"no/*.toml\" matches no file\n\
+            p.toml: warning: catalog.extra: \"**/q.toml\" matches no file\n";
+        assert_eq!((exit, err.as_str()), (Exit::Done, expected));
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_shown_is_valid() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let file = dir.path().join("p.toml");
+        std::fs::write(&file, "lang = \"zh\"\n[[source]]\npaths = [\"/srv/app.log\"]\n")?;
+        let (exit, shown, err) = run_on(&ConfigCommand::Show { file: Some(file.clone()) })?;
+        assert_eq!((exit, err.as_str()), (Exit::Done, ""));
+        assert!(shown.starts_with("lang = \"zh\"\n\n[state]\ndir = \"/home/me/.local/state/paytriage\"\n"), "{shown}");
+        assert!(shown.contains("\nname = \"app\"\npaths = [\"/srv/app.log\"]\n"), "{shown}");
+        std::fs::write(&file, &shown)?;
+        assert_eq!(run_on(&ConfigCommand::Show { file: Some(file) })?.1, shown);
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() -> Result<()> {
+        let file = std::path::PathBuf::from("/nowhere/p.toml");
+        for command in [ConfigCommand::Check { file: Some(file.clone()) }, ConfigCommand::Show { file: Some(file) }] {
+            let (exit, out, err) = run_on(&command)?;
+            assert_eq!((exit, out.as_str()), (Exit::Usage, ""));
+            assert!(err.starts_with("/nowhere/p.toml: cannot read the configuration: "), "{err}");
+        }
+        Ok(())
+    }
+}

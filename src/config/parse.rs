@@ -53,15 +53,10 @@ pub fn options() -> Vec<OptionHelp> {
 fn read(text: &str, file: &Path, env: &Env) -> Result<(Config, Vec<OptionHelp>), Vec<Problem>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (document, errors) = DeTable::parse_recoverable(text);
-    let report = Report::new(file, text.as_bytes());
-    if errors.is_empty() {
-        let read = Table::document(&report, document.get_ref(), |table| config(table, env));
-        return report.finish(read);
-    }
-    for error in errors {
-        report.add(error.span().map_or(0, |span| span.start), "", Fault::new(error.message()));
-    }
-    report.finish((Config::new(env), Vec::new()))
+    let mut report = Report::new(file, text.as_bytes());
+    report.add_syntax(&errors);
+    let read = Table::document(&report, document.get_ref(), |table| config(table, env));
+    report.finish(read)
 }
 
 fn config(table: &mut Table<'_>, env: &Env) -> Config {
@@ -147,7 +142,7 @@ fn redact(table: &mut Table<'_>) -> Redact {
 
 fn stdout(table: &mut Table<'_>) -> Stdout {
     let Stdout { enabled, format } = Stdout::default();
-    table.not_yet("notify", "incidents");
+    table.not_yet("notify", "choice between events and incidents");
     Stdout {
         enabled: table.or("enabled", &kind::flag(), enabled, "Write events to standard output"),
         format: table.or("format", &kind::word(FORMATS), format, "One JSON object per line, or text for people"),

@@ -68,19 +68,67 @@ impl Fault {
 pub(super) struct Report<'a> {
     file: &'a Path,
     text: &'a [u8],
+    /// Where the text stops being TOML: what seems to stand behind it is a guess, and not judged.
+    readable_to: Option<usize>,
     problems: RefCell<Vec<Problem>>,
 }
 
 impl<'a> Report<'a> {
     pub fn new(file: &'a Path, text: &'a [u8]) -> Report<'a> {
-        Report { file, text, problems: RefCell::default() }
+        Report { file, text, readable_to: None, problems: RefCell::default() }
     }
 
+    /// Adds a problem at a byte offset.
     pub fn add(&self, at: usize, key: impl Into<String>, fault: Fault) {
+        if self.readable_to.is_none_or(|end| at < end) {
+            self.push(at, key.into(), fault);
+        }
+    }
+
+    /// Adds a key that is missing in the table at `at`; where the text breaks off, it may well be there.
+    pub fn add_missing(&self, at: usize, key: String) {
+        if self.readable_to.is_none() {
+            self.push(at, key, Fault::new("missing").hint("every [[source]] needs it"));
+        }
+    }
+
+    /// Adds what the parser found wrong. A key that is there twice is no obstacle to judging the rest.
+    pub fn add_syntax(&mut self, errors: &[toml::de::Error]) {
+        let (repeated, broken): (Vec<_>, Vec<_>) = errors.iter().partition(|error| error.message() == "duplicate key");
+        for error in repeated {
+            let name = error.span().and_then(|span| self.text.get(span)).unwrap_or_default();
+            self.push(start(error), String::from_utf8_lossy(name).into(), Fault::new("the key is there twice"));
+        }
+        self.add_broken(&broken);
+        let first = broken.into_iter().map(start).min();
+        self.readable_to = first.map(|at| memchr::memrchr(b'\n', &self.text[..at]).map_or(0, |newline| newline + 1));
+    }
+
+    /// One slip on a line often makes the parser find several, and an open bracket makes it misread all that
+    /// follows: only the first of them is told.
+    fn add_broken(&self, errors: &[&toml::de::Error]) {
+        let is_open = |error: &&toml::de::Error| {
+            ["unclosed array", "unclosed inline table"].iter().any(|open| error.message().starts_with(open))
+        };
+        let open_bracket = errors.iter().any(is_open);
+        let mut told = 0;
+        for error in errors {
+            let (line, _) = position(self.text, start(error));
+            if told == line || (told > 0 && open_bracket) {
+                continue;
+            }
+            told = line;
+            let fault = Fault::new(format!("not valid TOML: {}", error.message()));
+            let hint = "is a bracket left open here or above?";
+            self.push(start(error), String::new(), if open_bracket { fault.hint(hint) } else { fault });
+        }
+    }
+
+    fn push(&self, at: usize, key: String, fault: Fault) {
         let (line, column) = position(self.text, at);
         let Fault { message, hint } = fault;
         let file = self.file.to_owned();
-        self.problems.borrow_mut().push(Problem { file, line, column, key: key.into(), message, hint });
+        self.problems.borrow_mut().push(Problem { file, line, column, key, message, hint });
     }
 
     /// The value that was read, or all that is wrong with it, in file order.
@@ -89,6 +137,10 @@ impl<'a> Report<'a> {
         problems.sort_by_key(|problem| (problem.line, problem.column));
         if problems.is_empty() { Ok(value) } else { Err(problems) }
     }
+}
+
+fn start(error: &toml::de::Error) -> usize {
+    error.span().map_or(0, |span| span.start)
 }
 
 /// 1-based line and column (in characters) of a byte offset. Bytes that are no UTF-8 count like `�`.

@@ -108,7 +108,7 @@ impl<'a> Table<'a> {
     pub fn required<T>(&mut self, key: &'static str, kind: &Kind<T>, help: &'static str) -> Option<T> {
         let value = self.read(key, kind, "required".into(), help);
         if self.node(key).is_none() {
-            self.report.add(self.at, join(&self.path, key), Fault::new("missing").hint(format!("add {key} = …")));
+            self.report.add_missing(self.at, join(&self.path, key));
         }
         value
     }
