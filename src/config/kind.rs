@@ -22,9 +22,12 @@ use crate::provider::Provider;
 pub(super) struct Kind<T> {
     /// As it reads after "expected": `a list of strings`.
     pub wants: String,
-    read: Box<dyn Fn(&Node<'_>) -> Option<T>>,
+    read: Reader<T>,
     write: Box<dyn Fn(&T) -> Value>,
 }
+
+/// Reads a value; `None` has been reported.
+type Reader<T> = Box<dyn Fn(&Node<'_>) -> Option<T>>;
 
 impl<T> Kind<T> {
     /// `None` has been reported.
@@ -234,8 +237,13 @@ pub(super) fn provider(extra_catalogues: &[String]) -> Kind<Provider> {
     let known = || Provider::KNOWN.iter().map(Provider::as_str);
     let listed = alternatives(&known().collect::<Vec<_>>());
     let from = move |text: &str| match Provider::parse(text) {
-        Some(Provider::Custom(_)) | None if closed => {
-            Err(Fault::new(format!("unknown provider {text:?}")).nearest(text, known()))
+        Some(Provider::Custom(_)) if closed => {
+            let fault = Fault::new(format!("unknown provider {text:?}")).nearest(text, known());
+            Err(if fault.has_hint() {
+                fault
+            } else {
+                fault.hint("one of your own needs its catalogue in catalog.extra")
+            })
         }
         None => {
             let rule = "a provider's name has lower-case letters, digits, - and _ only";

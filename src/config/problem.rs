@@ -88,7 +88,7 @@ impl<'a> Report<'a> {
     /// Adds a key that is missing in the table at `at`; where the text breaks off, it may well be there.
     pub fn add_missing(&self, at: usize, key: String) {
         if self.readable_to.is_none() {
-            self.push(at, key, Fault::new("missing").hint("every [[source]] needs it"));
+            self.push(at, key, Fault::new("missing").hint("it has no default"));
         }
     }
 

@@ -203,16 +203,13 @@ impl<'a> Table<'a> {
 
 /// TOML's usual trap: a key written below the header of another table than its own.
 fn belongs_elsewhere(fault: Fault, key: &str) -> Fault {
-    let homes: Vec<String> = super::options()
-        .into_iter()
-        .map(|option| option.key)
-        .filter(|path| path.rsplit('.').next() == Some(key))
-        .collect();
-    match homes.as_slice() {
-        [home] => match home.rsplit_once('.') {
-            Some((table, _)) => fault.hint(format!("it belongs to [{table}]")),
-            None => fault.hint("it belongs above the first [table]"),
-        },
+    let options = super::options();
+    let mut homes = options.iter().map(|option| option.key.rsplit_once('.').unwrap_or(("", &option.key)));
+    let is_home = |&(_, name): &(&str, &str)| name == key;
+    match (homes.find(is_home), homes.find(is_home)) {
+        (Some(("", _)), None) => fault.hint("it belongs above the first [table]"),
+        (Some(("source", _)), None) => fault.hint("it belongs to a [[source]]"),
+        (Some((table, _)), None) => fault.hint(format!("it belongs to [{table}]")),
         _ => fault,
     }
 }

@@ -37,6 +37,8 @@ fn each_problem_is_told_with_its_place_and_remedy() {
         ("\"\\u001b[2J\" = 1", "1:1: \"\\u{1b}[2J\": unknown key"),
         ("[sorce]", "1:2: sorce: unknown key; did you mean \"source\"?"),
         ("[state]\n  listen = 1", "2:3: state.listen: unknown key; it belongs to [http]"),
+        ("paths = []", "1:1: paths: unknown key; it belongs to a [[source]]"),
+        ("enabled = true", "1:1: enabled: unknown key"),
         ("[http]\nlang = \"en\"", "2:1: http.lang: unknown key; it belongs above the first [table]"),
         ("sink.stdot.enabled = true", "1:6: sink.stdot: unknown key; did you mean \"stdout\"?"),
         // Wrong types.
@@ -58,7 +60,7 @@ fn each_problem_is_told_with_its_place_and_remedy() {
         // Values that cannot be.
         ("lang = \"eng\"", "1:8: lang: \"eng\" is not \"en\" or \"zh\"; did you mean \"en\"?"),
         ("[state]\ndir = \"\"", "2:7: state.dir: the path is empty"),
-        ("[[source]]", "1:1: source[0].paths: missing; every [[source]] needs it"),
+        ("[[source]]", "1:1: source[0].paths: missing; it has no default"),
         (
             "[[source]]\npaths = []",
             "2:9: source[0].paths: the list is empty; give at least one file, directory or glob",
@@ -122,7 +124,15 @@ fn each_problem_of_a_source_is_told_with_its_place_and_remedy() {
             "provider = \"wechatpy\"",
             "3:12: source[0].provider: unknown provider \"wechatpy\"; did you mean \"wechatpay\"?",
         ),
-        ("provider = \"paypal\"", "3:12: source[0].provider: unknown provider \"paypal\""),
+        (
+            "provider = \"paypal\"",
+            "3:12: source[0].provider: unknown provider \"paypal\"; one of your own needs its catalogue in catalog.extra",
+        ),
+        (
+            "provider = \"WeChatPay\"",
+            "3:12: source[0].provider: \"WeChatPay\" cannot be a provider: a provider's name has lower-case letters, \
+             digits, - and _ only; did you mean \"wechatpay\"?",
+        ),
         (
             "encoding = \"latin1\"",
             "3:12: source[0].encoding: \"latin1\" is not \"auto\", \"utf-8\", \"gbk\", \"utf-16le\" or \"utf-16be\"",
@@ -244,7 +254,7 @@ fn all_problems_are_told_in_order_and_with_their_places() {
     ];
     assert_eq!(places, keys);
     let positions: Vec<&str> = found.iter().filter_map(|line| line.split(": ").next()).collect();
-    assert_eq!(positions, ["1:8", "5:2", "6:25", "7:32", "10:9", "12:16", "13:8", "15:10"]);
+    assert_eq!(positions, ["1:8", "5:2", "6:24", "7:32", "10:9", "12:16", "13:8", "15:10"]);
 }
 
 #[test]
