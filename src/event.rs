@@ -59,8 +59,9 @@ pub enum Confidence {
 }
 
 /// How the non-ASCII text of the record was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Encoding {
+    #[default]
     Utf8,
     Gbk,
     Utf16Le,
@@ -103,6 +104,18 @@ impl Confidence {
 }
 
 impl Encoding {
+    pub const ALL: [Encoding; Encoding::COUNT] = [
+        Encoding::Utf8,
+        Encoding::Gbk,
+        Encoding::Utf16Le,
+        Encoding::Utf16Be,
+        Encoding::UnicodeEscape,
+        Encoding::HexEscape,
+        Encoding::Percent,
+        Encoding::Entity,
+    ];
+    pub const COUNT: usize = 8;
+
     pub fn as_str(self) -> &'static str {
         match self {
             Encoding::Utf8 => "utf-8",
