@@ -4,12 +4,13 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Result;
-use globset::GlobBuilder;
-use walkdir::WalkDir;
 
+use super::in_force::{catalog_in_force, files_of};
+use crate::catalog::Catalog;
 use crate::cli::ConfigCommand;
 use crate::config::{self, Config, DEFAULT_FILE, Env, LoadError};
 use crate::exit::Exit;
+use crate::provider::Provider;
 
 /// Runs the subcommand. What was asked for goes to `out`, problems and warnings to `err`.
 ///
@@ -27,7 +28,16 @@ fn check(file: &Path, env: &Env, out: &mut dyn Write, err: &mut dyn Write) -> Re
         Ok(config) => config,
         Err(error) => return refuse(&error, err),
     };
-    for warning in warnings(&config) {
+    let catalog = match catalog_in_force(&config.catalog) {
+        Ok(catalog) => catalog,
+        Err(errors) => {
+            for error in errors {
+                writeln!(err, "{error}")?;
+            }
+            return Ok(Exit::Usage);
+        }
+    };
+    for warning in warnings(&config, &catalog) {
         writeln!(err, "{}: warning: {warning}", file.display())?;
     }
     writeln!(out, "{}: configuration is valid ({})", file.display(), summary(&config))?;
@@ -55,7 +65,7 @@ fn refuse(error: &LoadError, err: &mut dyn Write) -> Result<Exit> {
 }
 
 /// What is allowed and yet hardly meant.
-fn warnings(config: &Config) -> Vec<String> {
+fn warnings(config: &Config, catalog: &Catalog) -> Vec<String> {
     let mut warnings = Vec::new();
     if config.sources.is_empty() {
         warnings.push("no [[source]]: `paytriage run` will need a PATH".to_owned());
@@ -63,25 +73,15 @@ fn warnings(config: &Config) -> Vec<String> {
     if config.state.dir.is_none() {
         warnings.push("no directory for state: set state.dir, or HOME".to_owned());
     }
-    let unmatched = config.catalog.extra.iter().filter(|pattern| !matches_a_file(pattern));
+    let unmatched = config.catalog.extra.iter().filter(|pattern| files_of(pattern).is_empty());
     warnings.extend(unmatched.map(|pattern| format!("catalog.extra: {pattern:?} matches no file")));
-    warnings
-}
-
-/// Is there a file that this path or glob names?
-fn matches_a_file(pattern: &str) -> bool {
-    if Path::new(pattern).is_file() {
-        return true;
+    for source in &config.sources {
+        let Some(provider @ Provider::Custom(_)) = &source.provider else { continue };
+        if catalog.entries().iter().all(|entry| entry.provider.as_ref() != Some(provider)) {
+            warnings.push(format!("source {:?}: no entry of the catalogue is of provider {provider}", source.name));
+        }
     }
-    let Ok(glob) = GlobBuilder::new(pattern).literal_separator(true).build() else { return false };
-    let matcher = glob.compile_matcher();
-    let meta = pattern.find(['*', '?', '[', '{']).unwrap_or(pattern.len());
-    let base_end = pattern[..meta].rfind('/').map_or(0, |slash| slash + 1);
-    let (base, rest) = pattern.split_at(base_end);
-    let base = if base.is_empty() { "." } else { base };
-    let depth = if rest.contains("**") { usize::MAX } else { rest.split('/').count() };
-    let matches = |path: &Path| matcher.is_match(path.strip_prefix("./").unwrap_or(path)) && path.is_file();
-    WalkDir::new(base).max_depth(depth).into_iter().filter_map(Result::ok).any(|entry| matches(entry.path()))
+    warnings
 }
 
 fn summary(config: &Config) -> String {
@@ -139,12 +139,43 @@ mod tests {
 
     #[test]
     fn globs_of_catalogues_that_match_nothing_are_warned_of() -> Result<()> {
-        let text = "[catalog]\nextra = [\"DIR/*.toml\", \"DIR/p.toml\", \"DIR/no/*.toml\", \"DIR/**/q.toml\"]\n";
+        let text = "[[source]]\npaths = [\"a\"]\nprovider = \"paypl\"\n\
+            [catalog]\nextra = [\"DIR/no/*.toml\", \"DIR/**/q.toml\"]\n";
         let (exit, _, err) = check_of(text)?;
-        let expected = "p.toml: warning: no [[source]]: `paytriage run` will need a PATH\n\
-            p.toml: warning: catalog.extra: \"no/*.toml\" matches no file\n\
-            p.toml: warning: catalog.extra: \"**/q.toml\" matches no file\n";
+        let expected = "p.toml: warning: catalog.extra: \"no/*.toml\" matches no file\n\
+            p.toml: warning: catalog.extra: \"**/q.toml\" matches no file\n\
+            p.toml: warning: source \"a\": no entry of the catalogue is of provider paypl\n";
         assert_eq!((exit, err.as_str()), (Exit::Done, expected));
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_wrong_with_catalogues_is_told() -> Result<()> {
+        for (text, expected) in [
+            ("[catalog]\nextra = [\"DIR/no.toml\"]\n", "no.toml: cannot read the catalogue: "),
+            ("[catalog]\nextra = [\"DIR/*.toml\"]\n", "p.toml:1:2: "),
+            ("[catalog]\ndisable = [\"no-such\"]\n", "catalog.disable: no entry is called \"no-such\""),
+        ] {
+            let (exit, out, err) = check_of(text)?;
+            assert_eq!((exit, out.as_str()), (Exit::Usage, ""), "{text}");
+            assert!(err.starts_with(expected), "{err}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn disabled_entries_and_own_catalogues_are_taken() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let own = dir.path().join("own.toml");
+        std::fs::write(&own, "[[entry]]\nid = \"risk-control\"\nseverity = \"critical\"\n")?;
+        let extra = vec![format!("{}/o*.toml", dir.path().display())];
+        let config = config::CatalogConfig { extra, disable: Vec::new() };
+        let severity = |catalog: &Catalog| catalog.get("risk-control").map(|entry| entry.severity);
+        let catalog = catalog_in_force(&config).map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
+        assert_eq!(severity(&catalog), Some(crate::catalog::Severity::Critical));
+        let disable = vec![crate::catalog::EntryId("risk-control".into())];
+        let catalog = catalog_in_force(&config::CatalogConfig { disable, ..config });
+        assert_eq!(catalog.ok().as_ref().map(severity), Some(None));
         Ok(())
     }
 
