@@ -4,6 +4,8 @@ pub mod catalog;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod detect;
+pub mod diagnose;
 pub mod event;
 pub mod exit;
 pub mod identity;

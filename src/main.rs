@@ -10,8 +10,10 @@ use paytriage::exit::Exit;
 use paytriage::visible::visible;
 
 fn main() -> ExitCode {
+    let env = |name: &str| std::env::var_os(name);
     let outcome = match Cli::parse().command {
         Command::Scan(args) => commands::scan::run(&args),
+        Command::Config(command) => commands::config::run(&command, &env, &mut io::stdout(), &mut io::stderr()),
         Command::Completions { shell } => commands::shell::completions(shell),
         Command::Man => commands::shell::man(),
         _ => Err(anyhow::anyhow!("this command is not there yet")),

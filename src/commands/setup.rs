@@ -7,10 +7,11 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use jiff::tz::TimeZone;
 
+use super::catalog_in_force;
 use crate::catalog::{Catalog, Lang};
-use crate::config::CatalogConfig;
+use crate::config::{self, Config};
 use crate::event::Origin;
-use crate::input::{self, Input, PathProblem};
+use crate::input::Input;
 use crate::pipeline::{Engine, FileContext};
 use crate::record::Charset;
 use crate::redact::Redactor;
@@ -28,11 +29,23 @@ impl Setup {
     ///
     /// # Errors
     /// Everything that is wrong with the configuration or with a catalogue file.
-    pub fn load(_config: Option<&Path>, catalogs: &[String]) -> Result<Setup> {
-        let catalog = Arc::new(catalog(&CatalogConfig::default(), catalogs)?);
-        let redactor = Redactor::new(&[], &[])?;
+    pub fn load(file: Option<&Path>, catalogs: &[String]) -> Result<Setup> {
+        let env = |name: &str| std::env::var_os(name);
+        let mut config = match file {
+            Some(file) => config::load(file, &env)?,
+            None => Config::new(&env),
+        };
+        config.catalog.extra.extend_from_slice(catalogs);
+        let catalog = match catalog_in_force(&config.catalog) {
+            Ok(catalog) => Arc::new(catalog),
+            Err(errors) => bail!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
+        };
+        let redactor = match config.redact.enabled {
+            true => Redactor::new(&config.redact.extra, &config.redact.keep)?,
+            false => Redactor::disabled(),
+        };
         let engine = Arc::new(Engine::new(Arc::clone(&catalog), redactor));
-        Ok(Setup { catalog, engine, lang: Lang::En, host: host() })
+        Ok(Setup { catalog, engine, lang: config.lang, host: host() })
     }
 
     /// What is fixed for a file while it is read.
@@ -47,39 +60,6 @@ impl Setup {
             charset: Charset::Auto,
         }
     }
-}
-
-/// The built-in catalogue, with the files that the configuration names, then `more`, less what is disabled.
-///
-/// # Errors
-/// A file of `more` that is not there, a file that cannot be read, and everything that is wrong with one. A glob
-/// of the configuration that matches nothing is none: an empty `catalog.d` is an ordinary thing.
-pub fn catalog(config: &CatalogConfig, more: &[String]) -> Result<Catalog> {
-    let mut files = catalog_files(&config.extra, |problem| matches!(problem, PathProblem::NoMatch(_)))?;
-    files.extend(catalog_files(more, |_| false)?);
-    let catalog = Catalog::builtin().with_files(&files).map_err(|problems| anyhow::anyhow!(lines(&problems)))?;
-    catalog.without(&config.disable).map_err(|problems| anyhow::anyhow!("catalog.disable: {}", lines(&problems)))
-}
-
-/// Path and text of each file.
-fn catalog_files(paths: &[String], is_harmless: impl Fn(&PathProblem) -> bool) -> Result<Vec<(String, String)>> {
-    let expansion = input::expand(paths);
-    let problems: Vec<&PathProblem> = expansion.problems.iter().filter(|problem| !is_harmless(problem)).collect();
-    if !problems.is_empty() {
-        bail!("{}", lines(&problems));
-    }
-    let read = |input: &Input| match input {
-        Input::Stdin => bail!("-: a catalogue is read from files only"),
-        Input::Named(path) | Input::Found(path) => match fs::read_to_string(path) {
-            Ok(text) => Ok((input.to_string(), text)),
-            Err(error) => bail!(PathProblem::Io { path: path.clone(), error }),
-        },
-    };
-    expansion.inputs.iter().map(read).collect()
-}
-
-fn lines<T: ToString>(problems: &[T]) -> String {
-    problems.iter().map(T::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// The name of this machine, as the kernel knows it.

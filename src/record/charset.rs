@@ -9,7 +9,8 @@ use encoding_rs::GB18030;
 use crate::event::Encoding;
 
 /// How a source's bytes are to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Charset {
     /// UTF-8, GBK and UTF-16 are told apart by their bytes.
     #[default]

@@ -3,7 +3,7 @@
 //! A record begins with a line that carries a time or a level, and takes in what follows it up to the next such
 //! line; where lines carry neither, every unindented line is a record with its indented followers. The answer
 //! depends only on the bytes around the hit, never on how they arrived: to decide about a line it is enough to
-//! see the lines above it up to the nearest dated one, [`MAX_LOOSE`] undated ones, or [`MAX_RECORD`] bytes.
+//! see the lines above it up to the nearest dated one, a few undated ones, or [`MAX_RECORD`] bytes.
 
 use std::ops::Range;
 

@@ -9,6 +9,7 @@ mod line;
 mod text;
 mod time;
 mod unescape;
+pub mod utf16;
 pub mod words;
 
 pub use charset::Charset;
