@@ -1,6 +1,8 @@
 //! The report for reading at three in the morning: the worst first, and for each entry what happened, since
 //! when, who has to act, whether a retry is safe, and what to do.
 
+use std::collections::{HashMap, hash_map};
+
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr;
@@ -11,7 +13,7 @@ use super::tally::{Group, Sample, Tally};
 use super::timeline::bars;
 use super::words::{self, Words};
 use super::{Totals, View};
-use crate::catalog::{Lang, Severity};
+use crate::catalog::{EntryId, Lang, Severity};
 use crate::visible::visible;
 
 const PLAIN: Style = Style::new();
@@ -32,9 +34,21 @@ pub fn pretty(tally: &Tally, totals: &Totals, view: &View) -> String {
         return page.into_text();
     }
     page.paragraph((PLAIN, ""), 0, &headline(tally, totals, view));
+    // Groups of one entry, as those of unknown codes are, need its advice once.
+    let mut advised: HashMap<&EntryId, String> = HashMap::new();
     for group in tally.groups() {
         page.blank();
-        show_group(&mut page, group, tally.span(), view);
+        show_occurrences(&mut page, group, tally.span(), view);
+        match advised.entry(&group.entry.id) {
+            hash_map::Entry::Vacant(first) => {
+                first.insert(codes(group, 1, words::words(view.lang)));
+                show_advice(&mut page, group, view);
+            }
+            hash_map::Entry::Occupied(first) => {
+                page.paragraph((PLAIN, ""), 2, &words::same_advice(first.get(), view.lang));
+                show_samples(&mut page, group, words::words(view.lang));
+            }
+        }
     }
     if let Some(note) = left_over(totals, view.lang) {
         page.blank();
@@ -97,16 +111,21 @@ fn left_over(totals: &Totals, lang: Lang) -> Option<String> {
     (!notes.is_empty()).then(|| notes.join(" "))
 }
 
-fn show_group(page: &mut Page, group: &Group, span: Option<(Timestamp, Timestamp)>, view: &View) {
-    let (entry, lang) = (&*group.entry, view.lang);
-    let words = words::words(lang);
+/// What happened, how often and when.
+fn show_occurrences(page: &mut Page, group: &Group, span: Option<(Timestamp, Timestamp)>, view: &View) {
     heading(page, group, view);
     page.line(&[(PLAIN, "  "), (PLAIN, &occurrences(group, view))]);
     if let Some(span) = span.filter(|(first, last)| first < last && group.span.is_some()) {
-        let frame = view.glyphs.frame();
+        let (left, right) = view.glyphs.frame();
         let bars = bars(&group.timeline.columns(span, N_COLUMNS), view.glyphs.bars());
-        page.line(&[(DIM, "  "), (DIM, frame), (severity_style(entry.severity), &bars), (DIM, frame)]);
+        page.line(&[(DIM, "  "), (DIM, left), (severity_style(group.entry.severity), &bars), (DIM, right)]);
     }
+}
+
+/// What it means and what to do, with samples.
+fn show_advice(page: &mut Page, group: &Group, view: &View) {
+    let (entry, lang) = (&*group.entry, view.lang);
+    let words = words::words(lang);
     labelled(page, words.cause, entry.cause.get(lang));
     labelled(page, words.act, words::actor(entry.act, lang));
     labelled(page, words.retry, words::retry(entry.retry, lang));
@@ -230,7 +249,7 @@ pub(super) fn severity_style(severity: Severity) -> Style {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Event, samples as events};
+    use crate::event::{Event, Kind, samples as events};
     use crate::redact::Redacted;
     use crate::render::Glyphs;
     use crate::render::samples::view;
@@ -260,7 +279,7 @@ mod tests {
 
 ERROR  The card issuer declined  ISSUER_DECLINED
   2 events, 2 orders, 2026-03-01 16:00:00 – 17:30:00
-  ▕▇                                      ▇▕
+  ▕▇                                      ▇▏
   Cause       The payer's bank refused the charge.
   Who acts    the bank that issued the card
   Retry?      Not as it is: it will fail again until the cause is dealt with.
@@ -339,6 +358,16 @@ ERROR  The card issuer declined  ISSUER_DECLINED
             assert!(parameters.is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit() || b == b';')), "{escape:?}");
         }
         assert!(!plain(&styled).contains('\x1b'));
+    }
+
+    #[test]
+    fn unknown_codes_are_told_apart_and_advised_once() {
+        let unknown = |code: &str| Event { code: code.to_owned(), kind: Kind::UnknownCode, ..events::full() };
+        let list = [unknown("A_CODE"), unknown("A_CODE"), unknown("B_CODE")];
+        let report = plain(&pretty(&tally(&list), &TOTALS, &view(Lang::En, Glyphs::Unicode)));
+        assert_eq!(report.matches("Cause").count(), 1, "{report}");
+        assert!(report.contains("Cause, retry and steps as for A_CODE above."), "{report}");
+        assert_eq!(report.matches("Seen").count(), 2, "{report}");
     }
 
     #[test]
