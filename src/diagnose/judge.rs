@@ -53,6 +53,27 @@ pub fn code(setting: Setting<'_>, mention: &Mention, specificity: Specificity) -
     }
 }
 
+/// Decides about a word that looks like a code but is in no entry, where a provider is known. A field that says only
+/// `code` needs a message beside it, or a failure.
+pub fn unknown_code(setting: Setting<'_>, mention: &Mention, specificity: Specificity) -> Verdict {
+    let because = code(Setting { names_provider: true, ..setting }, mention, specificity)?;
+    if (1..SURE).contains(&mention.rank()) && !has_message(setting.text, mention) {
+        failure(setting, mention)?;
+    }
+    Ok(because)
+}
+
+/// True if a message stands beside the code: `"code":"X","message":"…"`, `Code: "X"\nMessage: …`.
+fn has_message(text: &str, mention: &Mention) -> bool {
+    let reach = text.len().min(mention.range.end + 400);
+    let behind = &text.as_bytes()[mention.range.end..reach];
+    let before = &text.as_bytes()[mention.range.start.saturating_sub(200)..mention.range.start];
+    [behind, before].into_iter().any(|part| {
+        let part = part.to_ascii_lowercase();
+        ["message", "msg"].iter().any(|key| memchr::memmem::find(&part, key.as_bytes()).is_some())
+    })
+}
+
 /// Decides about a message text.
 pub fn message(setting: Setting<'_>, mention: &Mention) -> Verdict {
     let text = setting.text;

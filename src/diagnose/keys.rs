@@ -21,6 +21,9 @@ pub enum Role {
 /// Rank from which a field is an error field beyond doubt.
 pub const SURE: u8 = 80;
 
+/// Rank of a field that says "code" and no more: it holds other things too.
+pub const CODE: u8 = 75;
+
 /// What the field named `key` (in normal spelling) is for.
 pub fn role(key: &str) -> Role {
     use Provider::*;
@@ -33,7 +36,7 @@ pub fn role(key: &str) -> Role {
         "respcode" | "responsecode" => (86, None),
         "errorcode" | "resultcode" => (85, None),
         "failreason" | "failcode" | "failurecode" | "failurereason" | "declinecode" | "closereason" => (80, None),
-        "code" | "错误码" | "错误代码" | "返回码" => (75, None),
+        "code" | "错误码" | "错误代码" | "返回码" => (CODE, None),
         "error" | "err" | "reason" | "exception" | "cause" => (60, None),
         "submsg"
         | "errcodedes"

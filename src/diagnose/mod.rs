@@ -127,8 +127,10 @@ impl Diagnoser {
         } else {
             Specificity::Field
         };
-        let verdict = judge::code(Setting { names_provider: known_provider, ..setting }, &mention, specificity);
-        let verdict = verdict.and_then(|because| if known_provider { Ok(because) } else { Err(WhyNot::NeedsProvider) });
+        let verdict = match known_provider {
+            true => judge::unknown_code(setting, &mention, specificity),
+            false => Err(WhyNot::NeedsProvider),
+        };
         Some(self.occurrence(setting, evidence, mention, &[], verdict, Kind::UnknownCode))
     }
 
@@ -206,11 +208,7 @@ fn unknown_code(text: &str, range: Range<usize>) -> Option<Mention> {
     }
     let mention = Mention::at(text, range);
     let key = mention.field.as_ref().map_or("", |field| field.key.as_str());
-    let in_field = if response {
-        key == "respcode"
-    } else {
-        mention.rank() >= keys::SURE || mention.rank() >= 75 && has_message(text, &mention)
-    };
+    let in_field = if response { key == "respcode" } else { mention.rank() >= keys::CODE };
     (family || in_field).then_some(mention)
 }
 
@@ -239,15 +237,4 @@ fn is_outcome(word: &str) -> bool {
             | "00"
             | "A6"
     )
-}
-
-/// True if a message stands beside the code: `"code":"X","message":"…"`, `Code: "X"\nMessage: …`.
-fn has_message(text: &str, mention: &Mention) -> bool {
-    let reach = text.len().min(mention.range.end + 400);
-    let near = &text.as_bytes()[mention.range.end..reach];
-    let before = &text.as_bytes()[mention.range.start.saturating_sub(200)..mention.range.start];
-    [near, before].into_iter().any(|part| {
-        let part = part.to_ascii_lowercase();
-        ["message", "msg"].iter().any(|key| memchr::memmem::find(&part, key.as_bytes()).is_some())
-    })
 }
