@@ -10,3 +10,5 @@ pub mod pipeline;
 pub mod provider;
 pub mod record;
 pub mod redact;
+pub mod detect;
+pub mod diagnose;

@@ -6,95 +6,85 @@ mod stats;
 mod trial;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::anyhow;
 
+use super::{CatalogError, catalog_in_force};
 use crate::catalog::{Catalog, Entry, FALLBACK_ID, Lang, Problem};
 use crate::cli::{CatalogCommand, LangArg};
+use crate::config::CatalogConfig;
 use crate::exit::Exit;
 
 /// What stands for the provider of an entry that leaves it open.
 const ANY_PROVIDER: &str = "any";
 
-/// Runs the command and writes its answer.
+/// Runs the command. The answer goes to `out`, what a check finds wrong to `err`.
 ///
 /// # Errors
 /// Wrong usage, a catalogue file that cannot be read or has problems, or a failure to write.
-pub fn run(command: &CatalogCommand, out: &mut dyn Write) -> anyhow::Result<Exit> {
+pub fn run(command: &CatalogCommand, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Exit> {
     match command {
         CatalogCommand::List { provider, view } => list::list(&open(&view.catalog)?, provider.as_deref(), view, out)?,
         CatalogCommand::Show { id, view } => show::show(&open(&view.catalog)?, id, view, out)?,
-        CatalogCommand::Check { files } => return check(files, out),
+        CatalogCommand::Check { files } => return check(files, out, err),
         CatalogCommand::Stats { view } => stats::stats(&open(&view.catalog)?, view.format, out)?,
     }
     Ok(Exit::Done)
 }
 
 /// The built-in catalogue with a user's own files applied to it.
-///
-/// # Errors
-/// The first file that cannot be read, or every problem of all files, one on each line.
-pub fn open<P: AsRef<Path>>(files: &[P]) -> anyhow::Result<Catalog> {
-    let texts: Vec<(String, String)> = files.iter().map(|file| read(file.as_ref())).collect::<anyhow::Result<_>>()?;
-    match Catalog::builtin().with_files(&texts) {
-        Ok(catalog) => Ok(catalog),
-        Err(problems) => {
-            let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
-            bail!("{}", lines.join("\n"))
-        }
-    }
-}
-
-fn read(file: &Path) -> anyhow::Result<(String, String)> {
-    let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the catalogue file {name}"))?;
-    Ok((name, text))
+fn open(files: &[String]) -> anyhow::Result<Catalog> {
+    let config = CatalogConfig { extra: files.to_vec(), disable: Vec::new() };
+    catalog_in_force(&config).map_err(|errors| anyhow!("{}", lines(&errors)))
 }
 
 /// Reports every problem of every file, also when one of them cannot be read.
-fn check(files: &[PathBuf], out: &mut dyn Write) -> anyhow::Result<Exit> {
+fn check(files: &[PathBuf], out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Exit> {
     let mut texts = Vec::new();
     let mut exit = Exit::Done;
     for file in files {
-        match read(file) {
-            Ok(text) => texts.push(text),
-            Err(error) => {
-                writeln!(out, "{error:#}")?;
+        match std::fs::read_to_string(file) {
+            Ok(text) => texts.push((file.display().to_string(), text)),
+            Err(source) => {
+                writeln!(err, "{}", CatalogError::Unreadable { file: file.clone(), source })?;
                 exit = Exit::Unreadable;
             }
         }
     }
-    let (catalog, problems) = match Catalog::builtin().with_files(&texts) {
-        Err(problems) => (None, problems),
-        Ok(catalog) => {
-            let catalog = Arc::new(catalog);
-            let problems = catalog.check().into_iter().chain(trial::problems(&catalog)).collect();
-            (Some(catalog), problems)
+    match checked(&texts) {
+        Ok(catalog) => writeln!(out, "{}", verdict(&catalog, &texts))?,
+        Err(problems) => {
+            let n = problems.len();
+            writeln!(err, "{}\n{n} {}", lines(&problems), plural(n, "problem"))?;
+            exit = exit.max(Exit::Usage);
         }
-    };
-    for problem in &problems {
-        writeln!(out, "{problem}")?;
     }
-    match catalog {
-        Some(catalog) if problems.is_empty() => writeln!(out, "{}", verdict(&catalog, files))?,
-        _ => writeln!(out, "{} {}", problems.len(), plural(problems.len(), "problem"))?,
-    }
-    Ok(if problems.is_empty() { exit } else { exit.max(Exit::Usage) })
+    Ok(exit)
 }
 
-/// Says what was found to be in order: the entries of `files`, or all.
-fn verdict(catalog: &Catalog, files: &[PathBuf]) -> String {
-    let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+/// The catalogue with these files in force, if it loads, reads well, and finds what it says.
+fn checked(files: &[(String, String)]) -> Result<Arc<Catalog>, Vec<Problem>> {
+    let catalog = Arc::new(Catalog::builtin().with_files(files)?);
+    let problems: Vec<Problem> = catalog.check().into_iter().chain(trial::problems(&catalog)).collect();
+    if problems.is_empty() { Ok(catalog) } else { Err(problems) }
+}
+
+/// Says what was found to be in order: the entries of `files`, or of the whole catalogue.
+fn verdict(catalog: &Catalog, files: &[(String, String)]) -> String {
     let is_asked_for = |entry: &&Arc<Entry>| {
         let place = catalog.place(&entry.id);
-        names.is_empty() || place.is_some_and(|place| names.iter().any(|name| **name == *place.file))
+        files.is_empty() || place.is_some_and(|place| files.iter().any(|(name, _)| **name == *place.file))
     };
     let entries: Vec<_> = all(catalog).filter(is_asked_for).collect();
     let n_lines: usize = entries.iter().map(|entry| entry.examples.len() + entry.near_misses.len()).sum();
     let (entry, line) = (if entries.len() == 1 { "entry" } else { "entries" }, plural(n_lines, "test line"));
     format!("no problems: {} {entry}, {n_lines} {line}", entries.len())
+}
+
+fn lines<T: ToString>(items: &[T]) -> String {
+    items.iter().map(T::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// Every entry, the fallback last.

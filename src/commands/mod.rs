@@ -1,3 +1,7 @@
-//! One module per command: reads what it needs, calls the library, writes the answer, says how it ended.
+//! What each subcommand does: one file per command, called by `main` with its arguments and its streams.
 
 pub mod catalog;
+pub mod config;
+mod in_force;
+
+pub use in_force::{CatalogError, catalog_in_force};

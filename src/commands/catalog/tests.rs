@@ -5,13 +5,14 @@ use clap::Parser;
 use super::*;
 use crate::cli::{Cli, Command};
 
-/// What `paytriage catalog …` answers, without colour.
-fn answer(args: &[&str]) -> anyhow::Result<(Exit, String)> {
+/// What `paytriage catalog …` answers and reports, without colour.
+fn answer(args: &[&str]) -> anyhow::Result<(Exit, String, String)> {
     let cli = Cli::parse_from(["paytriage", "catalog"].iter().chain(args));
     let Command::Catalog(command) = cli.command else { unreachable!("parsed as another command") };
     let mut out = anstream::StripStream::new(Vec::new());
-    let exit = run(&command, &mut out)?;
-    Ok((exit, String::from_utf8(out.into_inner())?))
+    let mut err = Vec::new();
+    let exit = run(&command, &mut out, &mut err)?;
+    Ok((exit, String::from_utf8(out.into_inner())?, String::from_utf8(err)?))
 }
 
 fn text(args: &[&str]) -> String {
@@ -96,7 +97,7 @@ fn own_files_are_applied_and_their_problems_stop_the_command() {
     assert!(error.contains("bad.toml:3:12") && error.contains("bad.toml:4:7"), "{error}");
 
     let error = answer(&["list", "--catalog", "/nonexistent.toml"]).unwrap_err().to_string();
-    assert_eq!(error, "cannot read the catalogue file /nonexistent.toml");
+    assert!(error.starts_with("/nonexistent.toml: cannot read the catalogue: "), "{error}");
 }
 
 #[test]
@@ -104,11 +105,43 @@ fn check_reports_load_problems_and_unreadable_files_together() {
     let dir = tempfile::tempdir().unwrap();
     let bad = dir.path().join("bad.toml");
     std::fs::write(&bad, "[[entry]]\nid = \"shop.x\"\n").unwrap();
-    let (exit, lines) = answer(&["check", "/nonexistent.toml", bad.to_str().unwrap()]).unwrap();
-    assert_eq!(exit, Exit::Unreadable);
-    assert!(lines.starts_with("cannot read the catalogue file /nonexistent.toml: "), "{lines}");
-    assert!(lines.ends_with("\n10 problems\n"), "{lines}");
+    let (exit, out, err) = answer(&["check", "/nonexistent.toml", bad.to_str().unwrap()]).unwrap();
+    assert_eq!((exit, out.as_str()), (Exit::Unreadable, ""));
+    assert!(err.starts_with("/nonexistent.toml: cannot read the catalogue: "), "{err}");
+    assert!(err.ends_with("\n10 problems\n"), "{err}");
 
-    let (exit, _) = answer(&["check", bad.to_str().unwrap()]).unwrap();
+    let (exit, ..) = answer(&["check", bad.to_str().unwrap()]).unwrap();
     assert_eq!(exit, Exit::Usage);
+}
+
+#[test]
+fn check_finds_the_builtin_catalogue_in_order() {
+    let (exit, out, err) = answer(&["check"]).unwrap();
+    assert_eq!((exit, err.as_str()), (Exit::Done, ""));
+    assert!(out.starts_with("no problems: "), "{out}");
+}
+
+#[test]
+fn check_tries_the_test_lines_of_own_entries() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("own.toml");
+    let own = |example: &str, near_miss: &str| {
+        format!(
+            "[[entry]]\nid = \"shop.x\"\ncodes = [\"SHOP_GATEWAY_REFUSED\"]\nspecificity = \"distinctive\"\n\
+             category = \"other\"\nseverity = \"error\"\nact = \"merchant\"\nadvice = \"none\"\nretry = \"never\"\n\
+             title.en = \"T\"\ncause.en = \"C\"\noperator.en = [\"O\"]\npayer.en = [\"P\"]\n\
+             match = [\"{example}\"]\nnear_miss = [\"{near_miss}\"]\n"
+        )
+    };
+    let (hit, miss) = ("ERROR pay failed code=SHOP_GATEWAY_REFUSED", "INFO NO_SHOP_GATEWAY_REFUSED_YET=1");
+    let check = |text: String| {
+        std::fs::write(&file, text).unwrap();
+        answer(&["check", file.to_str().unwrap()]).unwrap()
+    };
+    assert_eq!(check(own(hit, miss)), (Exit::Done, "no problems: 1 entry, 2 test lines\n".into(), String::new()));
+
+    let (exit, _, err) = check(own(miss, hit));
+    assert_eq!(exit, Exit::Usage);
+    assert!(err.contains("own.toml:1:1: entry shop.x: match: not found in \"INFO NO_SHOP"), "{err}");
+    assert!(err.contains("own.toml:1:1: entry shop.x: near_miss: found in \"ERROR pay failed"), "{err}");
 }
