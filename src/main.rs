@@ -13,6 +13,7 @@ fn main() -> ExitCode {
     let env = |name: &str| std::env::var_os(name);
     let outcome = match Cli::parse().command {
         Command::Scan(args) => commands::scan::run(&args),
+        Command::Catalog(command) => commands::catalog::run(&command, &mut io::stdout(), &mut io::stderr()),
         Command::Config(command) => commands::config::run(&command, &env, &mut io::stdout(), &mut io::stderr()),
         Command::Completions { shell } => commands::shell::completions(shell),
         Command::Man => commands::shell::man(),

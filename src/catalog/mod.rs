@@ -5,6 +5,7 @@
 
 mod builtin;
 mod check;
+mod draft;
 mod entry;
 mod load;
 mod problem;
@@ -141,9 +142,16 @@ impl Entries {
         (Entries { list, by_id, places: catalog.places }, catalog.guides)
     }
 
+    fn get(&self, id: &EntryId) -> Option<&Entry> {
+        self.by_id.get(id).map(|&at| &*self.list[at])
+    }
+
+    fn nearest(&self, id: &EntryId) -> Option<String> {
+        nearest(&id.0, self.list.iter().map(|entry| &*entry.id.0))
+    }
+
     fn read(&mut self, name: &str, text: &str, problems: &mut Vec<Problem>) {
-        let known = |id: &EntryId| self.by_id.get(id).map(|&at| &*self.list[at]);
-        for load::Loaded { entry, place } in load::file(name, text, known, problems) {
+        for load::Loaded { entry, place } in load::file(name, text, self, problems) {
             self.places.insert(entry.id.clone(), place);
             match self.by_id.get(&entry.id) {
                 Some(&at) => self.list[at] = Arc::new(entry),

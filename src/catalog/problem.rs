@@ -71,6 +71,8 @@ pub enum Wrong {
     Missing,
     #[error("empty; write something or leave the key out")]
     Empty,
+    #[error("holds a control character; remove it")]
+    ControlCharacter,
     #[error("{word:?} is not one of {allowed}{}", did_you_mean(.nearest))]
     UnknownWord { word: String, allowed: String, nearest: Option<String> },
     #[error("{0:?} is not an id; use lower-case letters, digits and '-', with '.' between the parts")]
@@ -83,6 +85,8 @@ pub enum Wrong {
     BadProvider(String),
     #[error("is already the id of the entry in line {first_line} of this file; merge the two or choose another id")]
     DuplicateId { first_line: usize },
+    #[error("no entry had this id so far, so this is a new one; to change {nearest}, use its id")]
+    NewEntry { nearest: String },
     #[error("nothing to find; give codes or messages")]
     NothingToFind,
     #[error("the fallback stands for codes that nobody knows and is never searched for; remove this key")]

@@ -42,13 +42,13 @@ impl<'i> Reader<'i> {
         Reader { file: file.into(), text, entry: None, problems: Vec::new() }
     }
 
-    /// The file's top-level table; what cannot be parsed is reported and left out.
-    pub fn parse(&mut self) -> Table<'i> {
+    /// The file's top-level table; `None` if it is not TOML, and then every place where it is not is reported.
+    pub fn parse(&mut self) -> Option<Table<'i>> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
-        for error in errors {
+        for error in &errors {
             self.report(error.span().unwrap_or(0..0), "", Wrong::Syntax(error.message().to_owned()));
         }
-        Table::new(table.into_inner(), 0..0, String::new())
+        errors.is_empty().then(|| Table::new(table.into_inner(), 0..0, String::new()))
     }
 
     pub fn place(&self, span: &Range<usize>) -> Place {
@@ -71,6 +71,35 @@ impl<'i> Reader<'i> {
         let path = table.path(key);
         let items = self.array(table, key)?;
         Some(items.into_iter().filter_map(|item| self.as_string(item, path.clone())).map(|f| f.value).collect())
+    }
+
+    /// A text that people read; control characters would act on their terminal.
+    pub fn text(&mut self, table: &mut Table<'i>, key: &'static str) -> Option<String> {
+        let found = self.string(table, key)?;
+        self.legible(&found.value, found.span, table.path(key));
+        Some(found.value)
+    }
+
+    /// A list of such texts, at least one.
+    pub fn texts(&mut self, table: &mut Table<'i>, key: &'static str) -> Option<Vec<String>> {
+        let path = table.path(key);
+        let span = table.fields.get(key).map_or(0..0, |value| value.span());
+        let items = self.array(table, key)?;
+        if items.is_empty() {
+            self.report(span, path.clone(), Wrong::Empty);
+        }
+        let found = items.into_iter().filter_map(|item| {
+            let Found { value, span } = self.as_string(item, path.clone())?;
+            self.legible(&value, span, path.clone());
+            Some(value)
+        });
+        Some(found.collect())
+    }
+
+    fn legible(&mut self, text: &str, span: Range<usize>, path: String) {
+        if text.contains(|c: char| c.is_control() && c != '\n') {
+            self.report(span, path, Wrong::ControlCharacter);
+        }
     }
 
     /// One word of a closed set.
@@ -132,7 +161,7 @@ impl<'i> Reader<'i> {
     pub fn close(&mut self, table: Table<'i>) {
         for (key, _) in &table.fields {
             let nearest = nearest(key.get_ref(), table.asked.iter().copied());
-            let path = format!("{}{}", table.prefix, key.get_ref());
+            let path = format!("{}{}", table.prefix, key.get_ref().escape_debug());
             self.report(key.span(), path, Wrong::UnknownKey { nearest });
         }
     }

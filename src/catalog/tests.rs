@@ -178,6 +178,12 @@ fn each_mistake_names_place_key_and_remedy() {
             "\" \"",
             vec!["my.toml:13:12: entry shop.refused: cause.en: empty; write something or leave the key out"],
         ),
+        (
+            "\"Please pay",
+            "\"\\u001b[31mPlease pay",
+            vec!["my.toml:15:13: entry shop.refused: payer.en: holds a control character; remove it"],
+        ),
+        ("severity", "\"\\u001b[2J\" = 1\nseverity", vec!["my.toml:8:1: entry shop.refused: \\u{1b}[2J: unknown key"]),
         ("id = \"shop.refused\"", "", vec!["my.toml:2:1: id: missing; a new entry needs it"]),
         (
             "\"shop.refused\"",
@@ -223,7 +229,15 @@ fn all_mistakes_of_all_files_are_reported_together() {
     let problems = Catalog::builtin().with_files(&[("a.toml", twice.as_str()), ("b.toml", syntax)]).unwrap_err();
     let places: Vec<_> = problems.iter().map(|p| (&*p.place.file, p.place.line)).collect();
     assert_eq!(problems[0].wrong, Wrong::DuplicateId { first_line: 2 });
-    assert!(places.contains(&("a.toml", 20)) && places.contains(&("b.toml", 2)), "{problems:?}");
+    assert_eq!(places, [("a.toml", 20), ("b.toml", 2)], "{problems:?}");
+}
+
+#[test]
+fn misspelled_id_of_an_override_is_recognised() {
+    let problems = load("[[entry]]\nid = \"system-bussy\"\nseverity = \"critical\"\n").unwrap_err();
+    let hint = "my.toml:1:1: entry system-bussy: id: no entry had this id so far, so this is a new one; to change \
+                system-busy, use its id";
+    assert!(problems.iter().any(|problem| problem == hint), "{problems:#?}");
 }
 
 #[test]

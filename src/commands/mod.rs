@@ -3,6 +3,7 @@
 //! Each ends with an [`Exit`](crate::exit::Exit). An error is what kept the command from doing anything at all; what
 //! merely went wrong on the way is told on standard error.
 
+pub mod catalog;
 pub mod config;
 mod in_force;
 pub mod scan;

@@ -4,16 +4,17 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::catalog_in_force;
 use crate::catalog::{Catalog, Lang};
-use crate::config::{self, Config, Source};
+use crate::config::{self, CatalogConfig, Config, Redact, Source};
 use crate::event::Origin;
 use crate::input::Input;
 use crate::pipeline::{Engine, FileContext};
 use crate::redact::Redactor;
+
+use super::in_force::{catalog_in_force, files_of};
 
 /// Built once per command.
 pub struct Setup {
@@ -31,25 +32,26 @@ impl Setup {
     ///
     /// # Errors
     /// Everything that is wrong with the configuration or with a catalogue file.
-    pub fn load(file: Option<&Path>, catalogs: &[String]) -> Result<Setup> {
+    pub fn load(config: Option<&Path>, catalogs: &[String]) -> Result<Setup> {
         let env = |name: &str| std::env::var_os(name);
-        let mut config = match file {
-            Some(file) => config::load(file, &env)?,
+        let config = match config {
+            Some(path) => config::load(path, &env)?,
             None => Config::new(&env),
         };
-        config.catalog.extra.extend_from_slice(catalogs);
-        let catalog = match catalog_in_force(&config.catalog) {
-            Ok(catalog) => Arc::new(catalog),
-            Err(errors) => bail!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
-        };
-        let redactor = match config.redact.enabled {
-            true => Redactor::new(&config.redact.extra, &config.redact.keep)?,
-            false => Redactor::disabled(),
-        };
+        Setup::of(&config, catalogs)
+    }
+
+    /// The same from a configuration that was read already.
+    ///
+    /// # Errors
+    /// Everything that is wrong with a catalogue file.
+    pub fn of(config: &Config, catalogs: &[String]) -> Result<Setup> {
+        let catalog = Arc::new(catalog_of(&config.catalog, catalogs)?);
+        let redactor = redactor_of(&config.redact)?;
         let engine = Arc::new(Engine::new(Arc::clone(&catalog), redactor));
         let stdin = Source::from_paths(&["stdin".to_owned()], &[])?;
-        let about = |source: Source| Ok((paths_of(&source)?, source));
-        let sources = config.sources.into_iter().map(about).collect::<Result<_>>()?;
+        let about = |source: &Source| Ok((paths_of(source)?, source.clone()));
+        let sources = config.sources.iter().map(about).collect::<Result<_>>()?;
         Ok(Setup { catalog, engine, lang: config.lang, host: host(), sources, stdin })
     }
 
@@ -83,6 +85,24 @@ impl Setup {
         };
         self.sources.iter().find(|(paths, _)| paths.is_match(&path)).map(|(_, source)| source)
     }
+}
+
+/// The configured catalogue with `more` files after its own.
+///
+/// # Errors
+/// A glob of `more` that matches nothing, a file that cannot be read, and everything that is wrong with one.
+pub fn catalog_of(config: &CatalogConfig, more: &[String]) -> Result<Catalog> {
+    if let Some(pattern) = more.iter().find(|pattern| files_of(pattern).is_empty()) {
+        bail!("--catalog {pattern}: no file matches");
+    }
+    let mut config = config.clone();
+    config.extra.extend_from_slice(more);
+    catalog_in_force(&config)
+        .map_err(|errors| anyhow!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+}
+
+fn redactor_of(redact: &Redact) -> Result<Redactor> {
+    if redact.enabled { Ok(Redactor::new(&redact.extra, &redact.keep)?) } else { Ok(Redactor::disabled()) }
 }
 
 /// The files that a source is about, and what rotation makes of them (`app.log.2.gz`), which the daemon leaves out.

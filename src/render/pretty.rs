@@ -365,7 +365,7 @@ ERROR  The card issuer declined  ISSUER_DECLINED
         let unknown = |code: &str| Event { code: code.to_owned(), kind: Kind::UnknownCode, ..events::full() };
         let list = [unknown("A_CODE"), unknown("A_CODE"), unknown("B_CODE")];
         let report = plain(&pretty(&tally(&list), &TOTALS, &view(Lang::En, Glyphs::Unicode)));
-        assert_eq!(report.matches("Cause").count(), 1, "{report}");
+        assert_eq!(report.matches("  Cause ").count(), 1, "{report}");
         assert!(report.contains("Cause, retry and steps as for A_CODE above."), "{report}");
         assert_eq!(report.matches("Seen").count(), 2, "{report}");
     }
