@@ -94,10 +94,11 @@ impl Glyphs {
         }
     }
 
-    fn frame(self) -> &'static str {
+    /// What stands left and right of a timeline.
+    fn frame(self) -> (&'static str, &'static str) {
         match self {
-            Glyphs::Unicode => "▕",
-            Glyphs::Ascii => "|",
+            Glyphs::Unicode => ("▕", "▏"),
+            Glyphs::Ascii => ("|", "|"),
         }
     }
 }
