@@ -4,6 +4,9 @@
 //! types whose alphabet is too small to carry markup or secrets. How an event looks on the wire is `wire`'s
 //! business.
 
+#[cfg(test)]
+pub(crate) mod samples;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;

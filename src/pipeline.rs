@@ -232,7 +232,11 @@ impl Stream {
         if let Some(encoding) = self.transcoder.encoding() {
             text.encoding = encoding;
         }
-        let hints = Hints { provider: self.file.provider.as_ref(), path: &self.file.origin.path, level: record::level(&text.text) };
+        let hints = Hints {
+            provider: self.file.provider.as_ref(),
+            path: &self.file.origin.path,
+            level: record::level(&text.text),
+        };
         for finding in self.engine.diagnoser.diagnose(&text.text, hints) {
             let event = self.event(range, &text, finding, now);
             if !self.reported.contains(&event.id) {
@@ -245,11 +249,18 @@ impl Stream {
         let Finding { occurrence, ids, ordinal } = finding;
         let position = self.position_of(range, text, occurrence.range.start);
         let record_offset = self.offset + self.transcoder.raw_len(&self.buffer[..range.start]);
-        let known: Vec<&str> =
-            [&ids.out_trade_no, &ids.trade_no, &ids.transaction_id, &ids.request_id, &ids.trace_id, &ids.mch_id, &ids.app_id]
-                .into_iter()
-                .filter_map(|id| id.as_deref())
-                .collect();
+        let known: Vec<&str> = [
+            &ids.out_trade_no,
+            &ids.trade_no,
+            &ids.transaction_id,
+            &ids.request_id,
+            &ids.trace_id,
+            &ids.mch_id,
+            &ids.app_id,
+        ]
+        .into_iter()
+        .filter_map(|id| id.as_deref())
+        .collect();
         let (excerpt, redactions) = self.excerpt(&text.text, occurrence.range.start, &known);
         Event {
             id: event_id(&self.file.identity, record_offset, &occurrence.code, ordinal),
@@ -346,7 +357,8 @@ impl Stream {
         self.cut_lines += 1;
         self.skipping = true;
         let cut = self.searched + MAX_LINE;
-        let found: Vec<usize> = self.engine.detector.candidates(&self.buffer[self.searched..cut]).map(|at| self.searched + at).collect();
+        let found: Vec<usize> =
+            self.engine.detector.candidates(&self.buffer[self.searched..cut]).map(|at| self.searched + at).collect();
         self.waiting.extend(found);
         self.report(cut, Moment::Quiet, now, events);
         self.drop_front(self.buffer.len());
@@ -387,11 +399,14 @@ fn event_id(identity: &[u8], record_offset: u64, code: &str, ordinal: u32) -> Ev
 const WORD: usize = 256;
 
 fn word_start(text: &str, at: usize) -> usize {
-    let from = (at.saturating_sub(WORD)..=at).rev().find(|&i| text.is_char_boundary(i) && text[..i].ends_with([' ', '\n', ',', '&']));
+    let from = (at.saturating_sub(WORD)..=at)
+        .rev()
+        .find(|&i| text.is_char_boundary(i) && text[..i].ends_with([' ', '\n', ',', '&']));
     from.unwrap_or_else(|| (0..=at).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0))
 }
 
 fn word_end(text: &str, at: usize) -> usize {
-    let to = (at..text.len().min(at + WORD)).find(|&i| text.is_char_boundary(i) && text[i..].starts_with([' ', '\n', ',', '&']));
+    let to = (at..text.len().min(at + WORD))
+        .find(|&i| text.is_char_boundary(i) && text[i..].starts_with([' ', '\n', ',', '&']));
     to.unwrap_or_else(|| (at..=text.len()).find(|&i| text.is_char_boundary(i)).unwrap_or(text.len()))
 }

@@ -46,7 +46,8 @@ impl Detector {
     /// # Panics
     /// If the literals need more states than an automaton can have (beyond 100 MiB of them).
     pub fn new<'a>(codes: impl Iterator<Item = &'a str>, messages: impl Iterator<Item = &'a str>) -> Detector {
-        let mut texts: Vec<Vec<u8>> = codes.filter(|code| code.len() >= MIN_CODE).map(|c| c.as_bytes().to_vec()).collect();
+        let mut texts: Vec<Vec<u8>> =
+            codes.filter(|code| code.len() >= MIN_CODE).map(|c| c.as_bytes().to_vec()).collect();
         texts.extend(FAMILIES.iter().chain(&PARTIAL).map(|text| text.as_bytes().to_vec()));
         for text in messages.map(|message| &message[anchor(message)]).chain(CODE_WORDS_ZH) {
             texts.extend(encode::forms(text));

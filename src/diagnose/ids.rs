@@ -62,7 +62,9 @@ fn is_plausible(id: Id, value: &str) -> bool {
         Id::Amount => fits(|c| c.is_ascii_digit() || c == '.') && value.len() <= 16,
         Id::Currency => value.len() == 3 && fits(|c| c.is_ascii_alphanumeric()),
         Id::OutTradeNo => {
-            fits(|c| is_id_char(c) || matches!(c, '.' | '*' | '@' | '|')) && value.len() >= 4 && value.contains(|c: char| c.is_ascii_digit())
+            fits(|c| is_id_char(c) || matches!(c, '.' | '*' | '@' | '|'))
+                && value.len() >= 4
+                && value.contains(|c: char| c.is_ascii_digit())
         }
         _ => fits(|c| is_id_char(c) || matches!(c, '.' | ':' | '@')) && !matches!(value, "null" | "None" | "undefined"),
     }
@@ -73,7 +75,9 @@ fn order_in_prose(text: &str, failed_at: usize) -> Option<String> {
     let lines = [line_around(text, failed_at), line_around(text, 0)];
     lines.into_iter().find_map(|line| {
         let line_text = &text[line];
-        let named = words(line_text).filter(|w| follows_order_word(&line_text[..w.start])).find(|w| is_order_like(line_text, w));
+        let named = words(line_text)
+            .filter(|w| follows_order_word(&line_text[..w.start]))
+            .find(|w| is_order_like(line_text, w));
         named.or_else(|| words(line_text).find(|w| is_order_like(line_text, w))).map(|w| line_text[w].to_owned())
     })
 }
@@ -82,7 +86,8 @@ fn order_in_prose(text: &str, failed_at: usize) -> Option<String> {
 fn follows_order_word(before: &str) -> bool {
     let before = before.trim_end_matches([' ', ':', '#', '(', '"', '\'', '：', '（']);
     ["order", "订单", "订单号", "for", "单号"].iter().any(|word| {
-        before.len() >= word.len() && before.get(before.len() - word.len()..).is_some_and(|end| end.eq_ignore_ascii_case(word))
+        before.len() >= word.len()
+            && before.get(before.len() - word.len()..).is_some_and(|end| end.eq_ignore_ascii_case(word))
     })
 }
 
@@ -90,15 +95,20 @@ fn follows_order_word(before: &str) -> bool {
 fn is_order_like(line: &str, word: &Range<usize>) -> bool {
     let value = &line[word.clone()];
     let digits = value.bytes().filter(u8::is_ascii_digit).count();
-    let shape = (8..=64).contains(&value.len()) && digits >= 6 && digits * 2 >= value.len() && value.chars().all(is_id_char);
+    let shape =
+        (8..=64).contains(&value.len()) && digits >= 6 && digits * 2 >= value.len() && value.chars().all(is_id_char);
     let date = value.len() >= 10 && value.as_bytes()[4] == b'-' && value.as_bytes()[7] == b'-';
     let before = line[..word.start].chars().next_back();
     let after = line[word.end..].chars().next();
-    let in_time = after == Some(':') && line[word.end + 1..].starts_with(|c: char| c.is_ascii_digit()) || before == Some('.') || before == Some(',');
+    let in_time = after == Some(':') && line[word.end + 1..].starts_with(|c: char| c.is_ascii_digit())
+        || before == Some('.')
+        || before == Some(',');
     let in_path = matches!(before, Some('/' | '=' | '&' | '?' | '@' | '\\' | '%'));
-    let quoted_value = line[..word.start].trim_end_matches(['"', '\'', ' ']).ends_with([':', '=']) && before != Some(' ');
+    let quoted_value =
+        line[..word.start].trim_end_matches(['"', '\'', ' ']).ends_with([':', '=']) && before != Some(' ');
     let serial = value.len() >= 32 && value.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-    shape && !date && !in_time && !in_path && !quoted_value && !serial
+    let address = value.starts_with("0x");
+    shape && !address && !date && !in_time && !in_path && !quoted_value && !serial
 }
 
 #[cfg(test)]
@@ -125,14 +135,22 @@ mod tests {
 
     #[test]
     fn no_order_number() {
-        for text in ["2026-11-23 01:38:49,835 ERROR x", r#"antom pay: {"resultCode": "X"}"#, "at 0x7f61c689bb00", "127.0.0.1 - - [23/Nov/2026:01:16:03 +0000]"] {
+        for text in [
+            "2026-11-23 01:38:49,835 ERROR x",
+            r#"antom pay: {"resultCode": "X"}"#,
+            "at 0x7f61c689bb00",
+            "127.0.0.1 - - [23/Nov/2026:01:16:03 +0000]",
+        ] {
             assert_eq!(ids(text, 0).out_trade_no, None, "{text}");
         }
     }
 
     #[test]
     fn other_ids() {
-        let found = ids(r#"mchid="1230000109" Request-Id=[08XQ-0] {"total_amount":"9.90","currency":"CNY","appid":"wx88"} traceId: 21ab"#, 0);
+        let found = ids(
+            r#"mchid="1230000109" Request-Id=[08XQ-0] {"total_amount":"9.90","currency":"CNY","appid":"wx88"} traceId: 21ab"#,
+            0,
+        );
         assert_eq!(found.mch_id.as_deref(), Some("1230000109"));
         assert_eq!(found.request_id.as_deref(), Some("08XQ-0"));
         assert_eq!((found.amount.as_deref(), found.currency.as_deref()), (Some("9.90"), Some("CNY")));

@@ -53,6 +53,27 @@ pub fn code(setting: Setting<'_>, mention: &Mention, specificity: Specificity) -
     }
 }
 
+/// Decides about a word that looks like a code but is in no entry, where a provider is known. A field that says only
+/// `code` needs a message beside it, or a failure.
+pub fn unknown_code(setting: Setting<'_>, mention: &Mention, specificity: Specificity) -> Verdict {
+    let because = code(Setting { names_provider: true, ..setting }, mention, specificity)?;
+    if (1..SURE).contains(&mention.rank()) && !has_message(setting.text, mention) {
+        failure(setting, mention)?;
+    }
+    Ok(because)
+}
+
+/// True if a message stands beside the code: `"code":"X","message":"…"`, `Code: "X"\nMessage: …`.
+fn has_message(text: &str, mention: &Mention) -> bool {
+    let reach = text.len().min(mention.range.end + 400);
+    let behind = &text.as_bytes()[mention.range.end..reach];
+    let before = &text.as_bytes()[mention.range.start.saturating_sub(200)..mention.range.start];
+    [behind, before].into_iter().any(|part| {
+        let part = part.to_ascii_lowercase();
+        ["message", "msg"].iter().any(|key| memchr::memmem::find(&part, key.as_bytes()).is_some())
+    })
+}
+
 /// Decides about a message text.
 pub fn message(setting: Setting<'_>, mention: &Mention) -> Verdict {
     let text = setting.text;
@@ -64,8 +85,12 @@ pub fn message(setting: Setting<'_>, mention: &Mention) -> Verdict {
     }
     match mention.field.as_ref().map(|field| (&field.role, field)) {
         Some((Role::State, field)) => Err(WhyNot::State(text[field.name.clone()].to_owned())),
-        Some((Role::Message { error_only: true }, field)) => Ok(Because::MessageField(text[field.name.clone()].to_owned())),
-        _ => failure(setting, mention).or_else(|why| if is_shown(text, mention) { Ok(Because::Shown) } else { Err(why) }),
+        Some((Role::Message { error_only: true }, field)) => {
+            Ok(Because::MessageField(text[field.name.clone()].to_owned()))
+        }
+        _ => {
+            failure(setting, mention).or_else(|why| if is_shown(text, mention) { Ok(Because::Shown) } else { Err(why) })
+        }
     }
 }
 
@@ -104,16 +129,59 @@ fn failure(setting: Setting<'_>, mention: &Mention) -> Verdict {
 
 /// Words that report a failure.
 const FAILURE: &[&str] = &[
-    "failed", "failure", "fail", "error", "errors", "declined", "rejected", "refused", "denied", "exception", "unsuccessful",
-    "giving", "gave", "aborted",
+    "failed",
+    "failure",
+    "fail",
+    "error",
+    "errors",
+    "declined",
+    "rejected",
+    "refused",
+    "denied",
+    "exception",
+    "unsuccessful",
+    "giving",
+    "gave",
+    "aborted",
 ];
 const FAILURE_ZH: [&str; 8] = ["失败", "错误", "异常", "拒绝", "报错", "出错", "不成功", "被拒"];
 
 /// Words of lines that talk about codes. They count only where the level tells nothing of a failure.
 const ABOUT_CODES: &[&str] = &[
-    "handler", "handlers", "registered", "register", "catalog", "catalogue", "i18n", "macro", "faq", "help", "docs", "doc",
-    "config", "configuration", "flag", "flags", "matrix", "template", "mute", "muted", "loaded", "mean", "means", "mapping",
-    "dictionary", "enum", "retry_on", "retryon", "ignore", "ignored", "whitelist", "translations", "metric", "metrics",
+    "handler",
+    "handlers",
+    "registered",
+    "register",
+    "catalog",
+    "catalogue",
+    "i18n",
+    "macro",
+    "faq",
+    "help",
+    "docs",
+    "doc",
+    "config",
+    "configuration",
+    "flag",
+    "flags",
+    "matrix",
+    "template",
+    "mute",
+    "muted",
+    "loaded",
+    "mean",
+    "means",
+    "mapping",
+    "dictionary",
+    "enum",
+    "retry_on",
+    "retryon",
+    "ignore",
+    "ignored",
+    "whitelist",
+    "translations",
+    "metric",
+    "metrics",
 ];
 
 fn find_word<'t>(text: &'t str, wanted: &[&str]) -> Option<&'t str> {
@@ -130,6 +198,10 @@ fn is_shown(text: &str, mention: &Mention) -> bool {
     let line: Range<usize> = line_around(text, mention.range.start);
     let before = &text[line.start..mention.range.start];
     mention.quoted
-        && (find_word(before, &["message", "shows", "showed", "shown", "displayed", "displays", "popup", "toast", "saw", "sees"]).is_some()
+        && (find_word(
+            before,
+            &["message", "shows", "showed", "shown", "displayed", "displays", "popup", "toast", "saw", "sees"],
+        )
+        .is_some()
             || ["提示", "显示", "弹窗"].iter().any(|word| before.contains(word)))
 }

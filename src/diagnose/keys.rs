@@ -21,6 +21,9 @@ pub enum Role {
 /// Rank from which a field is an error field beyond doubt.
 pub const SURE: u8 = 80;
 
+/// Rank of a field that says "code" and no more: it holds other things too.
+pub const CODE: u8 = 75;
+
 /// What the field named `key` (in normal spelling) is for.
 pub fn role(key: &str) -> Role {
     use Provider::*;
@@ -33,10 +36,17 @@ pub fn role(key: &str) -> Role {
         "respcode" | "responsecode" => (86, None),
         "errorcode" | "resultcode" => (85, None),
         "failreason" | "failcode" | "failurecode" | "failurereason" | "declinecode" | "closereason" => (80, None),
-        "code" | "错误码" | "错误代码" | "返回码" => (75, None),
+        "code" | "错误码" | "错误代码" | "返回码" => (CODE, None),
         "error" | "err" | "reason" | "exception" | "cause" => (60, None),
-        "submsg" | "errcodedes" | "respmsg" | "resultmessage" | "paymentresultmessage" | "errmsg" | "errormessage"
-        | "errormsg" | "returnmsg" => return Role::Message { error_only: true },
+        "submsg"
+        | "errcodedes"
+        | "respmsg"
+        | "resultmessage"
+        | "paymentresultmessage"
+        | "errmsg"
+        | "errormessage"
+        | "errormsg"
+        | "returnmsg" => return Role::Message { error_only: true },
         "msg" | "message" | "memo" | "desc" | "description" | "detail" | "text" | "event" => {
             return Role::Message { error_only: false };
         }
@@ -56,8 +66,13 @@ pub fn owner(key: &str) -> Option<(Provider, u32)> {
         "errcodedes" | "mchid" | "submchid" | "spmchid" | "tradestate" | "tradestatedesc" | "wechatpaysignature"
         | "wechatpayserial" | "wechatpaynonce" | "prepayid" => (WechatPay, 6),
         "errcode" => (WechatPay, 3),
-        "resultstatus" | "paymentresultcode" | "paymentresultmessage" | "paymentrequestid" | "resultmessage"
-        | "refundrequestid" | "paymentresult" => (AlipayPlus, 6),
+        "resultstatus"
+        | "paymentresultcode"
+        | "paymentresultmessage"
+        | "paymentrequestid"
+        | "resultmessage"
+        | "refundrequestid"
+        | "paymentresult" => (AlipayPlus, 6),
         "merid" | "respmsg" | "queryid" | "txntype" | "txnamt" | "respcode" | "txntime" => (UnionPay, 6),
         "buyerlogonid" | "buyerpayamount" | "invoiceamount" | "alipaytraceid" => (Alipay, 4),
         _ => return None,
@@ -107,8 +122,8 @@ pub fn named(word: &str) -> Option<Provider> {
     Some(match word {
         "alipay" | "支付宝" | "antfin" | "alipayapiexception" | "alipaysdk" | "alipaydev" => Alipay,
         "antom" | "alipayplus" | "alipay+" => AlipayPlus,
-        "wechat" | "wechatpay" | "wechatpayapi" | "weixin" | "wxpay" | "wechatpy" | "wechatpayv3" | "tenpay" | "微信"
-        | "wechatpayexception" => WechatPay,
+        "wechat" | "wechatpay" | "wechatpayapi" | "weixin" | "wxpay" | "wechatpy" | "wechatpayv3" | "tenpay"
+        | "微信" | "wechatpayexception" => WechatPay,
         "unionpay" | "upop" | "银联" | "chinapay" | "95516" => UnionPay,
         _ => return None,
     })

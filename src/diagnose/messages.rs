@@ -142,13 +142,15 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Vec<&str> {
-        let pairs = [("Risk Detected", 0), ("System is busy, please try again later", 1), ("交易不存在", 2), ("不存在", 3)];
+        let pairs =
+            [("Risk Detected", 0), ("System is busy, please try again later", 1), ("交易不存在", 2), ("不存在", 3)];
         Messages::new(pairs.into_iter()).find(text).into_iter().map(|f| &text[f.range]).collect()
     }
 
     #[test]
     fn case_space_and_width_do_not_matter() {
-        for text in ["RISK   detected", "Risk+Detected", "system is\nbusy，please try  again later", "交易不存在"] {
+        for text in ["RISK   detected", "Risk+Detected", "system is\nbusy， please try  again later", "交易不存在"]
+        {
             assert_eq!(found(text), [text]);
         }
     }

@@ -85,7 +85,8 @@ impl Diagnoser {
             }
         }
         let entries = catalog.entries().iter().enumerate();
-        let messages = Messages::new(entries.flat_map(|(index, entry)| entry.messages.iter().map(move |m| (m.as_str(), index))));
+        let messages =
+            Messages::new(entries.flat_map(|(index, entry)| entry.messages.iter().map(move |m| (m.as_str(), index))));
         Diagnoser { catalog, codes, messages }
     }
 
@@ -103,7 +104,8 @@ impl Diagnoser {
         let messages = self.messages.find(text).into_iter().map(|found| {
             let mention = Mention::at(text, found.range);
             let verdict = judge::message(setting, &mention);
-            let candidates: Vec<(usize, Specificity)> = found.entries.iter().map(|&e| (e, Specificity::Generic)).collect();
+            let candidates: Vec<(usize, Specificity)> =
+                found.entries.iter().map(|&e| (e, Specificity::Generic)).collect();
             self.occurrence(setting, &evidence, mention, &candidates, verdict, Kind::Message)
         });
         codes.chain(messages).collect()
@@ -120,9 +122,15 @@ impl Diagnoser {
         let mention = unknown_code(setting.text, range)?;
         let evidence_here = evidence.at(setting.text, &mention);
         let known_provider = evidence_here.winner().is_some();
-        let specificity = if mention::is_family(&setting.text[mention.range.clone()]) { Specificity::Distinctive } else { Specificity::Field };
-        let verdict = judge::code(Setting { names_provider: known_provider, ..setting }, &mention, specificity);
-        let verdict = verdict.and_then(|because| if known_provider { Ok(because) } else { Err(WhyNot::NeedsProvider) });
+        let specificity = if mention::is_family(&setting.text[mention.range.clone()]) {
+            Specificity::Distinctive
+        } else {
+            Specificity::Field
+        };
+        let verdict = match known_provider {
+            true => judge::unknown_code(setting, &mention, specificity),
+            false => Err(WhyNot::NeedsProvider),
+        };
         Some(self.occurrence(setting, evidence, mention, &[], verdict, Kind::UnknownCode))
     }
 
@@ -144,7 +152,11 @@ impl Diagnoser {
         Occurrence {
             code: if kind == Kind::Message { entry.reported_code().to_owned() } else { written.to_owned() },
             confidence: confidence(&entry, &evidence, kind, mention.rank()),
-            alternatives: entries.iter().filter(|e| e.id != entry.id && provider.is_none()).map(|e| e.id.clone()).collect(),
+            alternatives: entries
+                .iter()
+                .filter(|e| e.id != entry.id && provider.is_none())
+                .map(|e| e.id.clone())
+                .collect(),
             rank: if kind == Kind::Message { MESSAGE } else { mention.rank().max(PROSE) },
             key: mention.field.filter(|field| !field.loose).map(|field| field.key),
             range: mention.range,
@@ -161,7 +173,11 @@ impl Diagnoser {
 fn choose(entries: &[&Arc<Entry>], evidence: &Evidence) -> Option<usize> {
     let winner = evidence.winner();
     let of_winner = entries.iter().position(|entry| entry.provider.is_some() && entry.provider.as_ref() == winner);
-    of_winner.or_else(|| entries.iter().position(|entry| entry.provider.is_none())).or(if entries.is_empty() { None } else { Some(0) })
+    of_winner.or_else(|| entries.iter().position(|entry| entry.provider.is_none())).or(if entries.is_empty() {
+        None
+    } else {
+        Some(0)
+    })
 }
 
 fn confidence(entry: &Entry, evidence: &Evidence, kind: Kind, rank: u8) -> Confidence {
@@ -183,7 +199,8 @@ fn confidence(entry: &Entry, evidence: &Evidence, kind: Kind, rank: u8) -> Confi
 fn unknown_code(text: &str, range: Range<usize>) -> Option<Mention> {
     let word = &text[range.clone()];
     let family = mention::is_family(word);
-    let capitals = word.len() >= 4 && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    let capitals = word.len() >= 4
+        && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
         && word.bytes().any(|b| b.is_ascii_uppercase());
     let response = word.len() == 2 && word.bytes().all(|b| b.is_ascii_alphanumeric());
     if !(family || capitals || response) || is_outcome(word) {
@@ -191,7 +208,7 @@ fn unknown_code(text: &str, range: Range<usize>) -> Option<Mention> {
     }
     let mention = Mention::at(text, range);
     let key = mention.field.as_ref().map_or("", |field| field.key.as_str());
-    let in_field = if response { key == "respcode" } else { mention.rank() >= keys::SURE || mention.rank() >= 75 && has_message(text, &mention) };
+    let in_field = if response { key == "respcode" } else { mention.rank() >= keys::CODE };
     (family || in_field).then_some(mention)
 }
 
@@ -199,18 +216,25 @@ fn unknown_code(text: &str, range: Range<usize>) -> Option<Mention> {
 fn is_outcome(word: &str) -> bool {
     matches!(
         word,
-        "SUCCESS" | "FAIL" | "FAILED" | "FAILURE" | "ERROR" | "TRUE" | "FALSE" | "NULL" | "NONE" | "PROCESSING" | "PENDING"
-            | "UNKNOWN" | "UNKNOW" | "ACCEPTED" | "SUCCEED" | "SUCCEEDED" | "INIT" | "DONE" | "00" | "A6"
+        "SUCCESS"
+            | "FAIL"
+            | "FAILED"
+            | "FAILURE"
+            | "ERROR"
+            | "TRUE"
+            | "FALSE"
+            | "NULL"
+            | "NONE"
+            | "PROCESSING"
+            | "PENDING"
+            | "UNKNOWN"
+            | "UNKNOW"
+            | "ACCEPTED"
+            | "SUCCEED"
+            | "SUCCEEDED"
+            | "INIT"
+            | "DONE"
+            | "00"
+            | "A6"
     )
-}
-
-/// True if a message stands beside the code: `"code":"X","message":"…"`, `Code: "X"\nMessage: …`.
-fn has_message(text: &str, mention: &Mention) -> bool {
-    let reach = text.len().min(mention.range.end + 400);
-    let near = &text.as_bytes()[mention.range.end..reach];
-    let before = &text.as_bytes()[mention.range.start.saturating_sub(200)..mention.range.start];
-    [near, before].into_iter().any(|part| {
-        let part = part.to_ascii_lowercase();
-        ["message", "msg"].iter().any(|key| memchr::memmem::find(&part, key.as_bytes()).is_some())
-    })
 }

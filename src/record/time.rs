@@ -13,19 +13,19 @@ use super::Text;
 const REACH: usize = 512;
 
 static ISO: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\b(\d{4})[-/](\d\d?)[-/](\d\d?)[T :_]\s?(\d\d?):(\d\d):(\d\d)(?:[.,](\d{1,9}))?\d*\s?(Z\b|[+-]\d\d:?\d\d\b)?")
-        .expect("literal")
+    Regex::new(
+        r"\b(\d{4})[-/](\d\d?)[-/](\d\d?)[T :_]\s?(\d\d?):(\d\d):(\d\d)(?:[.,](\d{1,9}))?\d*\s?(Z\b|[+-]\d\d:?\d\d\b)?",
+    )
+    .expect("literal")
 });
 static ACCESS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"\b(\d\d?)[/ -]([A-Z][a-z]{2})[/ -](\d{4})[: ](\d\d):(\d\d):(\d\d)()(?: ([+-]\d{4}))?")
         .expect("literal")
 });
-static SYSLOG: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^\W{0,2}(?:<\d+>)?([A-Z][a-z]{2}) +(\d\d?) (\d\d):(\d\d):(\d\d)").expect("literal")
-});
+static SYSLOG: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^\W{0,2}(?:<\d+>)?([A-Z][a-z]{2}) +(\d\d?) (\d\d):(\d\d):(\d\d)").expect("literal"));
 static EPOCH: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"(?:^|"(?:time|ts|timestamp|@timestamp)": ?"?)(\d{10})(?:(\d{3})\b|\.(\d{1,9}))?"#)
-        .expect("literal")
+    Regex::new(r#"(?:^|"(?:time|ts|timestamp|@timestamp)": ?"?)(\d{10})(?:(\d{3})\b|\.(\d{1,9}))?"#).expect("literal")
 });
 
 /// The time of a record, to at best a nanosecond. A zone in the record wins; else the container runtime's stamp, which

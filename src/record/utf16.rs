@@ -86,9 +86,18 @@ impl Transcoder {
         match self.mode {
             Mode::Undecided | Mode::Bytes => transcoded.len() as u64,
             // A sequence of four bytes is a surrogate pair; every other lead byte is one unit.
-            Mode::Little | Mode::Big => {
-                transcoded.iter().map(|&b| if b >= 0xF0 { 4 } else if (0x80..0xC0).contains(&b) { 0 } else { 2 }).sum()
-            }
+            Mode::Little | Mode::Big => transcoded
+                .iter()
+                .map(|&b| {
+                    if b >= 0xF0 {
+                        4
+                    } else if (0x80..0xC0).contains(&b) {
+                        0
+                    } else {
+                        2
+                    }
+                })
+                .sum(),
         }
     }
 
@@ -154,7 +163,9 @@ mod tests {
 
     #[test]
     fn without_a_mark_and_not_utf16() {
-        for (bytes, charset) in [(le("ab"), Charset::Utf16Le), (b"abcd".to_vec(), Charset::Auto), (b"\0\0\0\0".to_vec(), Charset::Auto)] {
+        for (bytes, charset) in
+            [(le("ab"), Charset::Utf16Le), (b"abcd".to_vec(), Charset::Auto), (b"\0\0\0\0".to_vec(), Charset::Auto)]
+        {
             let (mut transcoder, mut out) = (Transcoder::new(Charset::Auto, 0), Vec::new());
             transcoder.feed(&bytes, &mut out);
             assert_eq!(transcoder.charset(), charset);

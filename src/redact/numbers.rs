@@ -11,13 +11,16 @@ pub(super) fn masks(text: &str) -> Vec<Mask> {
     while let Some(start) = bytes[at..].iter().position(u8::is_ascii_digit).map(|found| at + found) {
         let run = start..start + digits(&bytes[start..]);
         let grouped = groups(bytes, start);
-        let card = Some(grouped).filter(|g| is_card(&bytes[g.clone()])).or_else(|| Some(run.clone()).filter(|r| is_card(&bytes[r.clone()])));
+        let card = Some(grouped)
+            .filter(|g| is_card(&bytes[g.clone()]))
+            .or_else(|| Some(run.clone()).filter(|r| is_card(&bytes[r.clone()])));
         let mask = if !stands_alone(bytes, &run) || is_kept_field(text, start) {
             None
         } else if let Some(card) = card {
             Some(mask_card(text, card))
         } else {
-            resident(bytes, &run).map(|range| Mask { text: format!("{}************", &text[start..start + 6]), range })
+            resident(bytes, &run)
+                .map(|range| Mask { text: format!("{}************", &text[start..start + 6]), range })
                 .or_else(|| mobile(text, &run))
         };
         at = mask.as_ref().map_or(run.end, |mask| mask.range.end);
@@ -35,7 +38,8 @@ fn stands_alone(bytes: &[u8], run: &Range<usize>) -> bool {
     let word = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
     let before = run.start.checked_sub(1).map(|at| bytes[at]);
     let behind = bytes.get(run.end);
-    !before.as_ref().is_some_and(|b| word(b) || *b == b'.') && !behind.is_some_and(|b| word(b) && !matches!(b, b'X' | b'x'))
+    !before.as_ref().is_some_and(|b| word(b) || *b == b'.')
+        && !behind.is_some_and(|b| word(b) && !matches!(b, b'X' | b'x'))
 }
 
 /// `4111 1111 1111 1111`, `4111-1111-…`: groups of four (or the 4-6-5 of American Express) behind `start`.
@@ -111,7 +115,8 @@ fn resident(bytes: &[u8], run: &Range<usize>) -> Option<Range<usize>> {
     }
     let number = &bytes[run.start..end];
     let value = |range: Range<usize>| number[range].iter().fold(0u32, |sum, b| sum * 10 + u32::from(b - b'0'));
-    let plausible = (1900..=2100).contains(&value(6..10)) && (1..=12).contains(&value(10..12)) && (1..=31).contains(&value(12..14));
+    let plausible =
+        (1900..=2100).contains(&value(6..10)) && (1..=12).contains(&value(10..12)) && (1..=31).contains(&value(12..14));
     const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
     let sum: u32 = WEIGHTS.iter().zip(number).map(|(w, b)| w * u32::from(b - b'0')).sum();
     let check = b"10X98765432"[(sum % 11) as usize];
@@ -145,7 +150,13 @@ fn is_kept_field(text: &str, at: usize) -> bool {
     separated
         && crate::record::words::word_before(text, left.len()).is_some_and(|word| {
             let key = crate::record::words::normal_key(&text[word]);
-            key.ends_with("tradeno") || key.ends_with("orderid") || key.ends_with("orderno") || key.ends_with("transactionid")
-                || key.ends_with("requestid") || key.ends_with("refundno") || key.ends_with("paymentid") || key.ends_with("refundid")
+            key.ends_with("tradeno")
+                || key.ends_with("orderid")
+                || key.ends_with("orderno")
+                || key.ends_with("transactionid")
+                || key.ends_with("requestid")
+                || key.ends_with("refundno")
+                || key.ends_with("paymentid")
+                || key.ends_with("refundid")
         })
 }
