@@ -74,7 +74,8 @@ pub fn catalog_of(config: &CatalogConfig, more: &[String]) -> Result<Catalog> {
     }
     let mut config = config.clone();
     config.extra.extend_from_slice(more);
-    catalog_in_force(&config).map_err(|errors| anyhow!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+    catalog_in_force(&config)
+        .map_err(|errors| anyhow!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
 }
 
 fn redactor_of(redact: &Redact) -> Result<Redactor> {
@@ -85,4 +86,9 @@ fn redactor_of(redact: &Redact) -> Result<Redactor> {
 fn host() -> Option<String> {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// Columns of the terminal that standard output is; `None` where it is none.
+pub fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
 }
