@@ -16,7 +16,7 @@ use serde_json::ser::Formatter;
 
 use crate::catalog::{Catalog, EntryId, Lang};
 use crate::event::{Event, EventId, Ids};
-use crate::redact::is_deceptive;
+use crate::visible::is_hidden;
 
 /// Value of the key `schema`.
 pub const EVENT_SCHEMA: &str = "paytriage.event/1";
@@ -255,7 +255,7 @@ struct Visible;
 impl Formatter for Visible {
     fn write_string_fragment<W: io::Write + ?Sized>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
         let mut rest = fragment;
-        while let Some((at, c)) = rest.char_indices().find(|&(_, c)| is_deceptive(c)) {
+        while let Some((at, c)) = rest.char_indices().find(|&(_, c)| is_hidden(c)) {
             out.write_all(&rest.as_bytes()[..at])?;
             for unit in c.encode_utf16(&mut [0; 2]) {
                 write!(out, "\\u{unit:04x}")?;
@@ -372,7 +372,7 @@ mod tests {
         let mut event = samples::full();
         event.excerpt = crate::redact::Redacted::sample(hostile);
         let json = written(&event, Lang::En);
-        assert!(!json.contains(is_deceptive), "{json:?}");
+        assert!(!json.contains(is_hidden), "{json:?}");
         let read: Value = serde_json::from_str(&json).unwrap();
         assert_eq!(read["excerpt"], hostile);
     }

@@ -3,25 +3,19 @@
 
 use std::collections::{HashMap, hash_map};
 
-use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
 use super::distinct::Count;
+use super::entry::{self, BOLD, DIM, INDENT, PLAIN, labelled, severity_style};
 use super::page::{Page, fit};
 use super::tally::{Group, Sample, Tally};
 use super::timeline::bars;
 use super::words::{self, Words};
 use super::{Totals, View};
-use crate::catalog::{EntryId, Lang, Severity};
+use crate::catalog::{EntryId, Lang};
 use crate::visible::visible;
 
-const PLAIN: Style = Style::new();
-const BOLD: Style = Style::new().bold();
-const DIM: Style = Style::new().dimmed();
-
-/// Columns before the text of a paragraph; its label stands in them.
-const INDENT: usize = 14;
 const N_COLUMNS: usize = 40;
 /// Codes that a heading names before it says how many more there are.
 const N_CODES: usize = 4;
@@ -124,22 +118,10 @@ fn show_occurrences(page: &mut Page, group: &Group, span: Option<(Timestamp, Tim
 
 /// What it means and what to do, with samples.
 fn show_advice(page: &mut Page, group: &Group, view: &View) {
-    let (entry, lang) = (&*group.entry, view.lang);
-    let words = words::words(lang);
-    labelled(page, words.cause, entry.cause.get(lang));
-    labelled(page, words.act, words::actor(entry.act, lang));
-    labelled(page, words.retry, words::retry(entry.retry, lang));
-    steps(page, words.operator, entry.operator.get(lang));
-    steps(page, words.payer, entry.payer.get(lang));
+    let (entry, words) = (&*group.entry, words::words(view.lang));
+    entry::advice(page, entry, view.lang);
     show_samples(page, group, words);
-    for id in &entry.guides {
-        if let Some(title) = view.guides.get(id) {
-            labelled(page, words.guide, &format!("{title} (paytriage catalog show {id})"));
-        }
-    }
-    for (at, address) in entry.docs.iter().enumerate() {
-        labelled(page, if at == 0 { words.docs } else { "" }, address);
-    }
+    entry::references(page, entry, view);
 }
 
 /// Severity, title and codes; the codes go on a line of their own where they do not fit.
@@ -195,21 +177,6 @@ fn orders(count: Count, lang: Lang) -> Option<String> {
     })
 }
 
-fn labelled(page: &mut Page, label: &str, text: &str) {
-    page.paragraph((DIM, &format!("  {label}")), INDENT, text);
-}
-
-/// One step stands alone; several are numbered.
-fn steps(page: &mut Page, label: &str, steps: &[String]) {
-    if let [only] = steps {
-        return labelled(page, label, only);
-    }
-    for (at, step) in steps.iter().enumerate() {
-        let label = if at == 0 { label } else { "" };
-        page.numbered((DIM, &format!("  {label}")), INDENT, (at + 1, step));
-    }
-}
-
 fn show_samples(page: &mut Page, group: &Group, words: &Words) {
     for (at, sample) in group.samples.iter().enumerate() {
         let place = format!("{}:{}", sample.origin.path, sample.line);
@@ -234,16 +201,6 @@ fn ids(sample: &Sample) -> String {
     ];
     let present = named.into_iter().filter_map(|(name, id)| Some(format!("{name}={}", id.as_deref()?)));
     present.collect::<Vec<_>>().join(" ")
-}
-
-pub(super) fn severity_style(severity: Severity) -> Style {
-    let color = |color: AnsiColor| Style::new().bold().fg_color(Some(color.into()));
-    match severity {
-        Severity::Critical => color(AnsiColor::BrightWhite).bg_color(Some(AnsiColor::Red.into())),
-        Severity::Error => color(AnsiColor::Red),
-        Severity::Warning => color(AnsiColor::Yellow),
-        Severity::Info => color(AnsiColor::Cyan),
-    }
 }
 
 #[cfg(test)]
