@@ -122,7 +122,7 @@ fn a_path_cannot_act_on_the_terminal() {
     let env = Env::new();
     env.write("calm.log", calm(1));
     let run = scan(&env, &["evil\x1b]0;x\x07\u{202e}.log", "calm.log"]).code(3);
-    assert_eq!(run.stderr, "paytriage: evil\\u001b]0;x\\u0007\\u202e.log: No such file or directory\n");
+    assert_eq!(run.stderr, "paytriage: evil\\x1b]0;x\\x07\\u{202e}.log: No such file or directory\n");
 }
 
 #[test]
