@@ -27,12 +27,6 @@ impl Redacted {
         &self.0
     }
 
-    /// For tests of what comes after redaction.
-    #[cfg(test)]
-    pub(crate) fn sample(text: &str) -> Redacted {
-        Redacted(text.to_owned())
-    }
-
     /// The same text cut to at most `max` bytes, on a character boundary, with `…` where something is missing.
     pub fn cut(&self, max: usize) -> Redacted {
         if self.0.len() <= max {
