@@ -33,8 +33,27 @@ pub fn ids(text: &str, failed_at: usize) -> Ids {
         mch_id: take(Id::Merchant),
         app_id: take(Id::App),
         amount: take(Id::Amount),
-        currency: take(Id::Currency),
+        currency: take(Id::Currency).and_then(|code| currency(&code)),
     }
+}
+
+/// ISO 4217 letters. UnionPay and ISO 8583 write the three digits; of those only the ones that occur are known.
+fn currency(code: &str) -> Option<String> {
+    let letters = match code {
+        "156" => "CNY",
+        "344" => "HKD",
+        "446" => "MOP",
+        "840" => "USD",
+        "978" => "EUR",
+        "392" => "JPY",
+        "826" => "GBP",
+        "702" => "SGD",
+        "410" => "KRW",
+        "764" => "THB",
+        "458" => "MYR",
+        _ => code,
+    };
+    letters.bytes().all(|b| b.is_ascii_alphabetic()).then(|| letters.to_ascii_uppercase())
 }
 
 fn chinese_keys(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {

@@ -111,7 +111,7 @@ impl Mention {
         let line = line_around(text, self.range.start);
         let content = &text[line.clone()];
         let above = line.start.checked_sub(1).map(|end| text[line_around(text, end)].trim_start());
-        content.contains(['│', '└']) || above.is_some_and(is_frame) || is_frame(content.trim_start())
+        content.contains(['│', '└']) || above.is_some_and(quotes_source) || is_frame(content.trim_start())
     }
 
     /// True if a translation table or a list of messages holds it: its key is a code, or a dotted path.
@@ -123,8 +123,14 @@ impl Mention {
     }
 }
 
+/// A frame of a Python traceback: the next line is the source it points at.
+fn quotes_source(line: &str) -> bool {
+    line.starts_with("File \"") || line.starts_with("> File \"")
+}
+
+/// A frame of a Java or JavaScript stack.
 fn is_frame(line: &str) -> bool {
-    line.starts_with("File \"") || line.starts_with("> File \"") || line.starts_with("at ") && line.ends_with(')')
+    quotes_source(line) || line.starts_with("at ") && line.ends_with(')')
 }
 
 pub fn is_quote(c: char) -> bool {
