@@ -144,8 +144,11 @@ fn trim_end(line: &[u8]) -> &[u8] {
 /// Tells how the content of a line relates to the record before it.
 pub fn shape(content: &[u8]) -> Shape {
     let head = &content[..content.len().min(96)];
-    if START.is_match(head) || is_json_object(content) {
+    let is_object = is_json_object(content);
+    if START.is_match(head) || is_object && is_log_record(content) {
         Shape::Start
+    } else if is_object {
+        Shape::Plain
     } else if CONTINUATION.is_match(head) {
         Shape::Continuation
     } else if head.starts_with(b"Traceback (most recent") {
@@ -157,7 +160,16 @@ pub fn shape(content: &[u8]) -> Shape {
     }
 }
 
-/// A whole JSON object on one line, as structured loggers write them.
+/// An object of a structured logger says when or how bad; the body of an answer does not.
+fn is_log_record(object: &[u8]) -> bool {
+    static KEYS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r#"\\?"(?:level|levelname|lvl|severity|@?timestamp|time|ts|asctime|datetime|date)\\?"\s*:"#)
+            .expect("literal")
+    });
+    KEYS.is_match(&object[..object.len().min(512)])
+}
+
+/// A whole JSON object on one line.
 fn is_json_object(content: &[u8]) -> bool {
     (content.starts_with(b"{\"") || content.starts_with(b"{\\\"")) && content.trim_ascii_end().ends_with(b"}")
 }
@@ -224,7 +236,13 @@ mod tests {
 
     #[test]
     fn plain() {
-        for line in ["pay failed PayError: x", ">>> ali alipay.trade.pay", "GET /help 200", "支付失败"] {
+        for line in [
+            r#"{"code":"SYSTEM_ERROR","message":"x"}"#,
+            "pay failed PayError: x",
+            ">>> ali alipay.trade.pay",
+            "GET /help 200",
+            "支付失败",
+        ] {
             assert_eq!(shape(line.as_bytes()), Shape::Plain, "{line}");
         }
     }
