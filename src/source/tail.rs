@@ -57,12 +57,13 @@ pub struct Tail {
     prover: Prover,
     /// As seen when the content was last looked at; `None` until then.
     seen: Option<Stamp>,
+    last_byte: Option<u8>,
 }
 
 impl Tail {
     /// A file of which nothing was read yet.
     pub fn beginning(key: FileKey, generation: u32) -> Tail {
-        Tail { key, generation, prover: Prover::default(), seen: None }
+        Tail { key, generation, prover: Prover::default(), seen: None, last_byte: None }
     }
 
     /// Goes on where an earlier run stopped; `Err` is what its proof says where it does not hold.
@@ -75,7 +76,10 @@ impl Tail {
         let head = read_range(file, 0, proof.head_len as usize)?;
         let tail = read_range(file, proof.tail_from, (proof.at - proof.tail_from) as usize)?;
         Ok(match proof.check(&head, &tail) {
-            Content::Same => Ok(Tail { key, generation, prover: Prover::at(proof.at, &head, &tail), seen: None }),
+            Content::Same => {
+                let prover = Prover::at(proof.at, &head, &tail);
+                Ok(Tail { key, generation, prover, seen: None, last_byte: tail.last().copied() })
+            }
             other => Err(other),
         })
     }
@@ -89,7 +93,8 @@ impl Tail {
         let at = from + complete as u64;
         let head = read_range(file, 0, HEAD_MAX.min(at as usize))?;
         let tail = &last[complete.saturating_sub(TAIL_MAX)..complete];
-        Ok(Tail { key, generation: 0, prover: Prover::at(at, &head, tail), seen: None })
+        let last_byte = tail.last().copied();
+        Ok(Tail { key, generation: 0, prover: Prover::at(at, &head, tail), seen: None, last_byte })
     }
 
     /// Offset up to which the file was read.
@@ -103,6 +108,16 @@ impl Tail {
 
     pub fn identity(&self) -> Vec<u8> {
         self.key.identity(self.generation)
+    }
+
+    /// True if what was read ends with a newline, or is nothing.
+    pub fn ends_a_line(&self) -> bool {
+        self.last_byte.is_none_or(|byte| byte == b'\n')
+    }
+
+    /// Makes the next look go to the content.
+    pub fn look_again(&mut self) {
+        self.seen = None;
     }
 
     /// True if a look at the content could tell something new.
@@ -141,6 +156,7 @@ impl Tail {
         let n = retried(|| file.read_at(&mut buffer.bytes[kept..kept + CHUNK], self.position()))?;
         if n > 0 {
             push(&buffer.bytes[kept..kept + n]);
+            self.last_byte = Some(buffer.bytes[kept + n - 1]);
             let keep = self.prover.advance(&buffer.bytes[..kept + n], n);
             buffer.bytes.copy_within(kept + n - keep..kept + n, 0);
             buffer.kept = keep;

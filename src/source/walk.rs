@@ -22,6 +22,8 @@ pub struct Found {
     pub path: PathBuf,
     pub key: FileKey,
     pub stamp: Stamp,
+    /// The path is a symbolic link; what happens to the file shows where the link leads.
+    pub is_link: bool,
 }
 
 /// Why a path could not be looked at.
@@ -101,7 +103,8 @@ impl<'a> Walk<'a> {
             }
         } else if metadata.is_file() && self.selection.source_of(path).is_some() {
             let (key, stamp) = (FileKey::of(metadata), Stamp::of(metadata));
-            self.out.files.push(Found { path: path.to_path_buf(), key, stamp });
+            let is_link = fs::symlink_metadata(path).is_ok_and(|link| link.is_symlink());
+            self.out.files.push(Found { path: path.to_path_buf(), key, stamp, is_link });
         }
     }
 

@@ -72,17 +72,21 @@ impl Watcher {
         }
     }
 
-    /// Forgets a directory that was removed or renamed.
-    pub fn forget(&mut self, dir: &Path) {
-        if self.watched.remove(dir).is_some() {
+    /// Forgets a directory that was removed or renamed. Returns true if it was watched.
+    pub fn forget(&mut self, dir: &Path) -> bool {
+        let known = self.watched.remove(dir).is_some();
+        if known {
             self.unwatch(dir);
         }
+        known
     }
 
     /// Stops watching all directories but these.
     pub fn retain(&mut self, wanted: &HashSet<PathBuf>) {
         let unwanted: Vec<_> = self.watched.keys().filter(|dir| !wanted.contains(*dir)).cloned().collect();
-        unwanted.iter().for_each(|dir| self.forget(dir));
+        for dir in unwanted {
+            self.forget(&dir);
+        }
     }
 
     fn unwatch(&mut self, dir: &Path) {

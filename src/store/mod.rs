@@ -46,6 +46,8 @@ pub struct OutboxEvent {
 pub struct Batch {
     pub files: Vec<FileState>,
     pub events: Vec<OutboxEvent>,
+    /// Files that no longer exist.
+    pub deleted: Vec<FileKey>,
     /// Written paths of the sources in force, once they have been watched.
     pub watched: Option<Vec<String>>,
 }
@@ -267,6 +269,10 @@ fn write(transaction: &Transaction, batch: &Batch) -> rusqlite::Result<u64> {
             signed(proof.tail_from),
             proof.tail,
         ])?;
+    }
+    let mut delete = transaction.prepare_cached("DELETE FROM file WHERE (device, inode, birth) = (?1, ?2, ?3)")?;
+    for key in &batch.deleted {
+        delete.execute([signed(key.device), signed(key.inode), signed(key.birth)])?;
     }
     let mut added = 0;
     let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO outbox (event_id, body) VALUES (?1, ?2)")?;

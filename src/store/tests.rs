@@ -18,7 +18,7 @@ fn file(inode: u64, offset: u64) -> FileState {
 }
 
 fn batch(files: Vec<FileState>, events: &[u8]) -> Batch {
-    Batch { files, events: events.iter().map(|&n| event(n)).collect(), watched: None }
+    Batch { files, events: events.iter().map(|&n| event(n)).collect(), ..Batch::default() }
 }
 
 fn rows(store: &Store, after: i64) -> Vec<Vec<u8>> {
@@ -49,6 +49,14 @@ fn offsets_and_events_survive_together() {
     assert_eq!(rows(&store, 0).len(), 3);
     let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&state), mode(&state.join("paytriage.db"))), (0o700, 0o600));
+}
+
+#[test]
+fn a_deleted_file_is_forgotten() {
+    let store = Store::in_memory().unwrap();
+    store.commit(&batch(vec![file(1, 10), file(2, 20)], &[])).unwrap();
+    store.commit(&Batch { deleted: vec![file(1, 10).key], ..Batch::default() }).unwrap();
+    assert_eq!(store.files().unwrap(), [file(2, 20)]);
 }
 
 #[test]
