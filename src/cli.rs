@@ -23,7 +23,9 @@ pub enum Command {
     /// Find the payment errors in existing logs
     #[command(
         after_help = "Examples:\n  paytriage scan /var/log/shop\n  paytriage scan 'logs/*.log.gz' --format summary\n  \
-                            kubectl logs deploy/checkout | paytriage scan -\n  paytriage scan app.log --format json --since 2h"
+                            kubectl logs deploy/checkout | paytriage scan -\n  paytriage scan app.log --format json --since 2h\n\n\
+                      Exit code: 0 done, 1 --fail-on was met, 2 wrong usage, 3 something could not be read\n\
+                      (all else was scanned). When both hold, 1."
     )]
     Scan(ScanArgs),
     /// Say what a code, a message or a log line means
@@ -70,19 +72,20 @@ pub struct ScanArgs {
     /// What to print
     #[arg(long, value_enum, default_value = "pretty")]
     pub format: ScanFormat,
-    /// Language of titles, causes and remedies
-    #[arg(long, value_enum, env = "PAYTRIAGE_LANG", default_value = "en")]
-    pub lang: LangArg,
+    /// Language of titles, causes and remedies [default: that of the configuration, else en]
+    #[arg(long, value_enum, env = "PAYTRIAGE_LANG")]
+    pub lang: Option<LangArg>,
     /// Only this provider: alipay, alipayplus, wechatpay, unionpay, issuer, or one of your own catalogue
     #[arg(long, value_name = "P")]
     pub provider: Option<String>,
     /// Leave out what is milder
     #[arg(long, value_enum, value_name = "S")]
     pub min_severity: Option<SeverityArg>,
-    /// Only events from this time on: RFC 3339, a date, or how long ago (2h, 3d)
+    /// Only events from this time on: RFC 3339, a date, a local time ("2026-03-01 08:00"), or how long ago (2h, 3d);
+    /// events without a time are kept
     #[arg(long, value_name = "T")]
     pub since: Option<String>,
-    /// Only events up to this time
+    /// Only events up to this time; a date counts to the end of its day
     #[arg(long, value_name = "T")]
     pub until: Option<String>,
     /// Exit with 1 if an event of this severity or worse is found

@@ -4,6 +4,9 @@
 //! types whose alphabet is too small to carry markup or secrets. How an event looks on the wire is `wire`'s
 //! business.
 
+#[cfg(test)]
+pub(crate) mod samples;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -33,6 +36,19 @@ impl EventId {
     }
 }
 
+impl serde::Serialize for EventId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for EventId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<EventId, D::Error> {
+        let hex = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        EventId::parse(&hex).ok_or_else(|| serde::de::Error::custom("an event id has 32 hexadecimal digits"))
+    }
+}
+
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -59,8 +75,9 @@ pub enum Confidence {
 }
 
 /// How the non-ASCII text of the record was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Encoding {
+    #[default]
     Utf8,
     Gbk,
     Utf16Le,
@@ -103,6 +120,18 @@ impl Confidence {
 }
 
 impl Encoding {
+    pub const ALL: [Encoding; Encoding::COUNT] = [
+        Encoding::Utf8,
+        Encoding::Gbk,
+        Encoding::Utf16Le,
+        Encoding::Utf16Be,
+        Encoding::UnicodeEscape,
+        Encoding::HexEscape,
+        Encoding::Percent,
+        Encoding::Entity,
+    ];
+    pub const COUNT: usize = 8;
+
     pub fn as_str(self) -> &'static str {
         match self {
             Encoding::Utf8 => "utf-8",

@@ -2,10 +2,18 @@
 
 pub mod catalog;
 pub mod cli;
+pub mod commands;
 pub mod config;
+pub mod detect;
+pub mod diagnose;
 pub mod event;
 pub mod exit;
+pub mod identity;
+pub mod input;
 pub mod pipeline;
 pub mod provider;
 pub mod record;
 pub mod redact;
+pub mod render;
+pub mod visible;
+pub mod wire;

@@ -1,1 +1,37 @@
-fn main() {}
+//! Parses the command line, calls the library, and turns the outcome into an exit code.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use paytriage::cli::{Cli, Command};
+use paytriage::commands;
+use paytriage::exit::Exit;
+use paytriage::visible::visible;
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Scan(args) => commands::scan::run(&args),
+        Command::Completions { shell } => commands::shell::completions(shell),
+        Command::Man => commands::shell::man(),
+        _ => Err(anyhow::anyhow!("this command is not there yet")),
+    };
+    outcome.unwrap_or_else(|error| explain(&error)).into()
+}
+
+/// A reader that went away has what it wanted: `paytriage … | head -1` is no failure.
+fn explain(error: &anyhow::Error) -> Exit {
+    let closed = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(closed) {
+        return Exit::Done;
+    }
+    let mut stderr = io::stderr().lock();
+    for (at, line) in format!("{error:#}").lines().enumerate() {
+        let lead = if at == 0 { "paytriage: " } else { "" };
+        // With standard error closed there is nobody left to tell.
+        let _ = writeln!(stderr, "{lead}{}", visible(line));
+    }
+    Exit::Usage
+}

@@ -8,16 +8,32 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use sha2::{Digest, Sha256};
 
 use crate::catalog::Catalog;
-use crate::event::{Event, EventId, Origin};
+use crate::detect::Detector;
+use crate::diagnose::{Diagnoser, Finding, Hints};
+use crate::event::{Event, EventId, Origin, Position};
 use crate::provider::Provider;
-use crate::record::Charset;
-use crate::redact::Redactor;
+use crate::record::frame::{self, Frame};
+use crate::record::utf16::Transcoder;
+use crate::record::{self, Charset, Text};
+use crate::redact::{Redacted, Redactor};
+
+/// Longest excerpt of an event, in bytes of UTF-8.
+const MAX_EXCERPT: usize = 2048;
+
+/// Longest line that is looked at as a whole. Of a longer one the first part is; the rest, up to its line end, is
+/// skipped and counted in [`Stream::cut_lines`].
+pub const MAX_LINE: usize = 1024 * 1024;
 
 /// What turns bytes into events, shared by all files.
 #[derive(Debug)]
-pub struct Engine {}
+pub struct Engine {
+    detector: Detector,
+    diagnoser: Diagnoser,
+    redactor: Redactor,
+}
 
 /// What is fixed for one file as long as it is read.
 #[derive(Debug, Clone)]
@@ -33,64 +49,364 @@ pub struct FileContext {
 }
 
 /// From where a stream can go on. All of it is stored with the events it accounts for.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Checkpoint {
-    /// Start of the oldest unfinished record: the first byte to feed after a restart.
+    /// The first byte to feed after a restart: far enough back to frame what follows.
     pub offset: u64,
-    /// 1-based number of the line that begins at `offset`; 0 is taken as 1.
+    /// Number, from 0, of the line that begins at `offset`.
     pub line: u64,
-    /// Events of that record which were handed out already and must not come again.
+    /// Records that ended at or before this offset have been reported.
+    pub done: u64,
+    /// Events of the record that was still open, which must not come again.
     pub reported: Vec<EventId>,
+    /// What the beginning of the file showed it to be written in.
+    pub charset: Charset,
 }
 
 /// The state of one file.
 #[derive(Debug)]
-pub struct Stream {}
+pub struct Stream {
+    engine: Arc<Engine>,
+    file: FileContext,
+    /// Whole lines that later decisions need, then the last, still incomplete line. UTF-8 where the file is UTF-16.
+    buffer: Vec<u8>,
+    /// Offset in the file, and line number (from 0), of `buffer[0]`.
+    offset: u64,
+    line: u64,
+    /// Bytes of `buffer` in which candidates were already looked for; ends behind a line end.
+    searched: usize,
+    /// Candidates whose record is not yet surely over.
+    waiting: Vec<usize>,
+    done: u64,
+    reported: Vec<EventId>,
+    /// The rest of an over-long line is being skipped.
+    skipping: bool,
+    cut_lines: u64,
+    transcoder: Transcoder,
+}
+
+/// Why bytes are looked at now, and so what counts as the end of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    /// More bytes came: a record ends where the next begins.
+    Fed,
+    /// Nothing more came for a moment: a record ends where the complete lines end.
+    Quiet,
+    /// The file is over: its last line needs no line end.
+    Over,
+}
 
 impl Engine {
     /// Builds the automaton and the lookup tables. The only costly step; matching cannot fail afterwards.
-    pub fn new(_catalog: Arc<Catalog>, _redactor: Redactor) -> Engine {
-        todo!()
+    pub fn new(catalog: Arc<Catalog>, redactor: Redactor) -> Engine {
+        let entries = catalog.entries();
+        let codes = entries.iter().flat_map(|entry| entry.codes.iter().map(|code| code.text.as_str()));
+        let messages = entries.iter().flat_map(|entry| entry.messages.iter().map(String::as_str));
+        Engine { detector: Detector::new(codes, messages), diagnoser: Diagnoser::new(catalog), redactor }
+    }
+
+    pub fn diagnoser(&self) -> &Diagnoser {
+        &self.diagnoser
     }
 }
 
 impl Stream {
     /// Starts or resumes a file. The next byte to push is the one at `from.offset`.
-    pub fn new(_engine: Arc<Engine>, _file: FileContext, _from: Checkpoint) -> Stream {
-        todo!()
+    pub fn new(engine: Arc<Engine>, file: FileContext, from: Checkpoint) -> Stream {
+        let known = if from.charset == Charset::Auto { file.charset } else { from.charset };
+        Stream {
+            engine,
+            file,
+            buffer: Vec::new(),
+            offset: from.offset,
+            line: from.line,
+            searched: 0,
+            waiting: Vec::new(),
+            done: from.done,
+            reported: from.reported,
+            skipping: false,
+            cut_lines: 0,
+            transcoder: Transcoder::new(known, from.offset),
+        }
     }
 
     /// Takes the next bytes of the file and appends the events of records that ended within them.
-    pub fn push(&mut self, _bytes: &[u8], _now: Timestamp, _events: &mut Vec<Event>) {
-        todo!()
+    pub fn push(&mut self, bytes: &[u8], now: Timestamp, events: &mut Vec<Event>) {
+        self.transcoder.feed(bytes, &mut self.buffer);
+        self.skip_rest_of_line();
+        self.work(Moment::Fed, now, events);
     }
 
     /// The file has been quiet for a moment: records whose lines are complete are reported as they stand. Bytes
     /// may still follow; a continuation of the last record is then read with it, and nothing is reported
     /// twice. A last line without its newline is left for later.
-    pub fn flush(&mut self, _now: Timestamp, _events: &mut Vec<Event>) {
-        todo!()
+    pub fn flush(&mut self, now: Timestamp, events: &mut Vec<Event>) {
+        self.work(Moment::Quiet, now, events);
     }
 
     /// The file ends here for good: also a last line without its newline is reported.
-    pub fn finish(&mut self, _now: Timestamp, _events: &mut Vec<Event>) {
-        todo!()
+    pub fn finish(&mut self, now: Timestamp, events: &mut Vec<Event>) {
+        self.transcoder.finish(&mut self.buffer);
+        self.skip_rest_of_line();
+        self.work(Moment::Over, now, events);
     }
 
     /// True while something found in complete lines waits for the end of its record, so that `flush` would
     /// report it.
     pub fn is_pending(&self) -> bool {
-        todo!()
+        !self.waiting.is_empty()
     }
 
     /// Where to go on after a restart, given that all events handed out so far are kept. A new stream made from
     /// it is fed from `Checkpoint::offset` on. Between wake-ups an idle file needs no more than this.
     pub fn checkpoint(&self) -> Checkpoint {
-        todo!()
+        Checkpoint {
+            offset: self.offset,
+            line: self.line,
+            done: self.done,
+            reported: self.reported.clone(),
+            charset: self.transcoder.charset(),
+        }
     }
 
     /// Offset of the next byte to push.
     pub fn position(&self) -> u64 {
-        todo!()
+        self.offset + self.transcoder.raw_len(&self.buffer) + self.transcoder.held()
     }
+
+    /// Lines so far of which only the first [`MAX_LINE`] bytes were looked at.
+    pub fn cut_lines(&self) -> u64 {
+        self.cut_lines
+    }
+
+    fn work(&mut self, moment: Moment, now: Timestamp, events: &mut Vec<Event>) {
+        let complete = match moment {
+            Moment::Over => self.buffer.len(),
+            _ => memchr::memrchr(b'\n', &self.buffer).map_or(0, |lf| lf + 1),
+        };
+        if complete > self.searched {
+            let base = self.searched;
+            let found = self.engine.detector.candidates(&self.buffer[base..complete]).map(|at| base + at);
+            self.waiting.extend(found);
+            self.searched = complete;
+        }
+        self.report(complete, moment, now, events);
+        self.forget(complete);
+        self.cut_long_line(now, events);
+    }
+
+    /// Reports the records of waiting candidates, as far as they are over.
+    fn report(&mut self, complete: usize, moment: Moment, now: Timestamp, events: &mut Vec<Event>) {
+        let waiting = std::mem::take(&mut self.waiting);
+        let mut reach = 0;
+        for hit in waiting {
+            if hit < reach {
+                continue;
+            }
+            let Frame { range, closed } = frame::frame(&self.buffer[..complete], hit);
+            if !closed && moment == Moment::Fed {
+                self.waiting.push(hit);
+                continue;
+            }
+            reach = range.end;
+            let end = self.offset + self.transcoder.raw_len(&self.buffer[..range.end]);
+            if end <= self.done {
+                continue;
+            }
+            let first = events.len();
+            self.diagnose(&range, now, events);
+            // Of an open record the events are remembered: it may grow and be looked at again.
+            let fresh: Vec<EventId> = events[first..].iter().map(|event| event.id).collect();
+            if closed {
+                self.reported.clear();
+                self.done = end;
+            } else {
+                self.reported.extend(fresh);
+            }
+        }
+    }
+
+    fn diagnose(&self, range: &std::ops::Range<usize>, now: Timestamp, events: &mut Vec<Event>) {
+        let record = &self.buffer[range.clone()];
+        let mut text = Text::decode(record, self.file.charset);
+        if let Some(encoding) = self.transcoder.encoding() {
+            text.encoding = encoding;
+        }
+        let hints = Hints {
+            provider: self.file.provider.as_ref(),
+            path: &self.file.origin.path,
+            level: record::level(&text.text),
+        };
+        for finding in self.engine.diagnoser.diagnose(&text.text, hints) {
+            let event = self.event(range, &text, finding, now);
+            if !self.reported.contains(&event.id) {
+                events.push(event);
+            }
+        }
+    }
+
+    fn event(&self, range: &std::ops::Range<usize>, text: &Text, finding: Finding, now: Timestamp) -> Event {
+        let Finding { occurrence, ids, ordinal } = finding;
+        let position = self.position_of(range, text, occurrence.range.start);
+        let record_offset = self.offset + self.transcoder.raw_len(&self.buffer[..range.start]);
+        let known: Vec<&str> = [
+            &ids.out_trade_no,
+            &ids.trade_no,
+            &ids.transaction_id,
+            &ids.request_id,
+            &ids.trace_id,
+            &ids.mch_id,
+            &ids.app_id,
+        ]
+        .into_iter()
+        .filter_map(|id| id.as_deref())
+        .collect();
+        let (excerpt, redactions) = self.excerpt(&text.text, occurrence.range.start, &known);
+        Event {
+            id: event_id(&self.file.identity, record_offset, &occurrence.code, ordinal),
+            time: record::time(text, &self.file.timezone, now),
+            observed: now,
+            matched: self.engine.redactor.redact(&text.text[occurrence.range.clone()], &known).0.cut(256),
+            code: occurrence.code,
+            kind: occurrence.kind,
+            entry: occurrence.entry,
+            provider: occurrence.provider,
+            confidence: occurrence.confidence,
+            alternatives: occurrence.alternatives,
+            encoding: text.encoding,
+            origin: self.file.origin.clone(),
+            position,
+            level: record::level(&text.text),
+            ids,
+            excerpt,
+            redactions,
+        }
+    }
+
+    fn position_of(&self, range: &std::ops::Range<usize>, text: &Text, at: usize) -> Position {
+        let record = &self.buffer[range.clone()];
+        let above = memchr::memchr_iter(b'\n', &self.buffer[..range.start]).count() as u64;
+        let first = self.line + above + 1;
+        let within = text.line_of(at);
+        let line_start = match within {
+            0 => 0,
+            n => memchr::memchr_iter(b'\n', record).nth(n - 1).map_or(0, |lf| lf + 1),
+        };
+        Position {
+            line: first + within as u64,
+            offset: self.offset + self.transcoder.raw_len(&self.buffer[..range.start + line_start]),
+            record_first_line: first,
+            record_last_line: first + (text.n_lines.max(1) - 1) as u64,
+        }
+    }
+
+    /// The record if it is short; else the part around the match, with the record's beginning before it.
+    fn excerpt(&self, text: &str, at: usize, ids: &[&str]) -> (Redacted, u32) {
+        let text = text.trim_end();
+        if text.len() <= MAX_EXCERPT {
+            let (redacted, n_masks) = self.engine.redactor.redact(text, ids);
+            return (redacted.cut(MAX_EXCERPT), n_masks);
+        }
+        let from = word_start(text, at.min(text.len()).saturating_sub(MAX_EXCERPT / 4));
+        let to = word_end(text, (from + MAX_EXCERPT).min(text.len()));
+        let head = &text[..word_end(text, from.min(MAX_EXCERPT / 4))];
+        let part = if from > head.len() { format!("{head} … {}", &text[from..to]) } else { text[..to].to_owned() };
+        let (redacted, n_masks) = self.engine.redactor.redact(&part, ids);
+        (redacted.cut(MAX_EXCERPT), n_masks)
+    }
+
+    /// Lets go of the lines that nothing later can need.
+    fn forget(&mut self, complete: usize) {
+        if complete == 0 {
+            return;
+        }
+        let last = frame::line_start(&self.buffer, complete - 1);
+        let mut keep = frame::context(&self.buffer[..complete], last);
+        if let Some(&first) = self.waiting.first() {
+            let line = frame::line_start(&self.buffer, first);
+            keep = keep.min(frame::context(&self.buffer[..complete], line));
+        }
+        self.drop_front(keep);
+    }
+
+    fn drop_front(&mut self, n_bytes: usize) {
+        if n_bytes == 0 {
+            return;
+        }
+        let gone = &self.buffer[..n_bytes];
+        self.line += memchr::memchr_iter(b'\n', gone).count() as u64;
+        self.offset += self.transcoder.raw_len(gone);
+        self.buffer.drain(..n_bytes);
+        self.searched = self.searched.saturating_sub(n_bytes);
+        self.waiting.iter_mut().for_each(|hit| *hit -= n_bytes);
+    }
+
+    /// Ends a line that grew too long: what is there is looked at as if the line ended, and the rest skipped.
+    fn cut_long_line(&mut self, now: Timestamp, events: &mut Vec<Event>) {
+        if self.buffer.len() - self.searched <= MAX_LINE {
+            return;
+        }
+        let zeros = self.buffer[self.searched..].iter().take_while(|&&b| b == 0).count();
+        if zeros > 0 {
+            // A hole, as a truncation under a writer leaves it: the line begins behind it.
+            self.report(self.searched, Moment::Quiet, now, events);
+            self.drop_front(self.searched + zeros);
+            self.searched = 0;
+            return self.cut_long_line(now, events);
+        }
+        self.cut_lines += 1;
+        self.skipping = true;
+        let cut = self.searched + MAX_LINE;
+        let found: Vec<usize> =
+            self.engine.detector.candidates(&self.buffer[self.searched..cut]).map(|at| self.searched + at).collect();
+        self.waiting.extend(found);
+        self.report(cut, Moment::Quiet, now, events);
+        self.drop_front(self.buffer.len());
+        self.searched = 0;
+        self.waiting.clear();
+    }
+
+    /// Drops what belongs to a line that was cut, up to its line end.
+    fn skip_rest_of_line(&mut self) {
+        if !self.skipping {
+            return;
+        }
+        match memchr::memchr(b'\n', &self.buffer) {
+            Some(lf) => {
+                self.skipping = false;
+                self.drop_front(lf + 1);
+            }
+            None => self.drop_front(self.buffer.len()),
+        }
+    }
+}
+
+/// A hash of what identifies an event: the file, the record's place in it, the code. No log text goes into it.
+fn event_id(identity: &[u8], record_offset: u64, code: &str, ordinal: u32) -> EventId {
+    let mut hash = Sha256::new();
+    hash.update((identity.len() as u64).to_le_bytes());
+    hash.update(identity);
+    hash.update(record_offset.to_le_bytes());
+    hash.update(ordinal.to_le_bytes());
+    hash.update(code.as_bytes());
+    let digest = hash.finalize();
+    let mut id = [0; 16];
+    id.copy_from_slice(&digest[..16]);
+    EventId(id)
+}
+
+/// How far a cut is moved so that no word (and no number that must be masked as a whole) is cut in two.
+const WORD: usize = 256;
+
+fn word_start(text: &str, at: usize) -> usize {
+    let from = (at.saturating_sub(WORD)..=at)
+        .rev()
+        .find(|&i| text.is_char_boundary(i) && text[..i].ends_with([' ', '\n', ',', '&']));
+    from.unwrap_or_else(|| (0..=at).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0))
+}
+
+fn word_end(text: &str, at: usize) -> usize {
+    let to = (at..text.len().min(at + WORD))
+        .find(|&i| text.is_char_boundary(i) && text[i..].starts_with([' ', '\n', ',', '&']));
+    to.unwrap_or_else(|| (at..=text.len()).find(|&i| text.is_char_boundary(i)).unwrap_or(text.len()))
 }

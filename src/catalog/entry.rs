@@ -58,6 +58,14 @@ impl fmt::Display for EntryId {
     }
 }
 
+/// A code as it stands in logs, and how far it may be trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Code {
+    /// Case-sensitive; letters, digits, `.`, `_` and `-` only, at most 128 bytes.
+    pub text: String,
+    pub specificity: Specificity,
+}
+
 /// How much a code proves by standing somewhere (design, section 8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Specificity {
@@ -202,9 +210,8 @@ pub struct Entry {
     pub id: EntryId,
     /// `None`: the same word means the same everywhere; the event's provider comes from the surroundings.
     pub provider: Option<Provider>,
-    /// Codes as they stand in logs, case-sensitive, the one to report first.
-    pub codes: Vec<String>,
-    pub specificity: Specificity,
+    /// Codes as they stand in logs, the one to report first.
+    pub codes: Vec<Code>,
     /// Message texts as providers write them, whatever their language.
     pub messages: Vec<String>,
     /// The code that events carry when only the message was found and no code exists
@@ -227,14 +234,15 @@ pub struct Entry {
     pub docs: Vec<String>,
     /// Log lines in which this entry must be found.
     pub examples: Vec<String>,
-    /// Log lines that look like it and must yield nothing.
+    /// Log lines that look like it and in which it must not be found.
     pub near_misses: Vec<String>,
 }
 
 impl Entry {
     /// The code that an event of this entry carries when it was found by its message alone.
     pub fn reported_code(&self) -> &str {
-        self.codes.first().or(self.message_code.as_ref()).map_or(&*self.id.0, String::as_str)
+        let code = self.codes.first().map(|code| &code.text);
+        code.or(self.message_code.as_ref()).map_or(&*self.id.0, String::as_str)
     }
 }
 

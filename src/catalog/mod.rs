@@ -1,20 +1,32 @@
 //! The catalogue: what each code or message means and what to do.
 //!
 //! Built once from the embedded files and the user's own; read-only afterwards. Loading may fail, with file,
-//! line and key; looking up cannot.
+//! line and key; looking up cannot. Pure: the caller reads the user's files.
 
+mod builtin;
+mod check;
+mod draft;
 mod entry;
+mod load;
+mod problem;
+mod read;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use entry::{Actor, Advice, Category, Entry, EntryId, Guide, Lang, Retry, Severity, Specificity, Steps, Text};
+pub use entry::{
+    Actor, Advice, Category, Code, Entry, EntryId, Guide, Lang, Retry, Severity, Specificity, Steps, Text,
+};
+pub(crate) use problem::nearest;
+pub use problem::{DisableError, Place, Problem, Wrong};
 
 /// All entries in force, and the guides they point to.
 #[derive(Debug, Clone)]
 pub struct Catalog {
     entries: Vec<Arc<Entry>>,
     by_id: HashMap<EntryId, usize>,
+    /// Where the last file that speaks of an entry does so.
+    places: HashMap<EntryId, Place>,
     guides: Vec<Guide>,
     fallback: Arc<Entry>,
 }
@@ -23,12 +35,58 @@ pub struct Catalog {
 pub const FALLBACK_ID: &str = "unknown-code";
 
 impl Catalog {
+    /// The catalogue that is part of the program.
+    ///
+    /// # Panics
+    /// If the embedded files have a problem, which a test rules out.
+    pub fn builtin() -> Catalog {
+        let mut entries = Entries::default();
+        let mut problems = Vec::new();
+        for (name, text) in builtin::FILES {
+            entries.read(name, text, &mut problems);
+        }
+        assert!(problems.is_empty(), "the built-in catalogue is broken: {problems:#?}");
+        entries.into_catalog(builtin::guides())
+    }
+
+    /// Adds the entries of a user's own files (path and text, in the order to apply them). An entry whose id
+    /// is known already changes only the fields it gives.
+    ///
+    /// # Errors
+    /// Every problem of every file, by file and line.
+    pub fn with_files<S: AsRef<str>>(self, files: &[(S, S)]) -> Result<Catalog, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let (mut entries, guides) = Entries::from_catalog(self);
+        for (path, text) in files {
+            entries.read(path.as_ref(), text.as_ref(), &mut problems);
+        }
+        if problems.is_empty() { Ok(entries.into_catalog(guides)) } else { Err(problems) }
+    }
+
+    /// Leaves out entries that are never to fire.
+    ///
+    /// # Errors
+    /// Each id that no entry has, and the fallback's.
+    pub fn without(self, ids: &[EntryId]) -> Result<Catalog, Vec<DisableError>> {
+        let errors: Vec<DisableError> = ids.iter().filter_map(|id| self.cannot_disable(id)).collect();
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let (mut entries, guides) = Entries::from_catalog(self);
+        entries.list.retain(|entry| !ids.contains(&entry.id));
+        Ok(entries.into_catalog(guides))
+    }
+
     /// The entries, in the order of their files, without the fallback.
     pub fn entries(&self) -> &[Arc<Entry>] {
         &self.entries
     }
 
+    /// The entry of this id; the fallback too has one.
     pub fn get(&self, id: &str) -> Option<&Arc<Entry>> {
+        if id == FALLBACK_ID {
+            return Some(&self.fallback);
+        }
         self.by_id.get(&EntryId(id.into())).map(|&at| &self.entries[at])
     }
 
@@ -44,4 +102,76 @@ impl Catalog {
     pub fn guides(&self) -> &[Guide] {
         &self.guides
     }
+
+    /// Where the last file that speaks of an entry does so.
+    pub fn place(&self, id: &EntryId) -> Option<&Place> {
+        self.places.get(id)
+    }
+
+    /// What a careful reader would object to, beyond what loading refuses, in the order of the entries.
+    pub fn check(&self) -> Vec<Problem> {
+        check::catalog(self)
+    }
+
+    fn cannot_disable(&self, id: &EntryId) -> Option<DisableError> {
+        if &*id.0 == FALLBACK_ID {
+            return Some(DisableError::Fallback(id.clone()));
+        }
+        let unknown = !self.by_id.contains_key(id);
+        unknown.then(|| DisableError::Unknown {
+            id: id.clone(),
+            nearest: nearest(&id.0, self.entries.iter().map(|entry| &*entry.id.0)),
+        })
+    }
 }
+
+/// A catalogue in the making: the fallback is one of the entries.
+#[derive(Default)]
+struct Entries {
+    list: Vec<Arc<Entry>>,
+    by_id: HashMap<EntryId, usize>,
+    places: HashMap<EntryId, Place>,
+}
+
+impl Entries {
+    fn from_catalog(catalog: Catalog) -> (Entries, Vec<Guide>) {
+        let mut list = catalog.entries;
+        let mut by_id = catalog.by_id;
+        by_id.insert(catalog.fallback.id.clone(), list.len());
+        list.push(catalog.fallback);
+        (Entries { list, by_id, places: catalog.places }, catalog.guides)
+    }
+
+    fn get(&self, id: &EntryId) -> Option<&Entry> {
+        self.by_id.get(id).map(|&at| &*self.list[at])
+    }
+
+    fn nearest(&self, id: &EntryId) -> Option<String> {
+        nearest(&id.0, self.list.iter().map(|entry| &*entry.id.0))
+    }
+
+    fn read(&mut self, name: &str, text: &str, problems: &mut Vec<Problem>) {
+        for load::Loaded { entry, place } in load::file(name, text, self, problems) {
+            self.places.insert(entry.id.clone(), place);
+            match self.by_id.get(&entry.id) {
+                Some(&at) => self.list[at] = Arc::new(entry),
+                None => {
+                    self.by_id.insert(entry.id.clone(), self.list.len());
+                    self.list.push(Arc::new(entry));
+                }
+            }
+        }
+    }
+
+    /// # Panics
+    /// If there is no fallback; the built-in files define it, and it cannot be disabled.
+    fn into_catalog(mut self, guides: Vec<Guide>) -> Catalog {
+        let at = self.list.iter().position(|entry| &*entry.id.0 == FALLBACK_ID);
+        let fallback = self.list.remove(at.expect("the built-in catalogue defines the fallback"));
+        let by_id = self.list.iter().enumerate().map(|(at, entry)| (entry.id.clone(), at)).collect();
+        Catalog { entries: self.list, by_id, places: self.places, guides, fallback }
+    }
+}
+
+#[cfg(test)]
+mod tests;

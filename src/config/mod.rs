@@ -3,7 +3,18 @@
 //! `parse` turns TOML into these types and reports every problem at once, each with file, line, column and
 //! key. No stage of the pipeline takes the whole `Config`; each gets the part that is its own.
 
+mod defaults;
+mod kind;
+mod load;
+mod parse;
+mod problem;
+mod show;
+mod table;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +24,28 @@ use jiff::tz::TimeZone;
 use crate::catalog::{EntryId, Lang};
 use crate::provider::Provider;
 use crate::record::Charset;
+
+pub use defaults::InvalidPath;
+pub use load::{DEFAULT_FILE, LoadError, load};
+pub use parse::{options, parse};
+pub use problem::Problem;
+pub use show::show;
+
+/// The environment that defaults are taken from: a variable's value by its name.
+pub type Env<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
+
+/// What a user may want to know of an option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptionHelp {
+    /// With its tables: `source.start_at`.
+    pub key: String,
+    /// As it reads after "expected": `a list of strings`, `"json" or "pretty"`.
+    pub kind: String,
+    /// As it stands in TOML, or in words where it depends on other things; `required` where there is none.
+    pub default: String,
+    /// One line.
+    pub help: &'static str,
+}
 
 /// Everything a user can set.
 #[derive(Debug, Clone, PartialEq)]

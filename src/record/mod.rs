@@ -1,13 +1,18 @@
-//! Frames and decodes records around hits.
+//! Records: where they begin and end, and what their text is.
+//!
+//! Only the surroundings of hits are framed and decoded. Pure; no input makes it fail.
 
-/// How a source's bytes are to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Charset {
-    /// UTF-8, GBK and UTF-16 are told apart by their bytes.
-    #[default]
-    Auto,
-    Utf8,
-    Gbk,
-    Utf16Le,
-    Utf16Be,
-}
+pub mod charset;
+pub mod frame;
+mod level;
+mod line;
+mod text;
+mod time;
+mod unescape;
+pub mod utf16;
+pub mod words;
+
+pub use charset::Charset;
+pub use level::level;
+pub use text::Text;
+pub use time::time;

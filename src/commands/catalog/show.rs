@@ -1,0 +1,207 @@
+//! `catalog show`: everything that bears a name: entries by id or code, and the guide of that id.
+
+use std::io::Write;
+
+use anyhow::bail;
+use serde::Serialize;
+
+use super::{all, lang, provider_of};
+use crate::catalog::{Catalog, Entry, Guide, Lang, nearest};
+use crate::cli::{CatalogView, ExplainFormat};
+
+/// Bold on a terminal; the caller's stream drops it elsewhere.
+const HEADING: anstyle::Style = anstyle::Style::new().bold();
+
+/// Writes all that `name` can mean.
+pub(super) fn show(catalog: &Catalog, name: &str, view: &CatalogView, out: &mut dyn Write) -> anyhow::Result<()> {
+    let entries: Vec<&Entry> = all(catalog).map(|entry| &**entry).filter(|entry| bears(entry, name)).collect();
+    let guide = catalog.guide(name);
+    if entries.is_empty() && guide.is_none() {
+        bail!("no entry, code or guide is called {name:?}{}", hint(catalog, name));
+    }
+    let lang = lang(view.lang);
+    for entry in entries {
+        match view.format {
+            ExplainFormat::Json => json(catalog, entry, lang, out)?,
+            ExplainFormat::Pretty => pretty(catalog, entry, lang, out)?,
+        }
+    }
+    match (guide, view.format) {
+        (None, _) => {}
+        (Some(guide), ExplainFormat::Json) => guide_json(guide, lang, out)?,
+        (Some(guide), ExplainFormat::Pretty) => writeln!(out, "{}", guide.body.get(lang).trim_end())?,
+    }
+    Ok(())
+}
+
+fn bears(entry: &Entry, name: &str) -> bool {
+    let codes = entry.codes.iter().map(|code| &code.text).chain(&entry.message_code);
+    *entry.id.0 == *name || codes.into_iter().any(|code| code == name)
+}
+
+fn hint(catalog: &Catalog, name: &str) -> String {
+    let ids = all(catalog).map(|entry| &*entry.id.0);
+    let codes = all(catalog).flat_map(|entry| &entry.codes).map(|code| code.text.as_str());
+    let guides = catalog.guides().iter().map(|guide| guide.id.as_str());
+    let near = nearest(name, ids.chain(codes).chain(guides));
+    near.map_or_else(String::new, |near| format!("; did you mean {near}?"))
+}
+
+/// An entry in one language, with the words of the event format.
+#[derive(Serialize)]
+struct EntryJson<'a> {
+    entry: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<&'a str>,
+    codes: Vec<CodeJson<'a>>,
+    messages: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_code: Option<&'a str>,
+    title: &'a str,
+    category: &'static str,
+    severity: &'static str,
+    act: &'static str,
+    advice: &'static str,
+    retry: &'static str,
+    cause: &'a str,
+    remediation: Remediation<'a>,
+    guides: Vec<GuideRef<'a>>,
+    docs: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    defined_in: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct CodeJson<'a> {
+    code: &'a str,
+    specificity: &'static str,
+}
+
+#[derive(Serialize)]
+struct Remediation<'a> {
+    operator: &'a [String],
+    payer: &'a [String],
+}
+
+#[derive(Serialize)]
+struct GuideRef<'a> {
+    id: &'a str,
+    title: &'a str,
+}
+
+#[derive(Serialize)]
+struct GuideJson<'a> {
+    guide: &'a str,
+    title: &'a str,
+    body: &'a str,
+}
+
+/// Writes an entry as one line of JSON.
+pub(super) fn json(catalog: &Catalog, entry: &Entry, lang: Lang, out: &mut dyn Write) -> anyhow::Result<()> {
+    let codes = entry.codes.iter();
+    let view = EntryJson {
+        entry: &entry.id.0,
+        provider: entry.provider.as_ref().map(|provider| provider.as_str()),
+        codes: codes.map(|code| CodeJson { code: &code.text, specificity: code.specificity.as_str() }).collect(),
+        messages: &entry.messages,
+        message_code: entry.message_code.as_deref(),
+        title: entry.title.get(lang),
+        category: entry.category.as_str(),
+        severity: entry.severity.as_str(),
+        act: entry.act.as_str(),
+        advice: entry.advice.as_str(),
+        retry: entry.retry.as_str(),
+        cause: entry.cause.get(lang),
+        remediation: Remediation { operator: entry.operator.get(lang), payer: entry.payer.get(lang) },
+        guides: guides(catalog, entry).map(|g| GuideRef { id: &g.id, title: g.title.get(lang) }).collect(),
+        docs: &entry.docs,
+        defined_in: catalog.place(&entry.id).map(|place| &*place.file),
+    };
+    Ok(writeln!(out, "{}", serde_json::to_string(&view)?)?)
+}
+
+fn guide_json(guide: &Guide, lang: Lang, out: &mut dyn Write) -> anyhow::Result<()> {
+    let view = GuideJson { guide: &guide.id, title: guide.title.get(lang), body: guide.body.get(lang) };
+    Ok(writeln!(out, "{}", serde_json::to_string(&view)?)?)
+}
+
+fn guides<'a>(catalog: &'a Catalog, entry: &'a Entry) -> impl Iterator<Item = &'a Guide> {
+    entry.guides.iter().filter_map(|id| catalog.guide(id))
+}
+
+fn pretty(catalog: &Catalog, entry: &Entry, lang: Lang, out: &mut dyn Write) -> anyhow::Result<()> {
+    let names = Names::of(lang);
+    writeln!(out, "{HEADING}{}{HEADING:#}  {}\n", entry.title.get(lang), entry.id)?;
+    let facts = [
+        ("provider", provider_of(entry)),
+        ("category", entry.category.as_str()),
+        ("severity", entry.severity.as_str()),
+        ("act", entry.act.as_str()),
+        ("advice", entry.advice.as_str()),
+        ("retry", entry.retry.as_str()),
+    ];
+    for (name, fact) in facts {
+        writeln!(out, "  {name:10} {fact}")?;
+    }
+    for code in &entry.codes {
+        writeln!(out, "  {:10} {} ({})", "code", code.text, code.specificity)?;
+    }
+    for message in &entry.messages {
+        writeln!(out, "  {:10} {message}", "message")?;
+    }
+    writeln!(out, "\n{HEADING}{}{HEADING:#}\n  {}", names.cause, entry.cause.get(lang))?;
+    steps(names.operator, entry.operator.get(lang), out)?;
+    steps(names.payer, entry.payer.get(lang), out)?;
+    let guides = guides(catalog, entry).map(|guide| format!("{}  ({})", guide.title.get(lang), guide.id));
+    links(names.guides, guides, out)?;
+    links(names.docs, entry.docs.iter().cloned(), out)?;
+    Ok(writeln!(out)?)
+}
+
+fn steps(heading: &str, steps: &[String], out: &mut dyn Write) -> anyhow::Result<()> {
+    writeln!(out, "\n{HEADING}{heading}{HEADING:#}")?;
+    for (n, step) in (1..).zip(steps) {
+        writeln!(out, "  {n}. {step}")?;
+    }
+    Ok(())
+}
+
+fn links(heading: &str, links: impl Iterator<Item = String>, out: &mut dyn Write) -> anyhow::Result<()> {
+    for (n, link) in links.enumerate() {
+        if n == 0 {
+            writeln!(out, "\n{HEADING}{heading}{HEADING:#}")?;
+        }
+        writeln!(out, "  {link}")?;
+    }
+    Ok(())
+}
+
+/// What the parts of an entry are called.
+struct Names {
+    cause: &'static str,
+    operator: &'static str,
+    payer: &'static str,
+    guides: &'static str,
+    docs: &'static str,
+}
+
+impl Names {
+    fn of(lang: Lang) -> Names {
+        match lang {
+            Lang::En => Names {
+                cause: "Likely cause",
+                operator: "What you do",
+                payer: "What the payer does",
+                guides: "Guides",
+                docs: "Official documentation",
+            },
+            Lang::Zh => Names {
+                cause: "可能的原因",
+                operator: "商家处理",
+                payer: "付款人处理",
+                guides: "指南",
+                docs: "官方文档",
+            },
+        }
+    }
+}

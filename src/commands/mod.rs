@@ -1,0 +1,13 @@
+//! What each subcommand does: one file per command, called by `main` with its arguments.
+//!
+//! Each ends with an [`Exit`](crate::exit::Exit). An error is what kept the command from doing anything at all; what
+//! merely went wrong on the way is told on standard error.
+
+pub mod catalog;
+pub mod config;
+mod in_force;
+pub mod scan;
+mod setup;
+pub mod shell;
+
+pub use in_force::{CatalogError, catalog_in_force};

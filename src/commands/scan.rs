@@ -1,0 +1,137 @@
+//! `paytriage scan`: the payment errors in existing logs.
+//!
+//! Files are read side by side, one worker per file at a time. JSON lines come out in the order of the files and
+//! as soon as that order allows; reports are counted by each worker and merged at the end. Memory is bounded
+//! however much is read. What cannot be read is told on standard error and costs nothing else.
+
+mod console;
+mod filter;
+mod in_order;
+mod when;
+mod worker;
+
+use std::io::{self, Write};
+use std::panic;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::thread;
+
+use anyhow::Result;
+use jiff::Timestamp;
+
+use super::setup::Setup;
+use crate::catalog::{Lang, Severity};
+use crate::cli::{LangArg, ScanArgs, ScanFormat, SeverityArg};
+use crate::exit::Exit;
+use crate::input::{self, Expansion};
+use crate::render::{self, View};
+use crate::wire::EventWriter;
+
+use console::Console;
+use filter::Filter;
+use in_order::InOrder;
+use worker::{Output, Part, Scan};
+
+/// Scans what the arguments name and prints what was found.
+///
+/// # Errors
+/// Wrong arguments or configuration, before anything is read; standard output that cannot be written.
+pub fn run(args: &ScanArgs) -> Result<Exit> {
+    let setup = Setup::load(args.config.as_deref(), &args.catalog)?;
+    let lang = args.lang.map_or(setup.lang, Lang::from);
+    let filter = Filter::new(args, &setup.catalog, Timestamp::now())?;
+    let expansion = input::expand(&args.paths);
+    let console = Console::new(args, expansion.total_bytes);
+    expansion.problems.iter().for_each(|problem| console.tell(&problem.to_string()));
+    let lines = InOrder::new(io::stdout());
+    let output = match args.format {
+        ScanFormat::Json => Output::Lines(EventWriter::new(&setup.catalog, lang), &lines),
+        ScanFormat::Pretty | ScanFormat::Summary => Output::Report,
+    };
+    let scan = Scan {
+        inputs: &expansion.inputs,
+        next: AtomicUsize::new(0),
+        is_over: AtomicBool::new(false),
+        setup: &setup,
+        filter: &filter,
+        fail_on: args.fail_on.map(Severity::from),
+        output,
+        console: &console,
+    };
+    let mut part = read_all(&scan, n_workers(args, &expansion))?;
+    console.finish();
+    part.totals.n_skipped += expansion.n_special;
+    report(args, &part, &View::new(&setup.catalog, lang, terminal_width()))?;
+    tell_untimed(&console, part.n_untimed);
+    Ok(exit(&part, &expansion))
+}
+
+fn n_workers(args: &ScanArgs, expansion: &Expansion) -> usize {
+    let wanted = args.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, usize::from);
+    wanted.min(expansion.inputs.len())
+}
+
+/// Runs the workers and merges what they counted.
+fn read_all(scan: &Scan<'_>, n_workers: usize) -> io::Result<Part> {
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..n_workers).map(|_| scope.spawn(|| scan.work())).collect();
+        let mut whole = Part::default();
+        for worker in workers {
+            whole.merge(worker.join().unwrap_or_else(|fault| panic::resume_unwind(fault))?);
+        }
+        Ok(whole)
+    })
+}
+
+fn report(args: &ScanArgs, part: &Part, view: &View) -> io::Result<()> {
+    let text = match args.format {
+        ScanFormat::Json => return io::stdout().flush(),
+        ScanFormat::Pretty => render::pretty(&part.tally, &part.totals, view),
+        ScanFormat::Summary => render::summary(&part.tally, &part.totals, view),
+    };
+    // Strips styles where they are not wanted: NO_COLOR, CLICOLOR_FORCE, TERM=dumb, a pipe.
+    let mut stdout = anstream::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0))
+}
+
+fn tell_untimed(console: &Console, n_untimed: u64) {
+    match n_untimed {
+        0 => {}
+        1 => console.tell("note: 1 event has no time and was kept, whatever --since and --until say"),
+        n => console.tell(&format!("note: {n} events have no time and were kept, whatever --since and --until say")),
+    }
+}
+
+fn exit(part: &Part, expansion: &Expansion) -> Exit {
+    if part.is_fail_on_met {
+        Exit::Found
+    } else if part.n_unreadable > 0 || !expansion.problems.is_empty() {
+        Exit::Unreadable
+    } else {
+        Exit::Done
+    }
+}
+
+impl From<LangArg> for Lang {
+    fn from(lang: LangArg) -> Lang {
+        match lang {
+            LangArg::En => Lang::En,
+            LangArg::Zh => Lang::Zh,
+        }
+    }
+}
+
+impl From<SeverityArg> for Severity {
+    fn from(severity: SeverityArg) -> Severity {
+        match severity {
+            SeverityArg::Info => Severity::Info,
+            SeverityArg::Warning => Severity::Warning,
+            SeverityArg::Error => Severity::Error,
+            SeverityArg::Critical => Severity::Critical,
+        }
+    }
+}

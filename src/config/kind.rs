@@ -1,0 +1,322 @@
+//! Kinds of values: how each is read, written and named.
+//!
+//! A kind reads what it writes. Reading reports what is wrong, at the place of the value, and gives what could
+//! be read all the same, so that one fault does not hide the next.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use globset::GlobBuilder;
+use jiff::tz::TimeZone;
+use regex::Regex;
+use toml::Value;
+
+use super::problem::Fault;
+use super::table::Node;
+use crate::catalog::EntryId;
+use crate::provider::Provider;
+
+/// One kind of value.
+pub(super) struct Kind<T> {
+    /// As it reads after "expected": `a list of strings`.
+    pub wants: String,
+    read: Reader<T>,
+    write: Box<dyn Fn(&T) -> Value>,
+}
+
+/// Reads a value; `None` has been reported.
+type Reader<T> = Box<dyn Fn(&Node<'_>) -> Option<T>>;
+
+impl<T> Kind<T> {
+    /// `None` has been reported.
+    pub fn read(&self, node: &Node<'_>) -> Option<T> {
+        (self.read)(node)
+    }
+
+    pub fn write(&self, value: &T) -> Value {
+        (self.write)(value)
+    }
+}
+
+/// A value that is written as a string.
+fn parsed<T>(
+    wants: &str,
+    from: impl Fn(&str) -> Result<T, Fault> + 'static,
+    to: impl Fn(&T) -> String + 'static,
+) -> Kind<T> {
+    let wanted = wants.to_owned();
+    Kind {
+        wants: wants.to_owned(),
+        read: Box::new(move |node| {
+            let text = node.value.as_str().ok_or_else(|| node.mismatch(&wanted));
+            text.and_then(&from).map_err(|fault| node.fault(fault)).ok()
+        }),
+        write: Box::new(move |value| Value::String(to(value))),
+    }
+}
+
+/// A string that passes a test.
+fn checked(wants: &str, check: impl Fn(&str) -> Result<(), Fault> + 'static) -> Kind<String> {
+    parsed(wants, move |text| check(text).map(|()| text.to_owned()), String::clone)
+}
+
+pub(super) fn text() -> Kind<String> {
+    checked("a string", |_| Ok(()))
+}
+
+pub(super) fn flag() -> Kind<bool> {
+    Kind {
+        wants: "true or false".into(),
+        read: Box::new(|node| {
+            let value = node.value.as_bool();
+            if value.is_none() {
+                let fault = node.mismatch("true or false");
+                let quoted = matches!(node.value.as_str(), Some("true" | "false"));
+                node.fault(if quoted { fault.hint("leave out the quotes") } else { fault });
+            }
+            value
+        }),
+        write: Box::new(|&value| Value::Boolean(value)),
+    }
+}
+
+/// One of a few words. The first spelling of a value is the one that is shown; further ones are aliases.
+pub(super) fn word<T: Copy + PartialEq + 'static>(words: &'static [(&'static str, T)]) -> Kind<T> {
+    let spelling = move |value: &T| words.iter().find(|(_, v)| v == value).map_or("", |&(word, _)| word);
+    let shown: Vec<&str> = words.iter().filter(|(word, v)| spelling(v) == *word).map(|&(word, _)| word).collect();
+    let wants = alternatives(&shown);
+    let listed = wants.clone();
+    let read = move |text: &str| match words.iter().find(|&&(word, _)| word == text) {
+        Some(&(_, value)) => Ok(value),
+        None => Err(Fault::new(format!("{text:?} is not {listed}")).nearest(text, words.iter().map(|&(word, _)| word))),
+    };
+    parsed(&wants, read, move |value| spelling(value).to_owned())
+}
+
+fn alternatives(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+    match quoted.split_last() {
+        Some((last, first)) if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        _ => quoted.concat(),
+    }
+}
+
+pub(super) fn list<T: 'static>(item: Kind<T>) -> Kind<Vec<T>> {
+    let wants = format!("a list of {}", plural(&item.wants));
+    let wanted = wants.clone();
+    let item = std::rc::Rc::new(item);
+    let writer = item.clone();
+    Kind {
+        wants,
+        read: Box::new(move |node| match node.elements() {
+            Some(elements) => Some(elements.filter_map(|element| item.read(&element)).collect()),
+            None => {
+                let fault = node.mismatch(&wanted);
+                node.fault(if node.value.is_str() { fault.hint("put it in brackets: [\"…\"]") } else { fault });
+                None
+            }
+        }),
+        write: Box::new(move |values| values.iter().map(|value| writer.write(value)).collect::<Vec<_>>().into()),
+    }
+}
+
+/// A list that must not be empty.
+pub(super) fn some<T: 'static>(list: Kind<Vec<T>>, what: &'static str) -> Kind<Vec<T>> {
+    Kind {
+        wants: list.wants,
+        read: Box::new(move |node| {
+            if node.value.as_array().is_some_and(|array| array.is_empty()) {
+                node.fault(Fault::new("the list is empty").hint(format!("give at least one {what}")));
+                return None;
+            }
+            (list.read)(node)
+        }),
+        write: list.write,
+    }
+}
+
+/// A table of strings with keys of the user's own.
+pub(super) fn labels() -> Kind<BTreeMap<String, String>> {
+    const WANTS: &str = "a table of strings";
+    let value = text();
+    Kind {
+        wants: WANTS.into(),
+        read: Box::new(move |node| match node.members() {
+            Some(members) => {
+                Some(members.filter_map(|(name, node)| Some((name.to_owned(), value.read(&node)?))).collect())
+            }
+            None => {
+                node.fault(node.mismatch(WANTS).hint("write { name = \"value\" }"));
+                None
+            }
+        }),
+        write: Box::new(|labels| {
+            labels
+                .iter()
+                .map(|(name, value)| (name.clone(), Value::String(value.clone())))
+                .collect::<toml::Table>()
+                .into()
+        }),
+    }
+}
+
+/// `a string` → `strings`
+fn plural(wants: &str) -> String {
+    format!("{}s", wants.trim_start_matches("a "))
+}
+
+/// Something people and machines call by: not empty, and no control characters.
+pub(super) fn name() -> Kind<String> {
+    checked("a string", |text| {
+        if text.trim().is_empty() {
+            Err(Fault::new("the name is empty"))
+        } else if text.chars().any(char::is_control) {
+            Err(Fault::new(format!("{text:?} contains control characters")))
+        } else {
+            Ok(())
+        }
+    })
+}
+
+/// A file, a directory or a glob.
+pub(super) fn path() -> Kind<String> {
+    checked("a string", |text| check_path(text).map_err(Fault::new))
+}
+
+/// Why this cannot be a path or a glob.
+pub(super) fn check_path(text: &str) -> Result<(), String> {
+    if text.trim().is_empty() {
+        return Err("the path is empty".into());
+    }
+    if text.contains('\0') {
+        return Err(format!("{text:?} contains a NUL character"));
+    }
+    if text.starts_with("~/") {
+        return Err(format!("{text:?}: no shell expands ~ here, write the whole path"));
+    }
+    match GlobBuilder::new(text).literal_separator(true).build() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("{text:?} is not a valid glob: {}", error.kind())),
+    }
+}
+
+pub(super) fn directory() -> Kind<PathBuf> {
+    let from = |text: &str| match text {
+        "" => Err(Fault::new("the path is empty")),
+        _ if text.contains('\0') => Err(Fault::new(format!("{text:?} contains a NUL character"))),
+        _ => Ok(PathBuf::from(text)),
+    };
+    parsed("a string", from, |dir| dir.to_string_lossy().into_owned())
+}
+
+/// A regular expression for text to be masked, kept as written.
+pub(super) fn expression() -> Kind<String> {
+    checked("a string", |text| match Regex::new(text) {
+        Ok(regex) if regex.is_match("") => {
+            Err(Fault::new(format!("{text:?} matches empty text, so it would mask between any two characters")))
+        }
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let error = error.to_string();
+            let reason = error.rsplit("error: ").next().unwrap_or_default().trim_end();
+            Err(Fault::new(format!("{text:?} is not a valid regular expression: {reason}")))
+        }
+    })
+}
+
+pub(super) fn entry_id() -> Kind<EntryId> {
+    parsed("a string", |text| Ok(EntryId(text.into())), EntryId::to_string)
+}
+
+/// A provider. Names that are not built in are possible only where a catalogue of the user's own may bring
+/// them along.
+pub(super) fn provider(extra_catalogues: &[String]) -> Kind<Provider> {
+    let closed = extra_catalogues.is_empty();
+    let known = || Provider::KNOWN.iter().map(Provider::as_str);
+    let listed = alternatives(&known().collect::<Vec<_>>());
+    let from = move |text: &str| match Provider::parse(text) {
+        Some(Provider::Custom(_)) if closed => {
+            let fault = Fault::new(format!("unknown provider {text:?}")).nearest(text, known());
+            Err(if fault.has_hint() {
+                fault
+            } else {
+                fault.hint("one of your own needs its catalogue in catalog.extra")
+            })
+        }
+        None => {
+            let rule = "a provider's name has lower-case letters, digits, - and _ only";
+            Err(Fault::new(format!("{text:?} cannot be a provider: {rule}")).nearest(text, known()))
+        }
+        Some(provider) => Ok(provider),
+    };
+    parsed(&listed, from, Provider::to_string)
+}
+
+/// `local`, or a name of the IANA database. A zone without a name is the host's own, and written `local`.
+pub(super) fn timezone() -> Kind<TimeZone> {
+    let from = |text: &str| match text {
+        "local" => Ok(TimeZone::system()),
+        _ => TimeZone::get(text).map_err(|_| unknown_timezone(text)),
+    };
+    parsed("a time zone such as \"local\" or \"Asia/Shanghai\"", from, |zone| {
+        zone.iana_name().unwrap_or("local").to_owned()
+    })
+}
+
+fn unknown_timezone(text: &str) -> Fault {
+    let fault = Fault::new(format!("unknown time zone {text:?}"));
+    let database = jiff::tz::db();
+    if database.is_definitively_empty() {
+        return fault.hint("this host has no time zone database: install tzdata");
+    }
+    if text.eq_ignore_ascii_case("Asia/Beijing") {
+        return fault.hint("China's time zone is \"Asia/Shanghai\"");
+    }
+    let names: Vec<String> = database.available().map(|name| name.to_string()).collect();
+    fault.nearest(text, names.iter().map(String::as_str).chain(["local"]))
+}
+
+/// Units of a duration, longest first, with their milliseconds.
+const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+
+/// A span of time longer than nothing, to the millisecond.
+pub(super) fn duration() -> Kind<Duration> {
+    const WANTS: &str = "a duration such as \"30s\", \"5m\" or \"500ms\"";
+    let from = |text: &str| {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        let unit = UNITS.iter().find(|(name, _)| *name == unit).map(|&(_, ms)| ms);
+        match number.parse().ok().zip(unit).and_then(|(number, ms): (u64, u64)| number.checked_mul(ms)) {
+            Some(0) => Err(Fault::new(format!("{text:?} is no time at all"))),
+            Some(ms) => Ok(Duration::from_millis(ms)),
+            None => Err(Fault::new(format!("{text:?} is not {WANTS}"))),
+        }
+    };
+    parsed(WANTS, from, |duration| {
+        let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let (unit, size) = UNITS.into_iter().find(|(_, size)| ms % size == 0).unwrap_or(("ms", 1));
+        format!("{}{unit}", ms / size)
+    })
+}
+
+/// An address that only this host can reach: nothing authenticates who asks.
+pub(super) fn loopback_address() -> Kind<SocketAddr> {
+    const WANTS: &str = "an address such as \"127.0.0.1:9187\"";
+    let from = |text: &str| match text.parse::<SocketAddr>() {
+        Ok(address) if address.ip().to_canonical().is_loopback() => Ok(address),
+        Ok(_) => Err(Fault::new(format!(
+            "{text:?} can be reached from other hosts, and this version of paytriage has no access control yet"
+        ))
+        .hint("listen on 127.0.0.1 or [::1], behind a proxy where others need it")),
+        Err(_) => {
+            let fault = Fault::new(format!("{text:?} is not {WANTS}"));
+            Err(match text.strip_prefix("localhost:") {
+                Some(port) => fault.hint(format!("write \"127.0.0.1:{port}\"")),
+                None => fault,
+            })
+        }
+    };
+    parsed(WANTS, from, SocketAddr::to_string)
+}

@@ -1,0 +1,75 @@
+//! A [`Config`] back to TOML, with every default filled in. Reading that gives the same `Config` again.
+
+use std::fmt::Write;
+
+use super::kind::{self, Kind};
+use super::parse::{CHARSETS, FORMATS, LANGS, STARTS, WATCHES};
+use super::{CatalogConfig, Config, Http, Redact, Source, State, Stdout};
+
+/// The configuration in force as TOML.
+pub fn show(config: &Config) -> String {
+    let Config { lang, state: State { dir }, sources, catalog, redact, stdout, http } = config;
+    let mut out = Toml::default();
+    out.key("lang", &kind::word(LANGS), Some(lang));
+    out.header("[state]");
+    out.key("dir", &kind::directory(), dir.as_ref());
+    for source in sources {
+        out.header("[[source]]");
+        out.source(source, catalog);
+    }
+    out.header("[catalog]");
+    let CatalogConfig { extra, disable } = catalog;
+    out.key("extra", &kind::list(kind::path()), Some(extra));
+    out.key("disable", &kind::list(kind::entry_id()), Some(disable));
+    out.header("[redact]");
+    let Redact { enabled, extra, keep } = redact;
+    out.key("enabled", &kind::flag(), Some(enabled));
+    out.key("extra", &kind::list(kind::expression()), Some(extra));
+    out.key("keep", &kind::list(kind::name()), Some(keep));
+    out.header("[sink.stdout]");
+    let Stdout { enabled, format } = stdout;
+    out.key("enabled", &kind::flag(), Some(enabled));
+    out.key("format", &kind::word(FORMATS), Some(format));
+    if let Some(Http { listen }) = http {
+        out.header("[http]");
+        out.key("listen", &kind::loopback_address(), Some(listen));
+    }
+    out.0
+}
+
+/// TOML text in the making.
+#[derive(Default)]
+struct Toml(String);
+
+impl Toml {
+    fn header(&mut self, header: &str) {
+        self.line(format_args!("\n{header}"));
+    }
+
+    /// A key; without a value there is nothing to say.
+    fn key<T>(&mut self, key: &str, kind: &Kind<T>, value: Option<&T>) {
+        if let Some(value) = value {
+            self.line(format_args!("{key} = {}", kind.write(value)));
+        }
+    }
+
+    fn source(&mut self, source: &Source, catalog: &CatalogConfig) {
+        let Source { name, paths, exclude, start_at, provider, encoding, timezone, labels, watch, poll_interval } =
+            source;
+        self.key("name", &kind::name(), Some(name));
+        self.key("paths", &kind::list(kind::path()), Some(paths));
+        self.key("exclude", &kind::list(kind::path()), Some(exclude));
+        self.key("start_at", &kind::word(STARTS), Some(start_at));
+        self.key("provider", &kind::provider(&catalog.extra), provider.as_ref());
+        self.key("encoding", &kind::word(CHARSETS), Some(encoding));
+        self.key("timezone", &kind::timezone(), Some(timezone));
+        self.key("labels", &kind::labels(), Some(labels));
+        self.key("watch", &kind::word(WATCHES), Some(watch));
+        self.key("poll_interval", &kind::duration(), Some(poll_interval));
+    }
+
+    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+        // Writing to a string does not fail.
+        let _ = writeln!(self.0, "{line}");
+    }
+}

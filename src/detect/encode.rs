@@ -1,0 +1,110 @@
+//! The forms in which one text can stand in a log.
+//!
+//! Each form of an anchor becomes a literal of the automaton. Hexadecimal digits may be of either case: the
+//! automaton ignores ASCII case, and what matters is confirmed on the decoded record.
+
+use encoding_rs::GBK;
+
+/// Every byte form of `text`, without duplicates; the plain UTF-8 form first. Pure ASCII has one form.
+///
+/// The forms: UTF-8; GBK; `\uXXXX` with one, two or four backslashes (JSON in JSON); `\xXX` of UTF-8 and of GBK,
+/// with one or two backslashes; percent-encoding of UTF-8 and of GBK, once and twice; decimal and hexadecimal
+/// character references, once and twice escaped.
+pub fn forms(text: &str) -> Vec<Vec<u8>> {
+    let mut forms = vec![text.as_bytes().to_vec()];
+    if text.is_ascii() {
+        return forms;
+    }
+    let gbk = gbk(text);
+    for backslashes in ["\\", "\\\\", "\\\\\\\\"] {
+        forms.push(unicode_escape(text, backslashes));
+    }
+    for prefix in ["\\x", "\\\\x", "%", "%25"] {
+        forms.push(hex_escape(text.as_bytes(), prefix, u8::is_ascii_alphanumeric));
+        if let Some(gbk) = &gbk {
+            // A letter may be the second half of a GBK character: some encoders escape it, some do not.
+            forms.push(hex_escape(gbk, prefix, u8::is_ascii_alphanumeric));
+            forms.push(hex_escape(gbk, prefix, |_| false));
+        }
+    }
+    for (open, radix) in [("&#", 10), ("&#x", 16), ("&amp;#", 10), ("&amp;#x", 16)] {
+        forms.push(character_references(text, open, radix));
+    }
+    forms.extend(gbk);
+    forms
+}
+
+/// `None` where GBK cannot write the text.
+fn gbk(text: &str) -> Option<Vec<u8>> {
+    let (bytes, _, unmappable) = GBK.encode(text);
+    (!unmappable).then(|| bytes.into_owned())
+}
+
+fn unicode_escape(text: &str, backslashes: &str) -> Vec<u8> {
+    map_non_ascii(text, |c, out| {
+        let mut units = [0; 2];
+        for unit in c.encode_utf16(&mut units) {
+            out.push_str(&format!("{backslashes}u{unit:04x}"));
+        }
+    })
+}
+
+fn character_references(text: &str, open: &str, radix: u32) -> Vec<u8> {
+    map_non_ascii(text, |c, out| {
+        let code = c as u32;
+        out.push_str(&if radix == 16 { format!("{open}{code:x};") } else { format!("{open}{code};") });
+    })
+}
+
+fn map_non_ascii(text: &str, mut write: impl FnMut(char, &mut String)) -> Vec<u8> {
+    let mut out = String::new();
+    for c in text.chars() {
+        if c.is_ascii() { out.push(c) } else { write(c, &mut out) }
+    }
+    out.into_bytes()
+}
+
+fn hex_escape(bytes: &[u8], prefix: &str, stays: fn(&u8) -> bool) -> Vec<u8> {
+    let mut out = String::new();
+    for byte in bytes {
+        if stays(byte) { out.push(*byte as char) } else { out.push_str(&format!("{prefix}{byte:02x}")) }
+    }
+    out.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn has(text: &str, form: &str) -> bool {
+        forms(text).iter().any(|f| f.eq_ignore_ascii_case(form.as_bytes()))
+    }
+
+    #[test]
+    fn ascii_has_one_form() {
+        assert_eq!(forms("Risk"), vec![b"Risk".to_vec()]);
+    }
+
+    #[test]
+    fn chinese_has_every_form() {
+        for form in [
+            "余额",
+            "\\u4f59\\u989d",
+            "\\\\u4f59\\\\u989d",
+            "\\xE4\\xBD\\x99\\xE9\\xA2\\x9D",
+            "%E4%BD%99%E9%A2%9D",
+            "%25E4%25BD%2599%25E9%25A2%259D",
+            "%D3%E0%B6%EE",
+            "&#20313;&#39069;",
+            "&#x4f59;&#x989d;",
+        ] {
+            assert!(has("余额", form), "{form}");
+        }
+        assert!(forms("余额").contains(&vec![0xD3, 0xE0, 0xB6, 0xEE]));
+    }
+
+    #[test]
+    fn ascii_inside_chinese_stays() {
+        assert!(has("额A", "%E9%A2%9DA"));
+    }
+}

@@ -1,0 +1,177 @@
+//! Finds the places of a buffer that may hold a payment error.
+//!
+//! One Aho-Corasick automaton over whole buffers; no work per line. Its literals are the catalogue's codes, an
+//! anchor of each message in every encoding, the families of codes that providers reserve (`ACQ.`), the word
+//! `code` where a code-like value follows, and the marks of lines that a container runtime cut in two. A
+//! candidate only says that its record is worth a look: what is a detection is decided on the decoded record.
+
+mod anchor;
+mod encode;
+
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
+
+pub use anchor::anchor;
+
+/// Prefixes of codes that only Alipay's gateway uses.
+pub const FAMILIES: [&str; 5] = ["ACQ.", "AQC.", "isv.", "isp.", "aop."];
+
+/// Words for "error code" in Chinese prose and pages.
+const CODE_WORDS_ZH: [&str; 3] = ["错误码", "错误代码", "返回码"];
+
+/// The key of error fields in all their spellings: `sub_code`, `errCode`, `"code"`, `Error code:`.
+const CODE_KEY: &str = "code";
+
+/// Lines that a Kubernetes runtime cut: the rest follows in the next line.
+const PARTIAL: [&str; 2] = [" stdout P ", " stderr P "];
+
+/// What the automaton looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Literal {
+    /// A code, the anchor of a message, or a mark.
+    Text,
+    /// `code`: of interest only when a code-like value follows.
+    Key,
+}
+
+/// Finds candidates.
+#[derive(Debug)]
+pub struct Detector {
+    automaton: AhoCorasick,
+    literals: Vec<Literal>,
+}
+
+impl Detector {
+    /// Builds the automaton from a catalogue's codes and messages.
+    ///
+    /// # Panics
+    /// If the literals need more states than an automaton can have (beyond 100 MiB of them).
+    pub fn new<'a>(codes: impl Iterator<Item = &'a str>, messages: impl Iterator<Item = &'a str>) -> Detector {
+        let mut texts: Vec<Vec<u8>> =
+            codes.filter(|code| code.len() >= MIN_CODE).map(|c| c.as_bytes().to_vec()).collect();
+        texts.extend(FAMILIES.iter().chain(&PARTIAL).map(|text| text.as_bytes().to_vec()));
+        for text in messages.map(|message| &message[anchor(message)]).chain(CODE_WORDS_ZH) {
+            texts.extend(encode::forms(text));
+        }
+        texts.sort();
+        texts.dedup();
+        let mut literals = vec![Literal::Text; texts.len()];
+        texts.push(CODE_KEY.into());
+        literals.push(Literal::Key);
+        let automaton = AhoCorasickBuilder::new()
+            .ascii_case_insensitive(true)
+            .match_kind(MatchKind::Standard)
+            .build(&texts)
+            .expect("a catalogue of less than 100 MiB");
+        Detector { automaton, literals }
+    }
+
+    /// Offsets of candidates in `buffer`, in the order of their ends. `buffer` holds whole lines.
+    pub fn candidates<'b>(&self, buffer: &'b [u8]) -> impl Iterator<Item = usize> + use<'_, 'b> {
+        self.automaton.find_overlapping_iter(buffer).filter_map(move |hit| {
+            let keep = match self.literals[hit.pattern().as_usize()] {
+                Literal::Text => true,
+                Literal::Key => code_value_follows(&buffer[hit.end()..]),
+            };
+            keep.then(|| hit.start())
+        })
+    }
+}
+
+/// Codes shorter than this are found by their field alone: as literals they would be everywhere.
+const MIN_CODE: usize = 4;
+
+/// True if `rest`, the bytes behind a key, goes on with a separator and then something that looks like an error
+/// code: two capital letters, a reserved family, or two digits. Escapes of quotes and separators count.
+fn code_value_follows(rest: &[u8]) -> bool {
+    let mut at = 0;
+    let mut separated = false;
+    while at < rest.len().min(48) {
+        let tail = &rest[at..];
+        let step = match tail[0] {
+            b':' | b'=' | b'>' => {
+                separated = true;
+                1
+            }
+            b' ' | b'"' | b'\'' | b'\\' | b'[' | b'(' | b'`' => 1,
+            _ if tail.starts_with("：".as_bytes()) => {
+                separated = true;
+                3
+            }
+            b'%' => {
+                let (escaped, len) = percent_escape(tail);
+                separated |= matches!(escaped, b"3A" | b"3a" | b"3D" | b"3d");
+                len
+            }
+            _ if tail.starts_with(b"<![CDATA[") => 9,
+            _ if tail.starts_with(b"&quot;") => 6,
+            _ if tail.starts_with(b"x22") || tail.starts_with(b"x27") => 3,
+            _ if tail.starts_with(b"u0022") => 5,
+            _ => return separated && is_code_like(tail),
+        };
+        if step == 0 {
+            return false;
+        }
+        at += step;
+    }
+    false
+}
+
+/// The digits of a percent-encoded quote, blank, separator or bracket (once or twice encoded) and the length of the
+/// whole escape; a length of 0 for anything else.
+fn percent_escape(tail: &[u8]) -> (&[u8], usize) {
+    let skip = if tail.starts_with(b"%25") { 3 } else { 1 };
+    let digits = tail.get(skip..skip + 2).unwrap_or_default();
+    match digits {
+        b"22" | b"20" | b"27" | b"3A" | b"3a" | b"3D" | b"3d" | b"5B" | b"5b" => (digits, skip + 2),
+        _ => (digits, 0),
+    }
+}
+
+fn is_code_like(value: &[u8]) -> bool {
+    let two = |test: fn(&u8) -> bool| value.len() >= 2 && value[..2].iter().all(test);
+    two(u8::is_ascii_uppercase) || two(u8::is_ascii_digit) || FAMILIES.iter().any(|f| value.starts_with(f.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> bool {
+        let detector = Detector::new(["SYSTEM_BUSY", "51"].into_iter(), ["余额不足", "Risk Detected"].into_iter());
+        detector.candidates(text.as_bytes()).next().is_some()
+    }
+
+    #[test]
+    fn codes_messages_families_and_fields_are_candidates() {
+        for line in [
+            "error SYSTEM_BUSY on order 1",
+            "risk  detected",
+            "sub_msg=%E4%BD%99%E9%A2%9D%E4%B8%8D%E8%B6%B3",
+            "x ACQ.NEW_CODE y",
+            r#"{"code":"NEW_CODE","message":"m"}"#,
+            r#"{\"err_code\": \"NEW_CODE\"}"#,
+            "%22subCode%22%3A%20%22NEW_CODE%22",
+            "<err_code><![CDATA[NEW_CODE]]></err_code>",
+            "respCode=34&respMsg=x",
+            "Pay Error code: NEW_CODE, message",
+            "2026-11-23T01:42:30.15Z stdout P half a line",
+            "错误码：NEW_CODE",
+        ] {
+            assert!(found(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn ordinary_lines_are_not() {
+        for line in [
+            "GET /cart HTTP/1.1 200",
+            "decoded 12 frames",
+            "barcode scanned: ok",
+            r#"{"code":null}"#,
+            "exit code: none",
+            "encoded as utf-8",
+        ] {
+            assert!(!found(line), "{line}");
+        }
+    }
+}

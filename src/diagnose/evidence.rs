@@ -1,0 +1,107 @@
+//! Whose error it is: weighs everything in a record that names a provider.
+
+use crate::provider::Provider;
+use crate::record::words::{normal_key, words};
+
+use super::keys::{self, Role};
+use super::mention::Mention;
+
+/// How much each provider is spoken for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Evidence {
+    weights: Vec<(Provider, u32)>,
+}
+
+/// A configured provider, and the file's name, tell something, but less than the record itself.
+const HINT: u32 = 3;
+const NAME: u32 = 1;
+/// A provider named anywhere in the record; named close before the occurrence.
+const NAMED: u32 = 2;
+const CLOSE: u32 = 6;
+/// The occurrence's own field, or its code's family.
+const FIELD: u32 = 10;
+const FAMILY: u32 = 50;
+/// How near is close, in bytes before the occurrence.
+const NEAR: usize = 80;
+
+impl Evidence {
+    /// What the record as a whole and its source tell.
+    pub fn of_record(text: &str, hint: Option<&Provider>, path: &str) -> Evidence {
+        let mut evidence = Evidence::default();
+        if let Some(hint) = hint {
+            evidence.add(hint.clone(), HINT);
+        }
+        evidence.add_names(path, NAME);
+        evidence.add_names(text, NAMED);
+        for word in words(text) {
+            if let Some((owner, weight)) = keys::owner(&normal_key(&text[word])) {
+                evidence.add_once(owner, weight);
+            }
+        }
+        if text.contains("/v3/pay/") {
+            evidence.add_once(Provider::WechatPay, 4);
+        }
+        evidence
+    }
+
+    /// The same, seen from one occurrence.
+    pub fn at(&self, text: &str, mention: &Mention) -> Evidence {
+        let mut evidence = self.clone();
+        let mut from = mention.range.start.saturating_sub(NEAR);
+        while !text.is_char_boundary(from) {
+            from += 1;
+        }
+        evidence.add_names(&text[from..mention.range.start], CLOSE);
+        if let Some(Role::Code { provider: Some(provider), .. }) = mention.field.as_ref().map(|field| &field.role) {
+            evidence.add(provider.clone(), FIELD);
+        }
+        if super::mention::is_family(&text[mention.range.clone()]) {
+            evidence.add(Provider::Alipay, FAMILY);
+        }
+        evidence
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.weights.is_empty()
+    }
+
+    pub fn weight(&self, provider: &Provider) -> u32 {
+        self.weights.iter().find(|(p, _)| p == provider).map_or(0, |&(_, weight)| weight)
+    }
+
+    /// The provider that is spoken for most; `None` when nobody is, or two equally.
+    pub fn winner(&self) -> Option<&Provider> {
+        let (best, weight) = self.weights.iter().max_by_key(|&&(_, weight)| weight)?;
+        let tied = self.weights.iter().filter(|&&(_, w)| w == *weight).count() > 1;
+        (!tied).then_some(best)
+    }
+
+    fn add(&mut self, provider: Provider, weight: u32) {
+        match self.weights.iter_mut().find(|(p, _)| *p == provider) {
+            Some((_, sum)) => *sum += weight,
+            None => self.weights.push((provider, weight)),
+        }
+    }
+
+    /// Adds a weight that says the same thing however often it stands there.
+    fn add_once(&mut self, provider: Provider, weight: u32) {
+        if self.weight(&provider) < weight {
+            self.weights.retain(|(p, _)| *p != provider);
+            self.weights.push((provider, weight));
+        }
+    }
+
+    /// Adds each provider named in `text`, once.
+    fn add_names(&mut self, text: &str, weight: u32) {
+        let mut seen: Vec<Provider> = Vec::new();
+        let parts = text.split(|c: char| !c.is_ascii_alphanumeric() && c.is_ascii() && c != '+');
+        let chinese = ["支付宝", "微信", "银联"].into_iter().filter(|name| text.contains(name));
+        for part in parts.chain(chinese) {
+            let name = part.to_ascii_lowercase();
+            if let Some(provider) = keys::named(&name).filter(|provider| !seen.contains(provider)) {
+                self.add(provider.clone(), weight);
+                seen.push(provider);
+            }
+        }
+    }
+}

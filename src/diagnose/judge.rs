@@ -1,0 +1,207 @@
+//! Decides whether an occurrence is a detection (design, section 8).
+
+use std::ops::Range;
+
+use crate::catalog::Specificity;
+use crate::event::Level;
+use crate::record::words::{self, line_around};
+
+use super::keys::{Role, SURE};
+use super::mention::Mention;
+use super::verdict::{Because, Verdict, WhyNot};
+
+/// What is known about the record as a whole.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting<'t> {
+    pub text: &'t str,
+    pub level: Option<Level>,
+    /// The record or its source names a provider.
+    pub names_provider: bool,
+}
+
+/// Decides about a code.
+pub fn code(setting: Setting<'_>, mention: &Mention, specificity: Specificity) -> Verdict {
+    let text = setting.text;
+    if let Some(why) = not_a_report(text, mention) {
+        return Err(why);
+    }
+    let needs_provider = specificity != Specificity::Distinctive && !setting.names_provider;
+    match mention.field.as_ref().map(|field| (&field.role, field)) {
+        Some((Role::State, field)) if !field.loose => return Err(WhyNot::State(text[field.name.clone()].to_owned())),
+        Some((Role::Code { rank, .. }, field)) if *rank >= SURE => {
+            return Ok(Because::ErrorField(text[field.name.clone()].to_owned()));
+        }
+        Some((Role::Code { .. }, field)) => {
+            let failure = failure(setting, mention);
+            if failure.is_err() && (needs_provider || field.list) {
+                return Err(if needs_provider { WhyNot::NeedsProvider } else { WhyNot::NoFailure });
+            }
+            return Ok(Because::ErrorField(text[field.name.clone()].to_owned()));
+        }
+        Some((Role::Other, field)) if !field.loose && (field.list || specificity != Specificity::Distinctive) => {
+            return Err(WhyNot::OtherField(text[field.name.clone()].to_owned()));
+        }
+        _ => {}
+    }
+    if specificity == Specificity::Field && !mention.bracketed {
+        return Err(WhyNot::NeedsField);
+    }
+    let failure = failure(setting, mention)?;
+    match specificity {
+        Specificity::Field => Ok(Because::Brackets),
+        _ => Ok(failure),
+    }
+}
+
+/// Decides about a word that looks like a code but is in no entry, where a provider is known. A field that says only
+/// `code` needs a message beside it, or a failure.
+pub fn unknown_code(setting: Setting<'_>, mention: &Mention, specificity: Specificity) -> Verdict {
+    let because = code(Setting { names_provider: true, ..setting }, mention, specificity)?;
+    if (1..SURE).contains(&mention.rank()) && !has_message(setting.text, mention) {
+        failure(setting, mention)?;
+    }
+    Ok(because)
+}
+
+/// True if a message stands beside the code: `"code":"X","message":"…"`, `Code: "X"\nMessage: …`.
+fn has_message(text: &str, mention: &Mention) -> bool {
+    let reach = text.len().min(mention.range.end + 400);
+    let behind = &text.as_bytes()[mention.range.end..reach];
+    let before = &text.as_bytes()[mention.range.start.saturating_sub(200)..mention.range.start];
+    [behind, before].into_iter().any(|part| {
+        let part = part.to_ascii_lowercase();
+        ["message", "msg"].iter().any(|key| memchr::memmem::find(&part, key.as_bytes()).is_some())
+    })
+}
+
+/// Decides about a message text.
+pub fn message(setting: Setting<'_>, mention: &Mention) -> Verdict {
+    let text = setting.text;
+    if let Some(why) = not_a_report(text, mention) {
+        return Err(why);
+    }
+    if mention.is_translation(text) {
+        return Err(WhyNot::Translation);
+    }
+    match mention.field.as_ref().map(|field| (&field.role, field)) {
+        Some((Role::State, field)) => Err(WhyNot::State(text[field.name.clone()].to_owned())),
+        Some((Role::Message { error_only: true }, field)) => {
+            Ok(Because::MessageField(text[field.name.clone()].to_owned()))
+        }
+        _ => {
+            failure(setting, mention).or_else(|why| if is_shown(text, mention) { Ok(Because::Shown) } else { Err(why) })
+        }
+    }
+}
+
+/// What rules an occurrence out wherever it stands.
+fn not_a_report(text: &str, mention: &Mention) -> Option<WhyNot> {
+    if mention.is_key(text) {
+        Some(WhyNot::IsKey)
+    } else if mention.is_source_line(text) {
+        Some(WhyNot::SourceLine)
+    } else if mention.is_metric(text) {
+        Some(WhyNot::Metric)
+    } else if mention.is_path(text) {
+        Some(WhyNot::Path)
+    } else if mention.is_listed(text) {
+        Some(WhyNot::Listed)
+    } else {
+        None
+    }
+}
+
+/// What in the record speaks of a failure.
+fn failure(setting: Setting<'_>, mention: &Mention) -> Verdict {
+    if let Some(level) = setting.level.filter(|&level| level >= Level::Warn) {
+        return Ok(Because::Level(level));
+    }
+    let line = line_around(setting.text, mention.range.start);
+    let before = &setting.text[line.start..mention.range.start];
+    if let Some(word) = find_word(before, ABOUT_CODES) {
+        return Err(WhyNot::TalksAboutCodes(word.to_owned()));
+    }
+    match find_word(before, FAILURE).or_else(|| FAILURE_ZH.into_iter().find(|word| before.contains(word))) {
+        Some(word) => Ok(Because::FailureWord(word.to_owned())),
+        None => Err(WhyNot::NoFailure),
+    }
+}
+
+/// Words that report a failure.
+const FAILURE: &[&str] = &[
+    "failed",
+    "failure",
+    "fail",
+    "error",
+    "errors",
+    "declined",
+    "rejected",
+    "refused",
+    "denied",
+    "exception",
+    "unsuccessful",
+    "giving",
+    "gave",
+    "aborted",
+];
+const FAILURE_ZH: [&str; 8] = ["失败", "错误", "异常", "拒绝", "报错", "出错", "不成功", "被拒"];
+
+/// Words of lines that talk about codes. They count only where the level tells nothing of a failure.
+const ABOUT_CODES: &[&str] = &[
+    "handler",
+    "handlers",
+    "registered",
+    "register",
+    "catalog",
+    "catalogue",
+    "i18n",
+    "macro",
+    "faq",
+    "help",
+    "docs",
+    "doc",
+    "config",
+    "configuration",
+    "flag",
+    "flags",
+    "matrix",
+    "template",
+    "mute",
+    "muted",
+    "loaded",
+    "mean",
+    "means",
+    "mapping",
+    "dictionary",
+    "enum",
+    "retry_on",
+    "retryon",
+    "ignore",
+    "ignored",
+    "whitelist",
+    "translations",
+    "metric",
+    "metrics",
+];
+
+fn find_word<'t>(text: &'t str, wanted: &[&str]) -> Option<&'t str> {
+    words::words(text).map(|range| &text[range]).find(|word| {
+        let last = word.rsplit('.').next().unwrap_or(word);
+        last.ends_with("Exception") && wanted.contains(&"exception")
+            || last.ends_with("Error") && wanted.contains(&"error")
+            || wanted.iter().any(|want| last.eq_ignore_ascii_case(want))
+    })
+}
+
+/// `cashier message "…"`, `app shows "…"`, `提示"…"`: a message quoted as one that somebody saw.
+fn is_shown(text: &str, mention: &Mention) -> bool {
+    let line: Range<usize> = line_around(text, mention.range.start);
+    let before = &text[line.start..mention.range.start];
+    mention.quoted
+        && (find_word(
+            before,
+            &["message", "shows", "showed", "shown", "displayed", "displays", "popup", "toast", "saw", "sees"],
+        )
+        .is_some()
+            || ["提示", "显示", "弹窗"].iter().any(|word| before.contains(word)))
+}

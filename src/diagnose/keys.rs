@@ -1,0 +1,130 @@
+//! What the names of fields tell: which hold error codes, which hold ids, and whose they are.
+//!
+//! Keys are compared in their normal spelling (`words::normal_key`), so `sub_code`, `subCode` and `SubCode` are one.
+//! Sources: the providers' API references and the log lines of their SDKs.
+
+use crate::provider::Provider;
+
+/// What a field is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// Holds an error code. A higher rank is more specific: `sub_code` beside `code`.
+    Code { rank: u8, provider: Option<Provider> },
+    /// Holds the text of an error; `error_only` if it holds nothing else.
+    Message { error_only: bool },
+    /// Holds the state of an order, whose names look like codes.
+    State,
+    /// Anything else.
+    Other,
+}
+
+/// Rank from which a field is an error field beyond doubt.
+pub const SURE: u8 = 80;
+
+/// Rank of a field that says "code" and no more: it holds other things too.
+pub const CODE: u8 = 75;
+
+/// What the field named `key` (in normal spelling) is for.
+pub fn role(key: &str) -> Role {
+    use Provider::*;
+    let (rank, provider) = match key {
+        "subcode" => (100, Some(Alipay)),
+        "paymentresultcode" | "refundresultcode" | "captureresultcode" | "cancelresultcode" => (98, Some(AlipayPlus)),
+        "payerrorcode" => (92, None),
+        "errcode" => (90, None),
+        "detailerrorcode" => (89, Some(Alipay)),
+        "respcode" | "responsecode" => (86, None),
+        "errorcode" | "resultcode" => (85, None),
+        "failreason" | "failcode" | "failurecode" | "failurereason" | "declinecode" | "closereason" => (80, None),
+        "code" | "错误码" | "错误代码" | "返回码" => (CODE, None),
+        "error" | "err" | "reason" | "exception" | "cause" => (60, None),
+        "submsg"
+        | "errcodedes"
+        | "respmsg"
+        | "resultmessage"
+        | "paymentresultmessage"
+        | "errmsg"
+        | "errormessage"
+        | "errormsg"
+        | "returnmsg" => return Role::Message { error_only: true },
+        "msg" | "message" | "memo" | "desc" | "description" | "detail" | "text" | "event" => {
+            return Role::Message { error_only: false };
+        }
+        "tradestate" | "tradestatus" | "tradestatedesc" | "paymentstatus" | "state" | "status" | "refundstatus" => {
+            return Role::State;
+        }
+        _ => return Role::Other,
+    };
+    Role::Code { rank, provider }
+}
+
+/// The provider that alone has fields of this name, and how much that weighs.
+pub fn owner(key: &str) -> Option<(Provider, u32)> {
+    use Provider::*;
+    Some(match key {
+        "subcode" | "submsg" => (Alipay, 8),
+        "errcodedes" | "mchid" | "submchid" | "spmchid" | "tradestate" | "tradestatedesc" | "wechatpaysignature"
+        | "wechatpayserial" | "wechatpaynonce" | "prepayid" => (WechatPay, 6),
+        "errcode" => (WechatPay, 3),
+        "resultstatus"
+        | "paymentresultcode"
+        | "paymentresultmessage"
+        | "paymentrequestid"
+        | "resultmessage"
+        | "refundrequestid"
+        | "paymentresult" => (AlipayPlus, 6),
+        "merid" | "respmsg" | "queryid" | "txntype" | "txnamt" | "respcode" | "txntime" => (UnionPay, 6),
+        "buyerlogonid" | "buyerpayamount" | "invoiceamount" | "alipaytraceid" => (Alipay, 4),
+        _ => return None,
+    })
+}
+
+/// An identifier that events carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Id {
+    OutTradeNo,
+    TradeNo,
+    TransactionId,
+    RequestId,
+    TraceId,
+    MchId,
+    AppId,
+    Amount,
+    Currency,
+}
+
+/// The identifier that the field named `key` holds, with its rank among the fields for that identifier (the highest
+/// wins).
+pub fn id(key: &str) -> Option<(Id, u8)> {
+    Some(match key {
+        "outtradeno" | "商户订单号" => (Id::OutTradeNo, 9),
+        "paymentrequestid" | "mchorderno" | "merchantorderno" | "merchantorderid" | "merordid" => (Id::OutTradeNo, 8),
+        "orderid" | "orderno" | "ordersn" | "ordernumber" | "outorderno" | "combineouttradeno" | "partnertransid"
+        | "referenceorderid" => (Id::OutTradeNo, 7),
+        "order" | "订单号" | "订单" => (Id::OutTradeNo, 6),
+        "tradeno" | "paymentid" | "queryid" | "alipaytransid" => (Id::TradeNo, 5),
+        "transactionid" => (Id::TransactionId, 5),
+        "requestid" | "alipayrequestid" | "xrequestid" | "reqid" => (Id::RequestId, 5),
+        "traceid" | "alipaytraceid" | "xb3traceid" | "xtraceid" => (Id::TraceId, 5),
+        "mchid" | "spmchid" => (Id::MchId, 5),
+        "merid" | "merchantid" => (Id::MchId, 4),
+        "appid" | "spappid" => (Id::AppId, 5),
+        "totalamount" | "totalfee" | "txnamt" | "orderamount" => (Id::Amount, 5),
+        "amount" | "value" | "total" => (Id::Amount, 3),
+        "currency" | "feetype" | "currencycode" | "transcurrency" => (Id::Currency, 4),
+        _ => return None,
+    })
+}
+
+/// Providers by the words that name them or their systems, in lower case.
+pub fn named(word: &str) -> Option<Provider> {
+    use Provider::*;
+    Some(match word {
+        "alipay" | "支付宝" | "antfin" | "alipayapiexception" | "alipaysdk" | "alipaydev" => Alipay,
+        "antom" | "alipayplus" | "alipay+" => AlipayPlus,
+        "wechat" | "wechatpay" | "wechatpayapi" | "weixin" | "wxpay" | "wechatpy" | "wechatpayv3" | "tenpay"
+        | "微信" | "wechatpayexception" => WechatPay,
+        "unionpay" | "upop" | "银联" | "chinapay" | "95516" => UnionPay,
+        _ => return None,
+    })
+}

@@ -1,0 +1,316 @@
+//! One occurrence of a code or a message in a record's text, and what surrounds it.
+
+use std::ops::Range;
+
+use crate::detect::FAMILIES;
+use crate::record::words::{self, is_core, line_around, normal_key, word_before};
+
+use super::keys::{self, Role};
+
+/// Where an occurrence stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mention {
+    pub range: Range<usize>,
+    /// The field whose value begins with it.
+    pub field: Option<Field>,
+    /// It stands alone in brackets: `(C6-1011)`, `[SYSTEM_ERROR]`.
+    pub bracketed: bool,
+    /// It is the whole text between two quotes.
+    pub quoted: bool,
+}
+
+/// A field's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// As written.
+    pub name: Range<usize>,
+    /// In normal spelling.
+    pub key: String,
+    pub role: Role,
+    /// `key: [value`: the value is an element of a list.
+    pub list: bool,
+    /// A colon and a blank, as in prose: `pay failed: CODE`.
+    pub loose: bool,
+}
+
+impl Mention {
+    /// Looks around the occurrence at `range`.
+    pub fn at(text: &str, range: Range<usize>) -> Mention {
+        let before = text[..range.start].chars().next_back();
+        let after = text[range.end..].chars().next();
+        Mention {
+            field: field_before(text, range.start),
+            bracketed: matches!(
+                (before, after),
+                (Some('('), Some(')')) | (Some('['), Some(']')) | (Some('（'), Some('）'))
+            ),
+            quoted: before.is_some_and(is_quote) && after.is_some_and(is_quote),
+            range,
+        }
+    }
+
+    /// Rank of the field as an error field; 0 outside of one.
+    pub fn rank(&self) -> u8 {
+        match self.field.as_ref().map(|field| &field.role) {
+            Some(Role::Code { rank, .. }) => *rank,
+            _ => 0,
+        }
+    }
+
+    /// True if the occurrence is a key itself: `CODE=…`, `"CODE": …`, `CODE -> …`, `CODE(…)`.
+    pub fn is_key(&self, text: &str) -> bool {
+        let rest = &text[self.range.end..];
+        let unquoted = rest.trim_start_matches(is_quote);
+        let quoted = unquoted.len() < rest.len();
+        let spaced = unquoted.trim_start_matches(' ');
+        if spaced.starts_with("->") || spaced.starts_with("=>") || rest.starts_with('(') {
+            return true;
+        }
+        let value = spaced.strip_prefix(':').or_else(|| spaced.strip_prefix('='));
+        match value {
+            None => false,
+            Some(_) if quoted || spaced.starts_with('=') => true,
+            // `CODE: message` is prose; `CODE: 3`, `CODE: {` and `CODE: true` are tables.
+            Some(value) => {
+                let value = value.trim_start_matches(' ');
+                value.starts_with(['{', '[', '"', '\''])
+                    || value.starts_with(|c: char| c.is_ascii_digit())
+                    || ["true", "false", "null", "None"].iter().any(|word| value.starts_with(word))
+            }
+        }
+    }
+
+    /// True if the occurrence is part of a path, a link or a file name.
+    pub fn is_path(&self, text: &str) -> bool {
+        let before = text[..self.range.start].chars().next_back();
+        let rest = &text[self.range.end..];
+        matches!(before, Some('/' | '#' | '\\' | '@' | '$' | '{' | '*')) && !self.quoted
+            || rest.starts_with('/')
+            || rest.starts_with('.') && rest[1..].starts_with(|c: char| c.is_ascii_lowercase())
+    }
+
+    /// True if other codes stand beside it: `A, B`, `[A B]`, `'A' | 'B'`, `in ('A')`.
+    pub fn is_listed(&self, text: &str) -> bool {
+        let left = text[..self.range.start].trim_end_matches(is_quote);
+        let right = text[self.range.end..].trim_start_matches(is_quote);
+        follows_in_list(right) || precedes_in_list(left) || is_sql_list(left) || is_code_run(left, right)
+    }
+
+    /// True for `name{label="CODE"} 3`.
+    pub fn is_metric(&self, text: &str) -> bool {
+        let line = line_around(text, self.range.start);
+        let Some(open) = text[line.start..self.range.start].rfind('{').map(|at| line.start + at) else { return false };
+        let Some(close) = text[self.range.end..line.end].find('}').map(|at| self.range.end + at) else { return false };
+        text[..open].bytes().next_back().is_some_and(is_core)
+            && !text[open..close].contains(':')
+            && text[close + 1..line.end].trim_start_matches(' ').starts_with(|c: char| c.is_ascii_digit())
+    }
+
+    /// True if its line is code that a traceback quotes, or a variable that it dumps.
+    pub fn is_source_line(&self, text: &str) -> bool {
+        let line = line_around(text, self.range.start);
+        let content = &text[line.clone()];
+        let above = line.start.checked_sub(1).map(|end| text[line_around(text, end)].trim_start());
+        content.contains(['│', '└']) || above.is_some_and(is_frame) || is_frame(content.trim_start())
+    }
+
+    /// True if a translation table or a list of messages holds it: its key is a code, or a dotted path.
+    pub fn is_translation(&self, text: &str) -> bool {
+        self.field.as_ref().is_some_and(|field| {
+            let name = &text[field.name.clone()];
+            is_code_shaped(name) || (name.contains('.') && field.role == Role::Other && !field.loose)
+        })
+    }
+}
+
+fn is_frame(line: &str) -> bool {
+    line.starts_with("File \"") || line.starts_with("> File \"") || line.starts_with("at ") && line.ends_with(')')
+}
+
+pub fn is_quote(c: char) -> bool {
+    matches!(c, '"' | '\'' | '`' | '“' | '”' | '「' | '」' | '‘' | '’')
+}
+
+/// The key whose value begins at `at`.
+fn field_before(text: &str, at: usize) -> Option<Field> {
+    let mut left = text[..at].trim_end_matches(is_quote);
+    left = left.strip_suffix("<![CDATA[").unwrap_or(left);
+    let opened = left.trim_end_matches(['[', '(', '{']).trim_end_matches(is_quote);
+    let list = opened.len() < left.len();
+    let blank = opened.trim_end_matches([' ', '\t']);
+    if let Some(field) = chinese_key(blank, list) {
+        return Some(field);
+    }
+    let spaced = blank.len() < opened.len();
+    let (keyed, colon) = match blank.chars().next_back()? {
+        ':' | '：' => (blank.trim_end_matches([':', '：']), true),
+        '=' => (blank.trim_end_matches('='), false),
+        '>' => (blank.strip_suffix("=>").or_else(|| blank.strip_suffix('>'))?, false),
+        _ => return None,
+    };
+    let bare = keyed.trim_end_matches([' ', '\t']).trim_end_matches(|c| is_quote(c) || c == ']');
+    let quoted = bare.len() < keyed.trim_end().len();
+    if let Some(field) = chinese_key(bare, list) {
+        return Some(field);
+    }
+    let word = word_before(text, bare.len())?;
+    let name = error_code_phrase(text, &word).unwrap_or_else(|| word.clone());
+    let key = match normal_key(&text[word.clone()]) {
+        key if key == "code" && name != word => phrase_key(&text[name.clone()]),
+        key => key,
+    };
+    let role = role_of(&key, &text[word]);
+    Some(Field { name, key, role, list, loose: colon && spaced && !quoted })
+}
+
+/// The last part of a dotted key counts: `error.code`, `payer.openid`.
+fn role_of(key: &str, name: &str) -> Role {
+    match keys::role(key) {
+        Role::Other => name.rsplit_once('.').map_or(Role::Other, |(_, last)| keys::role(&normal_key(last))),
+        role => role,
+    }
+}
+
+/// `Error code: X`, `Pay Error code: X`.
+fn error_code_phrase(text: &str, word: &Range<usize>) -> Option<Range<usize>> {
+    let head = text[..word.start].strip_suffix(' ')?;
+    let error = word_before(text, head.len()).filter(|w| text[w.clone()].eq_ignore_ascii_case("error"))?;
+    let pay = text[..error.start].strip_suffix(' ').and_then(|head| word_before(text, head.len()));
+    match pay.filter(|w| text[w.clone()].eq_ignore_ascii_case("pay")) {
+        Some(pay) => Some(pay.start..word.end),
+        None => Some(error.start..word.end),
+    }
+}
+
+fn phrase_key(phrase: &str) -> String {
+    normal_key(&phrase.replace(' ', ""))
+}
+
+/// `错误码：X`, `错误代码 X`.
+fn chinese_key(left: &str, list: bool) -> Option<Field> {
+    let key = ["错误码", "错误代码", "返回码"].into_iter().find(|key| left.ends_with(key))?;
+    let name = left.len() - key.len()..left.len();
+    Some(Field { name, key: key.to_owned(), role: keys::role(key), list, loose: false })
+}
+
+/// True for words that are written like codes: capitals with an underscore, or of a reserved family.
+pub fn is_code_shaped(word: &str) -> bool {
+    let capitals = word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    capitals && word.contains('_') && word.len() >= 5 || is_family(word)
+}
+
+/// True for codes of a family that one provider reserves (`ACQ.`, `isv.`).
+pub fn is_family(word: &str) -> bool {
+    FAMILIES.iter().any(|family| word.len() > family.len() + 2 && word.starts_with(family))
+}
+
+fn follows_in_list(right: &str) -> bool {
+    let Some(rest) = right.trim_start_matches(' ').strip_prefix([',', '|', '、', ';']) else { return false };
+    first_word(rest.trim_start_matches(|c| c == ' ' || c == '\n' || is_quote(c))).is_some_and(is_listable)
+}
+
+fn precedes_in_list(left: &str) -> bool {
+    let Some(rest) = left.trim_end().strip_suffix([',', '|', '、', ';']) else { return false };
+    let rest = rest.trim_end_matches(|c| c == ' ' || is_quote(c));
+    word_before(rest, rest.len()).is_some_and(|word| is_listable(&rest[word]))
+}
+
+/// Codes of both shapes: `NO_AUTH` and `ORDERPAID`.
+fn is_listable(word: &str) -> bool {
+    is_code_shaped(word) || word.len() >= 8 && word.bytes().all(|b| b.is_ascii_uppercase())
+}
+
+fn is_sql_list(left: &str) -> bool {
+    let Some(rest) = left.strip_suffix('(') else { return false };
+    rest.trim_end().to_ascii_lowercase().ends_with(" in")
+}
+
+/// `[A B C]`, as Go prints a slice.
+fn is_code_run(left: &str, right: &str) -> bool {
+    let neighbour = right.strip_prefix(' ').and_then(first_word).is_some_and(is_code_shaped)
+        || left.strip_suffix(' ').and_then(|l| word_before(l, l.len()).map(|w| is_code_shaped(&l[w]))).unwrap_or(false);
+    let line = left.rsplit('\n').next().unwrap_or(left);
+    neighbour && line.rfind('[').is_some_and(|open| !line[open..].contains(']'))
+}
+
+fn first_word(text: &str) -> Option<&str> {
+    words::words(text).next().filter(|word| word.start == 0).map(|word| &text[word])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mention(text: &str) -> Mention {
+        let at = text.find("SYSTEM_ERROR").expect("the code");
+        Mention::at(text, at..at + "SYSTEM_ERROR".len())
+    }
+
+    fn key(text: &str) -> Option<String> {
+        mention(text).field.map(|field| field.key)
+    }
+
+    #[test]
+    fn fields_in_every_notation() {
+        for (text, expected) in [
+            (r#""sub_code": "SYSTEM_ERROR""#, "subcode"),
+            ("err_code=SYSTEM_ERROR&x", "errcode"),
+            ("subCode: 'SYSTEM_ERROR'", "subcode"),
+            ("<err_code><![CDATA[SYSTEM_ERROR]]></err_code>", "errcode"),
+            ("[sub_code] => SYSTEM_ERROR", "subcode"),
+            ("Pay Error code: SYSTEM_ERROR, message", "payerrorcode"),
+            ("Error code: SYSTEM_ERROR", "errorcode"),
+            ("StatusCode: 500 Code: \"SYSTEM_ERROR\"", "code"),
+            ("错误代码 SYSTEM_ERROR", "错误代码"),
+            ("错误码：SYSTEM_ERROR", "错误码"),
+        ] {
+            assert_eq!(key(text).as_deref(), Some(expected), "{text}");
+        }
+        assert_eq!(key("pay error SYSTEM_ERROR"), None);
+        assert!(mention("pay failed: SYSTEM_ERROR x").field.is_some_and(|f| f.loose));
+    }
+
+    #[test]
+    fn keys_and_tables() {
+        for text in [
+            "SYSTEM_ERROR=never",
+            "'SYSTEM_ERROR': {'a'",
+            "\"SYSTEM_ERROR\": \"text\"",
+            "SYSTEM_ERROR -> h",
+            "SYSTEM_ERROR(3)",
+            "SYSTEM_ERROR: 3",
+        ] {
+            assert!(mention(text).is_key(text), "{text}");
+        }
+        for text in ["SYSTEM_ERROR: text", "SYSTEM_ERROR, x", "code=SYSTEM_ERROR message=x"] {
+            assert!(!mention(text).is_key(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn lists() {
+        for text in [
+            r#"["SYSTEM_ERROR","SYSTEMERROR"]"#,
+            "(ACQ.X_Y, SYSTEM_ERROR ...)",
+            "[SYSTEM_ERROR FREQUENCY_LIMITED]",
+            "code in ('SYSTEM_ERROR')",
+            "'NO_AUTH' | 'SYSTEM_ERROR'",
+        ] {
+            assert!(mention(text).is_listed(text), "{text}");
+        }
+        for text in ["code: SYSTEM_ERROR, message: x", "[alipay] SYSTEM_ERROR: x", "(SYSTEM_ERROR)"] {
+            assert!(!mention(text).is_listed(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_metrics_and_source() {
+        for text in ["GET /help/SYSTEM_ERROR HTTP", "codes#SYSTEM_ERROR sent", "SYSTEM_ERROR.html"] {
+            assert!(mention(text).is_path(text), "{text}");
+        }
+        let metric = "metric pay_error_total{code=\"SYSTEM_ERROR\"} 0 flushed";
+        assert!(mention(metric).is_metric(metric));
+        let source = "  File \"/srv/app.py\", line 3, in f\n    if e.code == 'SYSTEM_ERROR':\npay.PayError";
+        assert!(mention(source).is_source_line(source));
+    }
+}

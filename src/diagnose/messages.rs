@@ -1,0 +1,164 @@
+//! Finds the catalogue's message texts in a decoded record.
+//!
+//! Letters match without regard to ASCII case, any run of white space (or the `+` of a query string) matches any
+//! other, and full-width punctuation matches its ASCII twin.
+
+use std::ops::Range;
+
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
+
+use crate::detect::anchor;
+
+/// A message and the entries that have it.
+#[derive(Debug)]
+struct Message {
+    text: String,
+    /// Where its anchor stands in `text`.
+    anchor: Range<usize>,
+    entries: Vec<usize>,
+}
+
+/// All messages, searchable.
+#[derive(Debug)]
+pub struct Messages {
+    anchors: AhoCorasick,
+    messages: Vec<Message>,
+}
+
+/// A message found in a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found<'m> {
+    pub range: Range<usize>,
+    /// Indexes of the entries that have this message.
+    pub entries: &'m [usize],
+}
+
+impl Messages {
+    /// Takes pairs of a message and the index of its entry.
+    ///
+    /// # Panics
+    /// If there are more messages than an automaton can hold (beyond 100 MiB of them).
+    pub fn new<'a>(pairs: impl Iterator<Item = (&'a str, usize)>) -> Messages {
+        let mut messages: Vec<Message> = Vec::new();
+        for (text, entry) in pairs {
+            match messages.iter_mut().find(|m| m.text == text) {
+                Some(message) => message.entries.push(entry),
+                None => {
+                    let anchor = anchor(text);
+                    messages.push(Message { text: text.to_owned(), anchor, entries: vec![entry] });
+                }
+            }
+        }
+        let anchors = AhoCorasickBuilder::new()
+            .ascii_case_insensitive(true)
+            .build(messages.iter().map(|m| &m.text[m.anchor.clone()]))
+            .expect("a catalogue of less than 100 MiB");
+        Messages { anchors, messages }
+    }
+
+    /// The messages in `text`, without those inside a longer one.
+    pub fn find<'m>(&'m self, text: &str) -> Vec<Found<'m>> {
+        let mut found: Vec<Found<'m>> = self
+            .anchors
+            .find_overlapping_iter(text)
+            .filter_map(|hit| {
+                let message = &self.messages[hit.pattern().as_usize()];
+                let start = hit.start() - backward(&text[..hit.start()], &message.text[..message.anchor.start])?;
+                let end = hit.start() + forward(&text[hit.start()..], &message.text[message.anchor.start..])?;
+                whole_words(text, &(start..end)).then(|| Found { range: start..end, entries: &message.entries })
+            })
+            .collect();
+        found.sort_by_key(|f| (f.range.start, std::cmp::Reverse(f.range.end)));
+        let mut reach = 0;
+        found.retain(|f| {
+            let inside = f.range.end <= reach;
+            reach = reach.max(f.range.end);
+            !inside
+        });
+        found
+    }
+}
+
+/// Length of the start of `text` that reads like `message`.
+fn forward(text: &str, message: &str) -> Option<usize> {
+    let mut left = text;
+    let mut wanted = message.chars().peekable();
+    while let Some(want) = wanted.next() {
+        if want.is_whitespace() {
+            while wanted.next_if(|c| c.is_whitespace()).is_some() {}
+            left = left.strip_prefix(is_space)?.trim_start_matches(is_space);
+            continue;
+        }
+        let c = left.chars().next().filter(|&c| same(c, want))?;
+        left = &left[c.len_utf8()..];
+    }
+    Some(text.len() - left.len())
+}
+
+/// Length of the end of `text` that reads like `message`.
+fn backward(text: &str, message: &str) -> Option<usize> {
+    let mut left = text;
+    let mut wanted = message.chars().rev().peekable();
+    while let Some(want) = wanted.next() {
+        if want.is_whitespace() {
+            while wanted.next_if(|c| c.is_whitespace()).is_some() {}
+            left = left.strip_suffix(is_space)?.trim_end_matches(is_space);
+            continue;
+        }
+        let c = left.chars().next_back().filter(|&c| same(c, want))?;
+        left = &left[..left.len() - c.len_utf8()];
+    }
+    Some(text.len() - left.len())
+}
+
+fn is_space(c: char) -> bool {
+    c.is_whitespace() || c == '+'
+}
+
+fn same(found: char, wanted: char) -> bool {
+    found == wanted || half_width(found).eq_ignore_ascii_case(&half_width(wanted))
+}
+
+/// The ASCII twin of full-width punctuation and letters (U+FF01 to U+FF5E).
+fn half_width(c: char) -> char {
+    match c {
+        '。' => '.',
+        '\u{FF01}'..='\u{FF5E}' => char::from_u32(c as u32 - 0xFEE0).unwrap_or(c),
+        _ => c,
+    }
+}
+
+/// True if the match does not begin or end within an ASCII word.
+fn whole_words(text: &str, range: &Range<usize>) -> bool {
+    let bytes = text.as_bytes();
+    let joined = |left: usize| {
+        left > 0 && left < bytes.len() && bytes[left - 1].is_ascii_alphanumeric() && bytes[left].is_ascii_alphanumeric()
+    };
+    !joined(range.start) && !joined(range.end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<&str> {
+        let pairs =
+            [("Risk Detected", 0), ("System is busy, please try again later", 1), ("交易不存在", 2), ("不存在", 3)];
+        Messages::new(pairs.into_iter()).find(text).into_iter().map(|f| &text[f.range]).collect()
+    }
+
+    #[test]
+    fn case_space_and_width_do_not_matter() {
+        for text in ["RISK   detected", "Risk+Detected", "system is\nbusy， please try  again later", "交易不存在"]
+        {
+            assert_eq!(found(text), [text]);
+        }
+    }
+
+    #[test]
+    fn words_are_whole_and_the_longest_wins() {
+        assert!(found("Risk Detectedness, xRisk Detected").is_empty());
+        assert_eq!(found("错误：交易不存在。"), ["交易不存在"]);
+        assert!(found("System is busy, please wait").is_empty());
+    }
+}

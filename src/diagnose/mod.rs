@@ -1,0 +1,240 @@
+//! Says what failed in a record: confirms occurrences by their surroundings, finds the entry, the provider and the
+//! ids, and makes one finding of all mentions of one failed operation.
+//!
+//! Pure: decoded text in, findings out. No text makes it fail.
+
+mod evidence;
+mod ids;
+mod judge;
+mod keys;
+mod mention;
+mod messages;
+mod operations;
+mod verdict;
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::catalog::{Catalog, Entry, EntryId, Specificity};
+use crate::event::{Confidence, Ids, Kind, Level};
+use crate::provider::Provider;
+use crate::record::words;
+
+use evidence::Evidence;
+use judge::Setting;
+use mention::Mention;
+use messages::Messages;
+
+pub use verdict::{Because, Verdict, WhyNot};
+
+/// What is known about a record before its text is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Hints<'h> {
+    /// The source's configured provider.
+    pub provider: Option<&'h Provider>,
+    /// The file's path: its name may name a provider.
+    pub path: &'h str,
+    pub level: Option<Level>,
+}
+
+/// One place of a record where a code or message stands, with the decision about it.
+#[derive(Debug, Clone)]
+pub struct Occurrence {
+    pub range: Range<usize>,
+    pub code: String,
+    pub kind: Kind,
+    pub entry: Arc<Entry>,
+    pub provider: Option<Provider>,
+    pub confidence: Confidence,
+    pub alternatives: Vec<EntryId>,
+    pub verdict: Verdict,
+    /// How specific it is among the mentions of its record.
+    rank: u8,
+    /// The field that holds it, in normal spelling.
+    key: Option<String>,
+}
+
+/// One failed operation.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    pub occurrence: Occurrence,
+    pub ids: Ids,
+    /// Counts findings of the same code in the same record, from 0.
+    pub ordinal: u32,
+}
+
+/// Looks codes and messages up in a catalogue.
+#[derive(Debug)]
+pub struct Diagnoser {
+    catalog: Arc<Catalog>,
+    codes: HashMap<String, Vec<(usize, Specificity)>>,
+    messages: Messages,
+}
+
+/// Rank of a code outside of any error field, and of a message.
+const PROSE: u8 = 50;
+const MESSAGE: u8 = 20;
+
+impl Diagnoser {
+    pub fn new(catalog: Arc<Catalog>) -> Diagnoser {
+        let mut codes: HashMap<String, Vec<(usize, Specificity)>> = HashMap::new();
+        for (index, entry) in catalog.entries().iter().enumerate() {
+            for code in &entry.codes {
+                codes.entry(code.text.clone()).or_default().push((index, code.specificity));
+            }
+        }
+        let entries = catalog.entries().iter().enumerate();
+        let messages =
+            Messages::new(entries.flat_map(|(index, entry)| entry.messages.iter().map(move |m| (m.as_str(), index))));
+        Diagnoser { catalog, codes, messages }
+    }
+
+    /// The failed operations of a record, in the order in which they stand.
+    pub fn diagnose(&self, text: &str, hints: Hints<'_>) -> Vec<Finding> {
+        let confirmed = self.examine(text, hints).into_iter().filter(|o| o.verdict.is_ok()).collect();
+        operations::operations(text, confirmed)
+    }
+
+    /// Every occurrence in a record, detections or not.
+    pub fn examine(&self, text: &str, hints: Hints<'_>) -> Vec<Occurrence> {
+        let evidence = Evidence::of_record(text, hints.provider, hints.path);
+        let setting = Setting { text, level: hints.level, names_provider: !evidence.is_empty() };
+        let codes = words::words(text).filter_map(|range| self.code_at(setting, &evidence, range));
+        let messages = self.messages.find(text).into_iter().map(|found| {
+            let mention = Mention::at(text, found.range);
+            let verdict = judge::message(setting, &mention);
+            let candidates: Vec<(usize, Specificity)> =
+                found.entries.iter().map(|&e| (e, Specificity::Generic)).collect();
+            self.occurrence(setting, &evidence, mention, &candidates, verdict, Kind::Message)
+        });
+        codes.chain(messages).collect()
+    }
+
+    fn code_at(&self, setting: Setting<'_>, evidence: &Evidence, range: Range<usize>) -> Option<Occurrence> {
+        let word = &setting.text[range.clone()];
+        if let Some(candidates) = self.codes.get(word) {
+            let mention = Mention::at(setting.text, range);
+            let specificity = candidates.iter().map(|&(_, s)| s).min_by_key(|&s| s as u8).unwrap_or(Specificity::Field);
+            let verdict = judge::code(setting, &mention, specificity);
+            return Some(self.occurrence(setting, evidence, mention, candidates, verdict, Kind::Code));
+        }
+        let mention = unknown_code(setting.text, range)?;
+        let evidence_here = evidence.at(setting.text, &mention);
+        let known_provider = evidence_here.winner().is_some();
+        let specificity = if mention::is_family(&setting.text[mention.range.clone()]) {
+            Specificity::Distinctive
+        } else {
+            Specificity::Field
+        };
+        let verdict = match known_provider {
+            true => judge::unknown_code(setting, &mention, specificity),
+            false => Err(WhyNot::NeedsProvider),
+        };
+        Some(self.occurrence(setting, evidence, mention, &[], verdict, Kind::UnknownCode))
+    }
+
+    fn occurrence(
+        &self,
+        setting: Setting<'_>,
+        evidence: &Evidence,
+        mention: Mention,
+        candidates: &[(usize, Specificity)],
+        verdict: Verdict,
+        kind: Kind,
+    ) -> Occurrence {
+        let evidence = evidence.at(setting.text, &mention);
+        let entries: Vec<&Arc<Entry>> = candidates.iter().map(|&(index, _)| &self.catalog.entries()[index]).collect();
+        let choice = choose(&entries, &evidence);
+        let entry = choice.map_or_else(|| self.catalog.fallback(), |n| entries[n]).clone();
+        let provider = entry.provider.clone().or_else(|| evidence.winner().cloned());
+        let written = &setting.text[mention.range.clone()];
+        Occurrence {
+            code: if kind == Kind::Message { entry.reported_code().to_owned() } else { written.to_owned() },
+            confidence: confidence(&entry, &evidence, kind, mention.rank()),
+            alternatives: entries
+                .iter()
+                .filter(|e| e.id != entry.id && provider.is_none())
+                .map(|e| e.id.clone())
+                .collect(),
+            rank: if kind == Kind::Message { MESSAGE } else { mention.rank().max(PROSE) },
+            key: mention.field.filter(|field| !field.loose).map(|field| field.key),
+            range: mention.range,
+            kind,
+            entry,
+            provider,
+            verdict,
+        }
+    }
+}
+
+/// The entry that the evidence speaks for: the one of the winning provider, else the one without a provider, else the
+/// first.
+fn choose(entries: &[&Arc<Entry>], evidence: &Evidence) -> Option<usize> {
+    let winner = evidence.winner();
+    let of_winner = entries.iter().position(|entry| entry.provider.is_some() && entry.provider.as_ref() == winner);
+    of_winner.or_else(|| entries.iter().position(|entry| entry.provider.is_none())).or(if entries.is_empty() {
+        None
+    } else {
+        Some(0)
+    })
+}
+
+fn confidence(entry: &Entry, evidence: &Evidence, kind: Kind, rank: u8) -> Confidence {
+    let agrees = match (&entry.provider, evidence.winner()) {
+        (Some(own), Some(winner)) => own == winner,
+        (None, Some(_)) => true,
+        (Some(_), None) => entry.codes.iter().any(|code| code.specificity == Specificity::Distinctive),
+        (None, None) => false,
+    };
+    match (agrees, kind) {
+        (true, Kind::Code | Kind::UnknownCode) if rank > 0 => Confidence::High,
+        (true, Kind::Code) => Confidence::High,
+        (true, _) | (false, Kind::Code) => Confidence::Medium,
+        (false, _) => Confidence::Low,
+    }
+}
+
+/// A word in an error field, or of a provider's own family, that looks like a code no entry knows.
+fn unknown_code(text: &str, range: Range<usize>) -> Option<Mention> {
+    let word = &text[range.clone()];
+    let family = mention::is_family(word);
+    let capitals = word.len() >= 4
+        && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+        && word.bytes().any(|b| b.is_ascii_uppercase());
+    let response = word.len() == 2 && word.bytes().all(|b| b.is_ascii_alphanumeric());
+    if !(family || capitals || response) || is_outcome(word) {
+        return None;
+    }
+    let mention = Mention::at(text, range);
+    let key = mention.field.as_ref().map_or("", |field| field.key.as_str());
+    let in_field = if response { key == "respcode" } else { mention.rank() >= keys::CODE };
+    (family || in_field).then_some(mention)
+}
+
+/// Values of error fields that are no errors, or say no more than that there is one.
+fn is_outcome(word: &str) -> bool {
+    matches!(
+        word,
+        "SUCCESS"
+            | "FAIL"
+            | "FAILED"
+            | "FAILURE"
+            | "ERROR"
+            | "TRUE"
+            | "FALSE"
+            | "NULL"
+            | "NONE"
+            | "PROCESSING"
+            | "PENDING"
+            | "UNKNOWN"
+            | "UNKNOW"
+            | "ACCEPTED"
+            | "SUCCEED"
+            | "SUCCEEDED"
+            | "INIT"
+            | "DONE"
+            | "00"
+            | "A6"
+    )
+}

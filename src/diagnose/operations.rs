@@ -1,0 +1,97 @@
+//! Makes one finding of all the mentions of one failed operation.
+//!
+//! A record speaks of one failure many times: a parent code, a `sub_code`, its text, the exception, what caused it. The
+//! most specific mention stands for all. There are several operations only where the same error field stands there
+//! several times: with different codes on one line, or in objects that hold different order numbers.
+
+use std::ops::Range;
+
+use super::{Finding, Occurrence, ids};
+
+/// How far around a mention its JSON object is looked for, in bytes.
+const OBJECT: usize = 8 * 1024;
+
+/// The operations that the confirmed occurrences of a record speak of.
+pub(super) fn operations(text: &str, confirmed: Vec<Occurrence>) -> Vec<Finding> {
+    let Some(best) = confirmed.iter().map(|o| o.rank).max() else { return Vec::new() };
+    let mut leaders: Vec<Occurrence> = Vec::new();
+    for occurrence in confirmed.into_iter().filter(|o| o.rank == best) {
+        if leaders.iter().all(|leader| is_another(text, leader, &occurrence)) {
+            leaders.push(occurrence);
+        }
+    }
+    let alone = leaders.len() == 1;
+    let mut findings: Vec<Finding> = Vec::new();
+    for occurrence in leaders {
+        let own = if alone { 0..text.len() } else { part_of(text, &occurrence) };
+        let mut ids = ids::ids(&text[own.clone()], occurrence.range.start.saturating_sub(own.start));
+        if ids.out_trade_no.is_none() && !alone {
+            ids = ids::ids(text, occurrence.range.start);
+        }
+        let ordinal = findings.iter().filter(|f| f.occurrence.code == occurrence.code).count() as u32;
+        findings.push(Finding { occurrence, ids, ordinal });
+    }
+    findings
+}
+
+/// True if `next` speaks of another operation than `leader`.
+fn is_another(text: &str, leader: &Occurrence, next: &Occurrence) -> bool {
+    if leader.key.is_none() || leader.key != next.key {
+        return leader.code != next.code && leader.key.is_none() && next.key.is_none() && same_line(text, leader, next);
+    }
+    if leader.code != next.code && same_line(text, leader, next) {
+        return true;
+    }
+    let (one, other) = (object_around(text, &leader.range), object_around(text, &next.range));
+    match (one, other) {
+        (Some(one), Some(other)) if one.end <= other.start => {
+            let orders = [one, other].map(|part| ids::ids(&text[part.clone()], 0).out_trade_no);
+            orders[0].is_some() && orders[1].is_some() && orders[0] != orders[1]
+        }
+        _ => false,
+    }
+}
+
+fn same_line(text: &str, one: &Occurrence, other: &Occurrence) -> bool {
+    !text[one.range.end..other.range.start.max(one.range.end)].contains('\n')
+}
+
+/// What belongs to one of several operations: its object, or its line.
+fn part_of(text: &str, occurrence: &Occurrence) -> Range<usize> {
+    object_around(text, &occurrence.range)
+        .unwrap_or_else(|| crate::record::words::line_around(text, occurrence.range.start))
+}
+
+/// The innermost braces around a mention.
+fn object_around(text: &str, range: &Range<usize>) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut depth = 0;
+    let first = range.start.saturating_sub(OBJECT);
+    let start = (first..range.start).rev().find(|&at| match bytes[at] {
+        b'}' => {
+            depth += 1;
+            false
+        }
+        b'{' if depth > 0 => {
+            depth -= 1;
+            false
+        }
+        b'{' => true,
+        _ => false,
+    })?;
+    let mut depth = 0;
+    let last = bytes.len().min(range.end + OBJECT);
+    let end = (range.end..last).find(|&at| match bytes[at] {
+        b'{' => {
+            depth += 1;
+            false
+        }
+        b'}' if depth > 0 => {
+            depth -= 1;
+            false
+        }
+        b'}' => true,
+        _ => false,
+    })?;
+    Some(start..end + 1)
+}

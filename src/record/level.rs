@@ -1,0 +1,90 @@
+//! Reads the level that a logger gave a record.
+
+use crate::event::Level;
+
+use super::words;
+
+/// How far into the first line a level is looked for, in words.
+const WORDS: usize = 40;
+
+/// The level of a record, from its first line: a word of its own in capitals, a word in brackets or before a
+/// colon, or a field (`"level":50`, `levelname`, `severity`).
+pub fn level(text: &str) -> Option<Level> {
+    let line = &text[words::line_around(text, 0)];
+    for (n, word) in words::words(line).take(WORDS).enumerate() {
+        let name = &line[word.clone()];
+        let key = words::normal_key(name);
+        if matches!(key.as_str(), "level" | "levelname" | "severity" | "lvl" | "loglevel")
+            && let Some(value) = words::value_after(line, word.end)
+            && let Some(level) = named(&line[value.clone()]).or_else(|| numbered(&line[value]))
+        {
+            return Some(level);
+        }
+        let last = name.rsplit('.').next().unwrap_or(name);
+        let capitals = last.bytes().all(|b| b.is_ascii_uppercase()) && n < 12;
+        if (capitals || is_tag(line, &word))
+            && let Some(level) = named(last)
+        {
+            return Some(level);
+        }
+    }
+    None
+}
+
+/// `[error]`, `error:`, `| ERROR |`: lower case counts only as a tag, near the start of the line.
+fn is_tag(line: &str, word: &std::ops::Range<usize>) -> bool {
+    let after = line[word.end..].chars().next();
+    let before = line[..word.start].chars().next_back();
+    word.start < 64
+        && (matches!((before, after), (Some('['), Some(']' | ':'))) || after == Some(':'))
+        && before.is_none_or(|c| matches!(c, ' ' | '[' | '\t'))
+}
+
+fn named(word: &str) -> Option<Level> {
+    Some(match word.to_ascii_uppercase().as_str() {
+        "TRACE" | "FINEST" | "FINER" => Level::Trace,
+        "DEBUG" | "FINE" | "DBG" => Level::Debug,
+        "INFO" | "NOTICE" | "INFORMATION" => Level::Info,
+        "WARN" | "WARNING" => Level::Warn,
+        "ERROR" | "ERR" | "SEVERE" => Level::Error,
+        "FATAL" | "CRITICAL" | "CRIT" | "ALERT" | "EMERG" | "EMERGENCY" | "PANIC" => Level::Fatal,
+        _ => return None,
+    })
+}
+
+/// The numbers of pino and bunyan.
+fn numbered(value: &str) -> Option<Level> {
+    Some(match value.trim_matches(['"', ' ']) {
+        "10" => Level::Trace,
+        "20" => Level::Debug,
+        "30" => Level::Info,
+        "40" => Level::Warn,
+        "50" => Level::Error,
+        "60" => Level::Fatal,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_of_real_loggers() {
+        for (line, expected) in [
+            ("2026-11-23 01:38:54,744 [ERROR] x", Some(Level::Error)),
+            ("INFO:root:failed", Some(Level::Info)),
+            ("01:10:18.716 [main] WARN  com.example.App - x", Some(Level::Warn)),
+            (r#"{"level":50,"time":1795396024011,"msg":"x"}"#, Some(Level::Error)),
+            (r#"{"asctime": "2026", "levelname": "ERROR", "message": "INFO"}"#, Some(Level::Error)),
+            ("[2026-11-23T09:14:55.301839+08:00] production.ERROR: x", Some(Level::Error)),
+            ("2026-11-23 01:38:50.562 | INFO     | __main__:drive:69 - x", Some(Level::Info)),
+            ("2026-11-23T01:07:05.672Z error: pay failed", Some(Level::Error)),
+            ("[2026-11-23 01:05:06,852] ERROR in flask_app: x", Some(Level::Error)),
+            ("127.0.0.1 - - [23/Nov/2026:01:16:03 +0000] \"GET /x HTTP/1.1\" 200", None),
+            ("pay failed PayError: x", None),
+        ] {
+            assert_eq!(level(line), expected, "{line}");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! What one physical line is: its content inside a container runtime's wrapping, and whether a record begins
+//! with it.
+//!
+//! Only lines near a hit are looked at, so these tests may cost something.
+
+use std::sync::LazyLock;
+
+use regex::bytes::Regex;
+
+/// A physical line without its line end and its wrapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line<'a> {
+    pub content: &'a [u8],
+    /// What wrapped it.
+    pub wrapping: Wrapping,
+    /// The time that the wrapping carries (RFC 3339).
+    pub stamp: Option<&'a [u8]>,
+}
+
+/// How a container runtime wrapped a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wrapping {
+    None,
+    /// Kubernetes (CRI): `TIME stdout F content`; `partial` when the runtime cut it (`P`).
+    Cri {
+        partial: bool,
+    },
+    /// Docker's json-file: `{"log":"content\n","stream":"stderr","time":"…"}`; `partial` when the content does
+    /// not end in a newline.
+    Docker {
+        partial: bool,
+    },
+}
+
+impl Wrapping {
+    /// True if the next physical line goes on where this one stopped.
+    pub fn is_partial(self) -> bool {
+        matches!(self, Wrapping::Cri { partial: true } | Wrapping::Docker { partial: true })
+    }
+}
+
+/// How a line relates to the record before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Begins with a time, a level, or is a JSON object: surely a new record.
+    Start,
+    /// Indented, a bracket, a stack frame: belongs to what is above.
+    Continuation,
+    /// The head of a traceback; continues what is above and claims the exception below.
+    Traceback,
+    /// Reads like an exception or a header (`PayError: …`, `Message: …`): belongs to a dated record or a traceback
+    /// above, else stands for itself.
+    Heading,
+    /// Unindented text without any mark: belongs to a dated record close above, else stands for itself.
+    Plain,
+}
+
+static CRI: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+(?:Z|[+-]\d\d:\d\d) (?:stdout|stderr) ([PF])(?::\S*)? ?")
+        .expect("literal")
+});
+
+/// `docker compose logs`: the service's name and a bar.
+static COMPOSE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^[A-Za-z0-9][\w.-]{0,62}\s{0,32}\| ").expect("literal"));
+
+static START: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"^(?:(?:\x1b|\\u001[bB]|#033)\[[0-9;]*m)*(?:",
+        r"\W{0,3}\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[T :,_]|$)", // 2026-11-23T… [2026/11/23 …
+        r"|\W{0,2}\d{1,2}[-/.](?:\d{1,2}|[A-Z][a-z]{2})[-/.]\d{4}[ :T,]", // 23/Nov/2026: 11/23/2026
+        r"|\W{0,2}\d{2}:\d{2}:\d{2}(?:[.,]\d+)?[\s\]|]",      // 01:10:18.716
+        r"|(?:<\d{1,3}>)?(?:1 \d{4}-|[A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2}|[A-Z][a-z]{2} \d{1,2}, \d{4} )", // syslog, JUL
+        r"|\W{0,2}(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL|SEVERE)\b[\]:|\s]",
+        r"|\W{0,2}(?:trace|debug|info|notice|warn|warning|error|fatal|critical)(?:\]|: )",
+        r"|[IWEF]\d{4} \d{2}:\d{2}:\d{2}",                 // glog
+        r"|(?:ts|time|timestamp|level|lvl|t|datetime)=\S", // logfmt
+        r"|\S+ \S+ \S+ \[\d{2}/[A-Z][a-z]{2}/\d{4}",       // access log
+        r"|\d{10}(?:\d{3})?(?:\.\d+)?\s",                  // epoch
+        r"|\W{0,2}[A-Z][a-z]{2},? [A-Z]?[a-z]{0,2} ?\d{1,2} [A-Z][a-z]{2} \d{4}|\W{0,2}[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2}", // Mon Nov 23 …
+        r")"
+    ))
+    .expect("literal")
+});
+
+static CONTINUATION: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r#"^(?:\s|$|[{}\[\])(<"'^]|\\t|\\n|"#,
+        r"at |Caused by|Suppressed:|\.\.\. |During handling|The above exception|> File |#\d+ |--- |--> ",
+        r"|goroutine \d|exit status",
+        r")"
+    ))
+    .expect("literal")
+});
+
+static HEADING: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"^(?:[A-Za-z_][\w$]*(?:\.[\w$]+)+(?::|$)", // com.shop.PayException: …
+        r"|[A-Za-z_$][\w$]*(?:Exception|Error|Failure|Fault)\b(?::|$| \()",
+        r"|[A-Z][A-Za-z-]{1,30}: |[A-Z][A-Za-z-]{1,30}:$", // Message: …
+        r"|[A-Za-z]{1,30}[\[{(]",                          // httpResponseBody[{…
+        r")"
+    ))
+    .expect("literal")
+});
+
+/// Takes a line (without its LF) out of its wrapping.
+pub fn unwrap(line: &[u8]) -> Line<'_> {
+    let line = trim_end(trim_padding(line));
+    if line.first().is_some_and(u8::is_ascii_digit)
+        && let Some(found) = CRI.captures(line)
+    {
+        let partial = found.get(1).is_some_and(|tag| tag.as_bytes() == b"P");
+        let content = &line[found.get(0).map_or(0, |all| all.end())..];
+        let stamp = line.split(|&b| b == b' ').next();
+        return Line { content, wrapping: Wrapping::Cri { partial }, stamp };
+    }
+    if let Some(content) = line.strip_prefix(b"{\"log\":\"")
+        && let Some(end) = memchr::memmem::rfind(content, b"\",\"stream\":\"std")
+    {
+        let (content, rest) = content.split_at(end);
+        let stamp =
+            memchr::memmem::find(rest, b"\"time\":\"").and_then(|at| rest[at + 8..].split(|&b| b == b'"').next());
+        let partial = !content.ends_with(b"\\n");
+        let content = content.strip_suffix(b"\\n").unwrap_or(content);
+        return Line { content, wrapping: Wrapping::Docker { partial }, stamp };
+    }
+    let content = COMPOSE.find(line).map_or(line, |prefix| &line[prefix.end()..]);
+    Line { content, wrapping: Wrapping::None, stamp: None }
+}
+
+/// A byte-order mark, or the zeros of a hole that a truncated file was left with.
+fn trim_padding(line: &[u8]) -> &[u8] {
+    let zeros = line.iter().take_while(|&&b| b == 0).count();
+    let line = &line[zeros..];
+    line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line)
+}
+
+fn trim_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// Tells how the content of a line relates to the record before it.
+pub fn shape(content: &[u8]) -> Shape {
+    let head = &content[..content.len().min(96)];
+    if START.is_match(head) || is_json_object(content) {
+        Shape::Start
+    } else if CONTINUATION.is_match(head) {
+        Shape::Continuation
+    } else if head.starts_with(b"Traceback (most recent") {
+        Shape::Traceback
+    } else if HEADING.is_match(head) {
+        Shape::Heading
+    } else {
+        Shape::Plain
+    }
+}
+
+/// A whole JSON object on one line, as structured loggers write them.
+fn is_json_object(content: &[u8]) -> bool {
+    (content.starts_with(b"{\"") || content.starts_with(b"{\\\"")) && content.trim_ascii_end().ends_with(b"}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrappings_are_taken_off() {
+        let cri = unwrap(b"2026-11-23T01:42:30.150129093+00:00 stdout F hello\r\n");
+        assert_eq!((cri.content, cri.wrapping), (&b"hello"[..], Wrapping::Cri { partial: false }));
+        let cut = unwrap(b"2026-11-23T01:42:30.150129093Z stderr P hel");
+        assert_eq!((cut.content, cut.wrapping), (&b"hel"[..], Wrapping::Cri { partial: true }));
+        let docker = unwrap(br#"{"log":"a \"b\"\n","stream":"stderr","time":"2026-11-23T01:43:06.27Z"}"#);
+        assert_eq!((docker.content, docker.wrapping), (&br#"a \"b\""#[..], Wrapping::Docker { partial: false }));
+        assert_eq!(unwrap(b"checkout-1  | text").content, b"text");
+        assert_eq!(unwrap(b"\0\0\0text").content, b"text");
+    }
+
+    #[test]
+    fn starts() {
+        for line in [
+            "2026-11-23 01:38:54,744 [INFO] x",
+            "[2026-11-23T09:14:55.301839+08:00] production.INFO: boot",
+            "2026/11/23 01:14:10 main.go:27: x",
+            "01:10:18.716 [main] INFO  x",
+            "INFO:root:checkout",
+            "Nov 23 01:05:06 host app[1]: x",
+            "<34>1 2026-11-23T01:05:06Z host app - - x",
+            "127.0.0.1 - - [23/Nov/2026:01:16:03 +0000] \"GET /",
+            r#"{"level":30,"msg":"x"}"#,
+            "E1123 01:05:06.123456 1 x.go:3] y",
+            "level=error msg=x",
+            "Mon Nov 23 01:05:06 2026 x",
+            "\u{1b}[31m2026-11-23 01:05:06 x",
+        ] {
+            assert_eq!(shape(line.as_bytes()), Shape::Start, "{line}");
+        }
+    }
+
+    #[test]
+    fn continuations() {
+        for line in
+            ["\tat com.example.Pay.pay(Pay.java:3)", "Caused by: x", "} ", "{", "[stacktrace]", "#0 /x.php(8): f()", ""]
+        {
+            assert_eq!(shape(line.as_bytes()), Shape::Continuation, "{line}");
+        }
+        assert_eq!(shape(b"Traceback (most recent call last):"), Shape::Traceback);
+    }
+
+    #[test]
+    fn headings() {
+        for line in [
+            "com.wechat.pay.java.core.exception.ServiceException: Wrong HttpStatusCode[404]",
+            "httpResponseBody[{\"code\":",
+            "Message: x",
+            "Header:",
+            "pay.PayError: [alipay] ACQ.X: y",
+        ] {
+            assert_eq!(shape(line.as_bytes()), Shape::Heading, "{line}");
+        }
+    }
+
+    #[test]
+    fn plain() {
+        for line in ["pay failed PayError: x", ">>> ali alipay.trade.pay", "GET /help 200", "支付失败"] {
+            assert_eq!(shape(line.as_bytes()), Shape::Plain, "{line}");
+        }
+    }
+}

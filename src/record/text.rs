@@ -1,0 +1,90 @@
+//! A record as text: unwrapped, joined, decoded and unescaped.
+
+use jiff::Timestamp;
+
+use crate::event::Encoding;
+
+use super::charset::{self, Charset};
+use super::line;
+use super::unescape::{self, Tally};
+
+/// The text of one record, with the way back to its physical lines.
+#[derive(Debug, Clone, Default)]
+pub struct Text {
+    /// Lines are separated by `\n`, also those that an escape (`\n` in JSON) stood for.
+    pub text: String,
+    /// Start in `text` and number (from 0) of each physical line that begins a line of text.
+    lines: Vec<(usize, usize)>,
+    /// Physical lines in the record.
+    pub n_lines: usize,
+    pub encoding: Encoding,
+    /// When the container runtime wrote the first line.
+    pub stamped: Option<Timestamp>,
+}
+
+impl Text {
+    /// Decodes the lines of a record. Parts that a container runtime cut are joined first, so that an escape or a
+    /// code that was cut in two is whole again.
+    pub fn decode(record: &[u8], charset: Charset) -> Text {
+        let mut text = Text { text: String::with_capacity(record.len()), ..Text::default() };
+        let mut tally = Tally::default();
+        let mut parts: Vec<u8> = Vec::new();
+        for (number, physical) in record.split_inclusive(|&b| b == b'\n').enumerate() {
+            text.n_lines = number + 1;
+            let line = line::unwrap(physical);
+            if number == 0 {
+                text.stamped = line.stamp.and_then(|stamp| std::str::from_utf8(stamp).ok()?.parse().ok());
+            }
+            if parts.is_empty() {
+                text.lines.push((text.text.len(), number));
+            }
+            if line.wrapping.is_partial() {
+                parts.extend_from_slice(line.content);
+                continue;
+            }
+            if parts.is_empty() {
+                text.append(line.content, charset, &mut tally);
+            } else {
+                parts.extend_from_slice(line.content);
+                text.append(&std::mem::take(&mut parts), charset, &mut tally);
+            }
+        }
+        if !parts.is_empty() {
+            text.append(&parts, charset, &mut tally);
+        }
+        text.encoding = tally.main();
+        text
+    }
+
+    fn append(&mut self, line: &[u8], charset: Charset, tally: &mut Tally) {
+        let (decoded, encoding) = charset::decode(line, charset);
+        if !decoded.is_ascii() {
+            tally.add(encoding, decoded.chars().filter(|c| !c.is_ascii()).count());
+        }
+        unescape::unescape(&decoded, &mut self.text, tally);
+        self.text.push('\n');
+    }
+
+    /// Number, from 0, of the physical line that the byte at `at` came from (of the first part if it was cut).
+    pub fn line_of(&self, at: usize) -> usize {
+        let next = self.lines.partition_point(|&(start, _)| start <= at);
+        self.lines.get(next.saturating_sub(1)).map_or(0, |&(_, number)| number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cut_lines_are_joined_before_they_are_decoded() {
+        let record = b"2026-11-23T01:00:00.1Z stdout P ERROR sub_code=ACQ.SYS\n\
+                       2026-11-23T01:00:00.2Z stdout F TEM_ERROR \\u4f59\n\
+                       2026-11-23T01:00:00.2Z stdout F second\n";
+        let text = Text::decode(record, Charset::Auto);
+        assert_eq!(text.text, "ERROR sub_code=ACQ.SYSTEM_ERROR 余\nsecond\n");
+        assert_eq!(text.encoding, Encoding::UnicodeEscape);
+        assert_eq!(text.line_of(text.text.find("second").unwrap()), 2);
+        assert_eq!((text.line_of(8), text.n_lines), (0, 3));
+    }
+}

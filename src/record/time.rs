@@ -1,0 +1,142 @@
+//! Reads the time that a logger gave a record.
+
+use std::sync::LazyLock;
+
+use jiff::civil::DateTime;
+use jiff::tz::{Offset, TimeZone};
+use jiff::{Timestamp, ToSpan};
+use regex::Regex;
+
+use super::Text;
+
+/// How far into the first line a time is looked for, in bytes.
+const REACH: usize = 512;
+
+static ISO: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"\b(\d{4})[-/](\d\d?)[-/](\d\d?)[T :_]\s?(\d\d?):(\d\d):(\d\d)(?:[.,](\d{1,9}))?\d*\s?(Z\b|[+-]\d\d:?\d\d\b)?",
+    )
+    .expect("literal")
+});
+static ACCESS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\b(\d\d?)[/ -]([A-Z][a-z]{2})[/ -](\d{4})[: ](\d\d):(\d\d):(\d\d)()(?: ([+-]\d{4}))?")
+        .expect("literal")
+});
+static SYSLOG: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^\W{0,2}(?:<\d+>)?([A-Z][a-z]{2}) +(\d\d?) (\d\d):(\d\d):(\d\d)").expect("literal"));
+static EPOCH: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"(?:^|"(?:time|ts|timestamp|@timestamp)": ?"?)(\d{10})(?:(\d{3})\b|\.(\d{1,9}))?"#).expect("literal")
+});
+
+/// The time of a record, to at best a nanosecond. A zone in the record wins; else the container runtime's stamp, which
+/// always has one; else `zone`. `now` gives the year where the log has none.
+pub fn time(text: &Text, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
+    let line = text.text.split('\n').next().unwrap_or_default();
+    let mut end = line.len().min(REACH);
+    while !line.is_char_boundary(end) {
+        end -= 1;
+    }
+    match written(&line[..end], zone, now) {
+        Some((time, true)) => Some(time),
+        local => text.stamped.or(local.map(|(time, _)| time)),
+    }
+}
+
+/// The first time in `head`, and whether it named its zone.
+fn written(head: &str, zone: &TimeZone, now: Timestamp) -> Option<(Timestamp, bool)> {
+    if let Some(found) = ISO.captures(head) {
+        let [year, month, day, hour, minute, second] = [1, 2, 3, 4, 5, 6].map(|n| number(&found[n]));
+        let date =
+            DateTime::new(year as i16, month as i8, day as i8, hour as i8, minute as i8, second as i8, 0).ok()?;
+        let time = in_zone(date, found.get(8).map(|m| m.as_str()), zone)?;
+        return Some((with_fraction(time, found.get(7).map_or("", |m| m.as_str()))?, found.get(8).is_some()));
+    }
+    if let Some(found) = ACCESS.captures(head) {
+        let [day, year, hour, minute, second] = [1, 3, 4, 5, 6].map(|n| number(&found[n]));
+        let month = month(&found[2])?;
+        let date = DateTime::new(year as i16, month, day as i8, hour as i8, minute as i8, second as i8, 0).ok()?;
+        return Some((in_zone(date, found.get(8).map(|m| m.as_str()), zone)?, found.get(8).is_some()));
+    }
+    if let Some(found) = EPOCH.captures(head) {
+        let time = Timestamp::from_second(found[1].parse().ok()?).ok()?;
+        let fraction = found.get(2).or(found.get(3)).map_or("", |m| m.as_str());
+        return Some((with_fraction(time, fraction)?, true));
+    }
+    SYSLOG.captures(head).and_then(|found| {
+        let [day, hour, minute, second] = [2, 3, 4, 5].map(|n| number(&found[n]));
+        without_year(month(&found[1])?, [day, hour, minute, second], zone, now).map(|time| (time, false))
+    })
+}
+
+/// The latest such moment that is not more than a day ahead of `now`.
+fn without_year(month: i8, rest: [i32; 4], zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
+    let [day, hour, minute, second] = rest.map(|n| n as i8);
+    let this_year = now.to_zoned(zone.clone()).year();
+    [this_year + 1, this_year, this_year - 1].into_iter().find_map(|year| {
+        let time = in_zone(DateTime::new(year, month, day, hour, minute, second, 0).ok()?, None, zone)?;
+        (time <= now.saturating_add(24.hours()).ok()?).then_some(time)
+    })
+}
+
+fn in_zone(date: DateTime, written: Option<&str>, zone: &TimeZone) -> Option<Timestamp> {
+    match written {
+        None => zone.to_timestamp(date).ok(),
+        Some("Z") => TimeZone::UTC.to_timestamp(date).ok(),
+        Some(offset) => {
+            let digits: String = offset[1..].chars().filter(char::is_ascii_digit).collect();
+            let seconds = number(&digits[..2]) * 3600 + number(&digits[2..]) * 60;
+            let sign = if offset.starts_with('-') { -1 } else { 1 };
+            Offset::from_seconds(sign * seconds).ok()?.to_timestamp(date).ok()
+        }
+    }
+}
+
+fn with_fraction(time: Timestamp, digits: &str) -> Option<Timestamp> {
+    let nanos: i64 = if digits.is_empty() { 0 } else { format!("{digits:0<9}").parse().ok()? };
+    time.checked_add(nanos.nanoseconds()).ok()
+}
+
+/// Digits that an expression has already found to be digits, at most nine.
+fn number(digits: &str) -> i32 {
+    digits.parse().unwrap_or(0)
+}
+
+fn month(name: &str) -> Option<i8> {
+    let names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    names.iter().position(|&n| n == name).map(|n| n as i8 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Charset;
+
+    fn read(line: &str) -> Option<String> {
+        let zone = TimeZone::get("Asia/Shanghai").expect("zone");
+        let now = "2026-11-23T06:00:00Z".parse().expect("time");
+        time(&Text::decode(line.as_bytes(), Charset::Auto), &zone, now).map(|t| t.to_string())
+    }
+
+    #[test]
+    fn times_of_real_loggers() {
+        for (line, expected) in [
+            ("2026-11-23 01:38:54,744 [ERROR] x", "2026-11-22T17:38:54.744Z"),
+            ("2026-11-23T01:07:05.672Z error: x", "2026-11-23T01:07:05.672Z"),
+            ("[2026-11-23T09:14:55.301839+08:00] x", "2026-11-23T01:14:55.301839Z"),
+            ("2026/11/23 01:14:10 main.go:27: x", "2026-11-22T17:14:10Z"),
+            ("127.0.0.1 - - [23/Nov/2026:01:16:03 +0000] \"GET /\"", "2026-11-23T01:16:03Z"),
+            ("127.0.0.1 - - [23/Nov/2026 01:05:06] \"POST /\"", "2026-11-22T17:05:06Z"),
+            (r#"{"level":50,"time":1795396024011,"msg":"x"}"#, "2026-11-23T01:07:04.011Z"),
+            ("Nov 23 09:05:06 host app: x", "2026-11-23T01:05:06Z"),
+            ("Dec 31 09:05:06 host app: x", "2025-12-31T01:05:06Z"),
+            (
+                "2026-11-23T01:42:30.150129093+00:00 stdout F 2026-11-23 01:42:30,146 INFO x",
+                "2026-11-23T01:42:30.150129093Z",
+            ),
+        ] {
+            assert_eq!(read(line).as_deref(), Some(expected), "{line}");
+        }
+        assert_eq!(read("01:10:18.716 [main] x"), None);
+        assert_eq!(read("9999-99-99 99:99:99 x"), None);
+    }
+}

@@ -1,0 +1,292 @@
+//! Undoes the escaping that loggers, serializers, proxies and shippers wrap around text.
+//!
+//! After it, a record reads the same however often it was put into JSON, URLs, XML or a terminal: one form for
+//! everything that looks for codes, fields, messages and secrets. Structure is not interpreted; that quotes which
+//! were escaped now look like all others is intended. Works on one line; never fails; output is at most as long
+//! as the input.
+
+use crate::event::Encoding;
+
+use super::charset;
+
+/// How much non-ASCII text was found in each form, in characters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    counts: [usize; Encoding::COUNT],
+}
+
+impl Tally {
+    pub fn add(&mut self, encoding: Encoding, characters: usize) {
+        self.counts[encoding as usize] += characters;
+    }
+
+    /// The form that most of the text had; UTF-8 if all was ASCII.
+    pub fn main(&self) -> Encoding {
+        let mut best = Encoding::Utf8;
+        for encoding in Encoding::ALL {
+            if self.counts[encoding as usize] > self.counts[best as usize] {
+                best = encoding;
+            }
+        }
+        best
+    }
+}
+
+/// JSON in JSON in a URL in JSON: deeper nesting than this is left as it is.
+const MAX_DEPTH: usize = 5;
+
+/// Appends `line` without its escapes to `out`.
+pub fn unescape(line: &str, out: &mut String, tally: &mut Tally) {
+    if !has_escapes(line) {
+        out.push_str(line);
+        return;
+    }
+    let mut text = String::with_capacity(line.len());
+    let mut changed = pass(line, &mut text, tally);
+    for _ in 1..MAX_DEPTH {
+        if !changed || !has_escapes(&text) {
+            break;
+        }
+        let mut next = String::with_capacity(text.len());
+        changed = pass(&text, &mut next, tally);
+        text = next;
+    }
+    out.push_str(&text);
+}
+
+fn has_escapes(text: &str) -> bool {
+    memchr::memchr3(b'\\', b'%', b'&', text.as_bytes()).is_some()
+        || memchr::memchr2(b'\x1b', b'#', text.as_bytes()).is_some()
+}
+
+/// One level of escapes. True if there was any.
+fn pass(text: &str, out: &mut String, tally: &mut Tally) -> bool {
+    let mut rest = text;
+    let mut changed = false;
+    while let Some(at) = rest.find(['\\', '%', '&', '#', '\x1b']) {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let lead = rest.as_bytes()[0];
+        let used = match lead {
+            b'\\' => backslash(rest, out, tally),
+            b'%' => escaped_bytes(rest, Encoding::Percent, percent_byte, out, tally),
+            b'&' => reference(rest, out, tally),
+            b'#' => octal(rest, out),
+            _ => terminal_sequence(rest),
+        };
+        changed |= used.is_some();
+        let used = used.unwrap_or_else(|| {
+            let plain = if lead == b'\\' { backslashes(rest) } else { 1 };
+            out.push_str(&rest[..plain]);
+            plain
+        });
+        rest = &rest[used..];
+    }
+    out.push_str(rest);
+    changed
+}
+
+fn backslashes(text: &str) -> usize {
+    text.bytes().take_while(|&b| b == b'\\').count()
+}
+
+/// `\n`, `\"`, `\/`, `\uXXXX`, `\xXX` behind any number of backslashes. These handlers give the length they used,
+/// or nothing if the text is no escape of theirs.
+fn backslash(text: &str, out: &mut String, tally: &mut Tally) -> Option<usize> {
+    let slashes = backslashes(text);
+    match text.as_bytes().get(slashes)? {
+        b'n' | b'r' => out.push('\n'),
+        b't' => out.push('\t'),
+        &quote @ (b'"' | b'\'' | b'/') => out.push(quote as char),
+        b'u' => return unicode(text, out, tally),
+        b'x' => return escaped_bytes(text, Encoding::HexEscape, hex_byte, out, tally),
+        _ => return None,
+    }
+    Some(slashes + 1)
+}
+
+/// `\uXXXX`, or a surrogate pair of them.
+fn unicode(text: &str, out: &mut String, tally: &mut Tally) -> Option<usize> {
+    let (unit, used) = unicode_unit(text)?;
+    let (c, used) = match unit {
+        0xD800..=0xDBFF => {
+            let (low, more) = unicode_unit(&text[used..])?;
+            (char::decode_utf16([unit, low]).next()?.ok()?, used + more)
+        }
+        _ => (char::from_u32(u32::from(unit))?, used),
+    };
+    tally.add(Encoding::UnicodeEscape, usize::from(!c.is_ascii()));
+    out.push(c);
+    Some(used)
+}
+
+fn unicode_unit(text: &str) -> Option<(u16, usize)> {
+    let slashes = backslashes(text);
+    let digits = text[slashes..].strip_prefix('u')?.get(..4)?;
+    (slashes > 0 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+        .then(|| u16::from_str_radix(digits, 16).ok())?
+        .map(|unit| (unit, slashes + 5))
+}
+
+/// A run of escaped bytes, as `next` reads one of them, decoded together.
+fn escaped_bytes(
+    text: &str,
+    form: Encoding,
+    next: fn(&str) -> Option<(u8, usize)>,
+    out: &mut String,
+    tally: &mut Tally,
+) -> Option<usize> {
+    let mut bytes = Vec::new();
+    let mut used = 0;
+    loop {
+        if let Some((byte, len)) = next(&text[used..]) {
+            bytes.push(byte);
+            used += len;
+        } else if let Some(&half) =
+            text.as_bytes().get(used).filter(|b| b.is_ascii_alphanumeric() && wants_half(&bytes))
+        {
+            bytes.push(half);
+            used += 1;
+        } else {
+            break;
+        }
+    }
+    if bytes.is_empty() {
+        return None;
+    }
+    let decoded = charset::decode_escaped(&bytes);
+    tally.add(form, decoded.chars().filter(|c| !c.is_ascii()).count());
+    out.push_str(&decoded);
+    Some(used)
+}
+
+/// True if the bytes end in the first half of a GBK character whose second half, a letter, was left as it was.
+fn wants_half(bytes: &[u8]) -> bool {
+    if bytes.is_ascii() || std::str::from_utf8(bytes).is_ok() {
+        return false;
+    }
+    let mut halves = bytes.iter();
+    while let Some(byte) = halves.next() {
+        if !byte.is_ascii() && halves.next().is_none() {
+            return true;
+        }
+    }
+    false
+}
+
+fn percent_byte(text: &str) -> Option<(u8, usize)> {
+    two_digits(text.strip_prefix('%')?).map(|byte| (byte, 3))
+}
+
+fn hex_byte(text: &str) -> Option<(u8, usize)> {
+    let slashes = backslashes(text);
+    let byte = two_digits(text[slashes..].strip_prefix('x')?)?;
+    (slashes > 0).then_some((byte, slashes + 3))
+}
+
+fn two_digits(text: &str) -> Option<u8> {
+    let digits = text.get(..2).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    u8::from_str_radix(digits, 16).ok()
+}
+
+/// `&#20132;`, `&#x4EA4;` and the five names of XML.
+fn reference(text: &str, out: &mut String, tally: &mut Tally) -> Option<usize> {
+    let end = text.bytes().take(10).position(|b| b == b';')?;
+    let name = &text[1..end];
+    let c = match name {
+        "quot" => '"',
+        "amp" => '&',
+        "lt" => '<',
+        "gt" => '>',
+        "apos" => '\'',
+        "nbsp" => ' ',
+        _ => {
+            let digits = name.strip_prefix('#')?;
+            let hex = digits.strip_prefix(['x', 'X']);
+            let code = hex.map_or_else(|| digits.parse(), |hex| u32::from_str_radix(hex, 16)).ok()?;
+            let c = char::from_u32(code)?;
+            tally.add(Encoding::Entity, usize::from(!c.is_ascii()));
+            c
+        }
+    };
+    out.push(c);
+    Some(end + 1)
+}
+
+/// rsyslog's `#012`: control characters in octal. Only the ones that loggers write, and not within a number.
+fn octal(text: &str, out: &mut String) -> Option<usize> {
+    let c = match text.get(..4)? {
+        "#012" | "#015" => '\n',
+        "#011" => '\t',
+        "#033" => '\x1b',
+        _ => return None,
+    };
+    if text.as_bytes().get(4).is_some_and(u8::is_ascii_digit) {
+        return None;
+    }
+    out.push(c);
+    Some(4)
+}
+
+/// A colour or cursor sequence of a terminal (ECMA-48 CSI): dropped.
+fn terminal_sequence(text: &str) -> Option<usize> {
+    let parameters = text.strip_prefix("\x1b[")?;
+    let end = parameters.bytes().position(|b| (0x40..=0x7E).contains(&b))?;
+    parameters[..end].bytes().all(|b| (0x20..0x40).contains(&b)).then_some(2 + end + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(text: &str) -> (String, Encoding) {
+        let (mut out, mut tally) = (String::new(), Tally::default());
+        unescape(text, &mut out, &mut tally);
+        (out, tally.main())
+    }
+
+    #[test]
+    fn every_form_reads_the_same() {
+        for (escaped, form) in [
+            (r"\u4f59\u989d", Encoding::UnicodeEscape),
+            (r"\\u4F59\\u989D", Encoding::UnicodeEscape),
+            (r"\xe4\xbd\x99\xE9\xA2\x9D", Encoding::HexEscape),
+            ("%E4%BD%99%E9%A2%9D", Encoding::Percent),
+            ("%25E4%25BD%2599%25E9%25A2%259D", Encoding::Percent),
+            ("%D3%E0%B6%EE", Encoding::Percent),
+            ("&#20313;&#39069;", Encoding::Entity),
+            ("&amp;#x4f59;&amp;#x989d;", Encoding::Entity),
+        ] {
+            assert_eq!(plain(escaped), ("余额".to_owned(), form), "{escaped}");
+        }
+    }
+
+    #[test]
+    fn quotes_and_line_ends() {
+        assert_eq!(plain(r#"{\"a\":\\\"b\\\"}"#).0, r#"{"a":"b"}"#);
+        assert_eq!(plain(r"one\ntwo\\nthree\tx").0, "one\ntwo\nthree\tx");
+        assert_eq!(plain("a#012b#0123 \x1b[31mred\x1b[0m").0, "a\nb#0123 red");
+        assert_eq!(plain(r"https:\/\/x").0, "https://x");
+    }
+
+    #[test]
+    fn half_characters() {
+        // 81 5A is a character of GBK whose second byte is the letter Z.
+        assert_eq!(plain("%81Z!").0, "乑!");
+    }
+
+    #[test]
+    fn what_is_no_escape_stays() {
+        for text in ["73%", "100% of", r"C:\Users", "a & b", "#1", r"\uZZZZ", "%zz", "\\", "&;", r"\ud800x"] {
+            assert_eq!(plain(text).0, text);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_longer_and_never_fails(text in r"[\\%&#;ux0-9a-fA-F\x1b\[一-鿿]{0,60}") {
+            let (out, _) = plain(&text);
+            proptest::prop_assert!(out.chars().count() <= text.chars().count());
+        }
+    }
+}
