@@ -11,6 +11,7 @@ use paytriage::visible::visible;
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Run(args) => commands::run::run(&args),
         Command::Scan(args) => commands::scan::run(&args),
         Command::Completions { shell } => commands::shell::completions(shell),
         Command::Man => commands::shell::man(),

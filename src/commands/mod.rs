@@ -6,6 +6,7 @@
 pub mod catalog;
 pub mod config;
 mod in_force;
+pub mod run;
 pub mod scan;
 mod setup;
 pub mod shell;

@@ -22,7 +22,7 @@ pub struct Setup {
     pub catalog: Arc<Catalog>,
     pub engine: Arc<Engine>,
     pub lang: Lang,
-    host: Option<String>,
+    pub host: Option<String>,
 }
 
 impl Setup {

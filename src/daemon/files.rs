@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::follow::Follow;
-use crate::source::identity::FileKey;
+use crate::identity::FileKey;
 use crate::source::step::Place;
 
 #[derive(Debug, Default)]

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::event::{Event, Origin};
 use crate::pipeline::{Checkpoint, Engine, FileContext, Stream};
-use crate::source::identity::FileKey;
+use crate::identity::FileKey;
 use crate::source::selection::{Source, visible};
 use crate::source::step::{self, Facts, Place, Step};
 use crate::source::tail::{self, Buffer, Tail};
@@ -268,9 +268,8 @@ impl Follow {
     fn start(&self, mut from: Checkpoint, file: &File, with: &mut Turn) -> io::Result<Stream> {
         let offset = from.offset;
         if from.line == 0 && offset > 0 {
-            from.line = 1;
             if offset <= MAX_COUNTED {
-                from.line += tail::count_lines(file, with.buffer, offset)?;
+                from.line = tail::count_lines(file, with.buffer, offset)?;
             } else {
                 tracing::info!(path = %visible(&self.path), offset, "large file: line numbers count from this offset");
             }

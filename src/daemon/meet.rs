@@ -11,7 +11,7 @@ use super::follow::{Follow, Met};
 use super::plan::Plan;
 use crate::event::Origin;
 use crate::pipeline::Checkpoint;
-use crate::source::identity::FileKey;
+use crate::identity::FileKey;
 use crate::source::proof::Content;
 use crate::source::selection::{Source, visible};
 use crate::source::step::{self, Appeared, Place, Start};
@@ -28,7 +28,6 @@ pub struct Newcomers {
     /// Written paths that were watched before, in this run or an earlier one.
     watched: Vec<String>,
     first_walk: bool,
-    host: Option<String>,
     /// With more files than this, idle ones are closed between turns.
     pub max_open: usize,
 }
@@ -40,7 +39,6 @@ impl Newcomers {
             stored,
             watched: store.watched()?,
             first_walk: true,
-            host: host(),
             max_open: raise_open_files_limit() / 2,
         })
     }
@@ -82,7 +80,8 @@ impl Newcomers {
             (Start::Resume, Some(Ok(tail)), Some(stored)) => (tail, stored.checkpoint.clone()),
             (Start::End, ..) => {
                 let tail = Tail::end(key, &file)?;
-                let checkpoint = Checkpoint { offset: tail.position(), ..Checkpoint::default() };
+                let at = tail.position();
+                let checkpoint = Checkpoint { offset: at, done: at, ..Checkpoint::default() };
                 (tail, checkpoint)
             }
             (Start::Beginning { generation }, ..) => (Tail::beginning(key, generation), Checkpoint::default()),
@@ -90,7 +89,7 @@ impl Newcomers {
         };
         self.stored.remove(&key);
         let met = Met { tail, checkpoint, file, path: path.to_path_buf(), place: Place::Listed };
-        Ok(Some(Follow::new(met, Arc::clone(source), self.origin(plan, source, path), clock)))
+        Ok(Some(Follow::new(met, Arc::clone(source), origin(plan, source, path), clock)))
     }
 
     /// Files that were renamed out of the sources while nobody watched: found by identity in the directory they
@@ -118,18 +117,9 @@ impl Newcomers {
         }
         let tail = Tail::resume(stored.key, stored.generation, &file, &stored.proof).ok()?.ok()?;
         tracing::debug!(path = %visible(path), "was rotated while paytriage was not running; reading it to its end");
-        let origin = self.origin(plan, source, &stored.path);
+        let origin = origin(plan, source, &stored.path);
         let met = Met { tail, checkpoint: stored.checkpoint, file, path: path.to_path_buf(), place: Place::Moved };
         Some(Follow::new(met, Arc::clone(source), origin, clock))
-    }
-
-    pub fn origin(&self, plan: &Plan, source: &Source, path: &Path) -> Arc<Origin> {
-        Arc::new(Origin {
-            name: source.config.name.clone(),
-            path: plan.selection.shown(source, path),
-            host: self.host.clone(),
-            labels: source.config.labels.clone(),
-        })
     }
 
     /// # Errors
@@ -137,6 +127,16 @@ impl Newcomers {
     pub fn forget_old(&self, store: &Store) -> rusqlite::Result<usize> {
         store.forget_files_before(jiff::Timestamp::now().as_second() - FORGET_AFTER_SECONDS)
     }
+}
+
+/// What the events of a file say about it.
+pub fn origin(plan: &Plan, source: &Source, path: &Path) -> Arc<Origin> {
+    Arc::new(Origin {
+        name: source.config.name.clone(),
+        path: plan.selection.shown(source, path),
+        host: plan.setup.host.clone(),
+        labels: source.config.labels.clone(),
+    })
 }
 
 /// Looks for a file that lost its name while its descriptor was given back, in the directory where it was.
@@ -157,12 +157,6 @@ pub fn find_again(follow: &mut Follow) {
         path = %visible(&follow.path),
         "too many files to keep open, and this one was rotated away; what was written to it last may be unread"
     );
-}
-
-/// The host's name, as the event names it.
-fn host() -> Option<String> {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    (!name.is_empty()).then_some(name)
 }
 
 /// Takes as many descriptors as the system grants without asking, and says how many those are.

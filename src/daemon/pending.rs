@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use crate::event::EventId;
-use crate::source::identity::FileKey;
+use crate::identity::FileKey;
 use crate::source::step::Place;
 use crate::store::{FileState, OutboxEvent};
 

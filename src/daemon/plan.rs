@@ -14,6 +14,8 @@ pub struct Setup {
     pub config: Config,
     pub catalog: Arc<Catalog>,
     pub engine: Arc<Engine>,
+    /// Name of this machine, as events give it.
+    pub host: Option<String>,
 }
 
 /// What the reader works by; replaced as a whole when the configuration is loaded again.

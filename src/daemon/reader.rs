@@ -20,7 +20,7 @@ use super::plan::Plan;
 use super::problems::Problems;
 use crate::config::Watch;
 use crate::event::Event;
-use crate::source::identity::FileKey;
+use crate::identity::FileKey;
 use crate::source::selection::{Own, visible};
 use crate::source::step::{Place, Stamp, Step};
 use crate::source::tail::Buffer;
@@ -515,7 +515,7 @@ impl Reader {
             match (follow.place, source) {
                 (Place::Listed, None) => self.gone(key, clock),
                 (_, Some(source)) => {
-                    let origin = self.newcomers.origin(&plan, source, &follow.path);
+                    let origin = super::meet::origin(&plan, source, &follow.path);
                     follow.assign(Arc::clone(source), origin);
                     self.files.queue(key);
                 }

@@ -5,10 +5,12 @@
 
 use serde_json::Value;
 
+use crate::visible::visible;
+
 /// The line, without its newline.
 pub fn line(body: &[u8]) -> String {
     let Ok(event) = serde_json::from_slice::<Value>(body) else {
-        return visible(&String::from_utf8_lossy(body));
+        return visible(&String::from_utf8_lossy(body)).into_owned();
     };
     let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or("-");
     let time = event.get("time").or_else(|| event.get("observed_time")).and_then(Value::as_str).unwrap_or("-");
@@ -21,19 +23,7 @@ pub fn line(body: &[u8]) -> String {
     }
     let line = event.pointer("/source/line").and_then(Value::as_u64).unwrap_or(0);
     parts.push(format!("{}:{line}", text("/source/path")));
-    visible(&parts.join("  "))
-}
-
-/// Makes every character that could act on a terminal visible as an escape.
-fn visible(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\'' | '"' | '\\' => out.push(c),
-            c => out.extend(c.escape_debug()),
-        }
-    }
-    out
+    visible(&parts.join("  ")).into_owned()
 }
 
 #[cfg(test)]
@@ -54,7 +44,7 @@ mod tests {
     fn hostile_text_stays_text() {
         let body = br#"{"code":"X","title":"a\u001b[2Jb\nc\u202ed"}"#;
         let line = line(body);
-        assert!(line.contains("a\\u{1b}[2Jb\\nc\\u{202e}d"), "{line}");
-        assert_eq!(super::line(b"not json\x1b"), "not json\\u{1b}");
+        assert!(line.contains("a\\x1b[2Jb\\nc\\u{202e}d"), "{line}");
+        assert_eq!(super::line(b"not json\x1b"), "not json\\x1b");
     }
 }

@@ -1,11 +1,10 @@
 //! Finds the files of the sources, notices when they change, and reads them on.
 //!
-//! The decisions are pure and take what was observed as arguments: `identity` (which file is it), `proof` (is its
-//! content the one that was read), `step` (what to do next), `pattern` and `selection` (is it meant at all).
+//! The decisions are pure and take what was observed as arguments: `proof` (is its content the one that was read),
+//! `step` (what to do next), `pattern` and `selection` (is it meant at all).
 //! Around them is as little I/O as can be: `walk`, `watch`, `tail`. Which file is read when, and what happens to
 //! its bytes, is the daemon's business.
 
-pub mod identity;
 mod pattern;
 pub mod proof;
 pub mod selection;

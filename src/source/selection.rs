@@ -125,14 +125,7 @@ impl Own {
 
 /// A path as text that cannot act on a terminal; bytes that are not UTF-8 show as U+FFFD.
 pub fn visible(path: &Path) -> String {
-    let mut text = String::new();
-    for c in path.to_string_lossy().chars() {
-        match c {
-            '\'' | '"' | '\\' => text.push(c),
-            c => text.extend(c.escape_debug()),
-        }
-    }
-    text
+    crate::visible::visible(&path.to_string_lossy()).into_owned()
 }
 
 #[cfg(test)]
@@ -181,7 +174,7 @@ mod tests {
         let shown = |path: &str| selection.shown(&selection.sources[0], Path::new(path));
         assert_eq!(shown("/home/me/logs/a.log"), "logs/a.log");
         assert_eq!(shown("/var/b.log"), "/var/b.log");
-        assert_eq!(shown("/var/\u{1b}[2J\u{202e}.log"), "/var/\\u{1b}[2J\\u{202e}.log");
+        assert_eq!(shown("/var/\u{1b}[2J\u{202e}.log"), "/var/\\x1b[2J\\u{202e}.log");
         assert_eq!(shown("/var/订单.log"), "/var/订单.log");
     }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use super::identity::FileKey;
+use crate::identity::FileKey;
 use super::proof::{Content, HEAD_MAX, Proof, Prover, TAIL_MAX};
 use super::step::Stamp;
 

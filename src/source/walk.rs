@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::identity::FileKey;
+use crate::identity::FileKey;
 use super::selection::{Own, Selection};
 use super::step::Stamp;
 

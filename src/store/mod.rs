@@ -12,13 +12,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::types::Type;
+use rusqlite::{Connection, Error, OptionalExtension, Transaction, params};
 
 pub use dir::{StateDir, StateError};
 
 use crate::event::EventId;
 use crate::pipeline::Checkpoint;
-use crate::source::identity::FileKey;
+use crate::identity::FileKey;
 use crate::source::proof::Proof;
 
 /// How far a file was read.
@@ -239,30 +240,31 @@ impl Store {
     }
 }
 
-const FILE_COLUMNS: &str = "device, inode, birth, generation, path, offset, line, reported, proof_at, head_len, head, tail_from, tail";
+const FILE_COLUMNS: &str = "device, inode, birth, generation, path, checkpoint, proof_at, head_len, head, tail_from, tail";
 
 /// SQLite has no unsigned numbers; the bits are what counts.
 fn signed(n: u64) -> i64 {
     n.cast_signed()
 }
 
+fn json(checkpoint: &Checkpoint) -> rusqlite::Result<String> {
+    serde_json::to_string(checkpoint).map_err(|error| Error::ToSqlConversionFailure(Box::new(error)))
+}
+
 fn write(transaction: &Transaction, batch: &Batch) -> rusqlite::Result<u64> {
     let mut upsert = transaction.prepare_cached(&format!(
         "INSERT OR REPLACE INTO file ({FILE_COLUMNS}, seen_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, unixepoch())"
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, unixepoch())"
     ))?;
     for file in &batch.files {
-        let (proof, checkpoint) = (&file.proof, &file.checkpoint);
-        let reported: Vec<u8> = checkpoint.reported.iter().flat_map(|id| id.0).collect();
+        let proof = &file.proof;
         upsert.execute(params![
             signed(file.key.device),
             signed(file.key.inode),
             signed(file.key.birth),
             file.generation,
             file.path.as_os_str().as_encoded_bytes(),
-            signed(checkpoint.offset),
-            signed(checkpoint.line),
-            reported,
+            json(&file.checkpoint)?,
             signed(proof.at),
             signed(proof.head_len),
             proof.head,
@@ -293,22 +295,19 @@ fn file_from_row(row: &rusqlite::Row) -> rusqlite::Result<FileState> {
     use std::os::unix::ffi::OsStringExt;
     let unsigned = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
     let path = std::ffi::OsString::from_vec(row.get(4)?);
-    let reported: Vec<u8> = row.get(7)?;
+    let text: String = row.get(5)?;
+    let checkpoint = serde_json::from_str(&text);
     Ok(FileState {
         key: FileKey { device: unsigned(0)?, inode: unsigned(1)?, birth: unsigned(2)? },
         generation: row.get(3)?,
         path: path.into(),
-        checkpoint: Checkpoint {
-            offset: unsigned(5)?,
-            line: unsigned(6)?,
-            reported: reported.chunks_exact(16).filter_map(|id| id.try_into().ok().map(EventId)).collect(),
-        },
+        checkpoint: checkpoint.map_err(|error| Error::FromSqlConversionFailure(5, Type::Text, Box::new(error)))?,
         proof: Proof {
-            at: unsigned(8)?,
-            head_len: unsigned(9)?,
-            head: row.get(10)?,
-            tail_from: unsigned(11)?,
-            tail: row.get(12)?,
+            at: unsigned(6)?,
+            head_len: unsigned(7)?,
+            head: row.get(8)?,
+            tail_from: unsigned(9)?,
+            tail: row.get(10)?,
         },
     })
 }

@@ -18,7 +18,7 @@ const TABLES: &str = "
 CREATE TABLE file (
     device INTEGER NOT NULL, inode INTEGER NOT NULL, birth INTEGER NOT NULL,
     generation INTEGER NOT NULL, path BLOB NOT NULL,
-    offset INTEGER NOT NULL, line INTEGER NOT NULL, reported BLOB NOT NULL,
+    checkpoint TEXT NOT NULL,
     proof_at INTEGER NOT NULL, head_len INTEGER NOT NULL, head BLOB NOT NULL,
     tail_from INTEGER NOT NULL, tail BLOB NOT NULL,
     seen_at INTEGER NOT NULL,

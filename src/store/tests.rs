@@ -12,7 +12,7 @@ fn file(inode: u64, offset: u64) -> FileState {
         key: FileKey { device: u64::MAX, inode, birth: 3 },
         generation: 2,
         path: "/var/log/a.log".into(),
-        checkpoint: Checkpoint { offset, line: 7, reported: vec![EventId([1; 16]), EventId([2; 16])] },
+        checkpoint: Checkpoint { offset, line: 7, reported: vec![EventId([1; 16])], ..Checkpoint::default() },
         proof: Proof { at: offset + 9, head_len: 5, head: [4; 16], tail_from: offset, tail: [5; 16] },
     }
 }
