@@ -21,8 +21,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-pub use plan::Setup;
 use plan::Plan;
+pub use plan::Setup;
 use reader::{Reader, Request};
 
 use crate::config::StdoutFormat;
@@ -138,9 +138,8 @@ struct Reload<F> {
 impl<F: Fn() -> Result<Setup, Vec<String>>> Reload<F> {
     /// All or nothing: only a configuration without any problem reaches the reader.
     fn run(&self, wake: &Wake<Request>) {
-        let plan = (self.load)().and_then(|setup| {
-            Plan::new(setup, self.cwd.clone()).map_err(|error| vec![error.to_string()])
-        });
+        let plan =
+            (self.load)().and_then(|setup| Plan::new(setup, self.cwd.clone()).map_err(|error| vec![error.to_string()]));
         self.metrics.reloaded(plan.is_ok());
         match plan {
             Ok(plan) => wake.request(Request::Reload(Box::new(plan))),
@@ -191,7 +190,9 @@ impl Parts {
                 tracing::info!("standard output was closed and there is no other sink; ending");
                 Ok(())
             }
-            Some(stdout::End::Failed(error)) => Err(Failure::Broken(format!("cannot write to standard output: {error}"))),
+            Some(stdout::End::Failed(error)) => {
+                Err(Failure::Broken(format!("cannot write to standard output: {error}")))
+            }
         }
     }
 

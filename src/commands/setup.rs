@@ -74,7 +74,8 @@ pub fn catalog_of(config: &CatalogConfig, more: &[String]) -> Result<Catalog> {
     }
     let mut config = config.clone();
     config.extra.extend_from_slice(more);
-    catalog_in_force(&config).map_err(|errors| anyhow!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+    catalog_in_force(&config)
+        .map_err(|errors| anyhow!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
 }
 
 fn redactor_of(redact: &Redact) -> Result<Redactor> {

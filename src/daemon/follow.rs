@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::event::{Event, Origin};
-use crate::pipeline::{Checkpoint, Engine, FileContext, Stream};
 use crate::identity::FileKey;
+use crate::pipeline::{Checkpoint, Engine, FileContext, Stream};
 use crate::source::selection::{Source, visible};
 use crate::source::step::{self, Facts, Place, Step};
 use crate::source::tail::{self, Buffer, Tail};

@@ -10,8 +10,8 @@ use std::time::Instant;
 use super::follow::{Follow, Met};
 use super::plan::Plan;
 use crate::event::Origin;
-use crate::pipeline::Checkpoint;
 use crate::identity::FileKey;
+use crate::pipeline::Checkpoint;
 use crate::source::proof::Content;
 use crate::source::selection::{Source, visible};
 use crate::source::step::{self, Appeared, Place, Start};
@@ -35,12 +35,7 @@ pub struct Newcomers {
 impl Newcomers {
     pub fn load(store: &Store) -> rusqlite::Result<Newcomers> {
         let stored = store.files()?.into_iter().map(|file| (file.key, file)).collect();
-        Ok(Newcomers {
-            stored,
-            watched: store.watched()?,
-            first_walk: true,
-            max_open: raise_open_files_limit() / 2,
-        })
+        Ok(Newcomers { stored, watched: store.watched()?, first_walk: true, max_open: raise_open_files_limit() / 2 })
     }
 
     pub fn is_first_walk(&self) -> bool {

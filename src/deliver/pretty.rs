@@ -14,7 +14,8 @@ pub fn line(body: &[u8]) -> String {
     };
     let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or("-");
     let time = event.get("time").or_else(|| event.get("observed_time")).and_then(Value::as_str).unwrap_or("-");
-    let mut parts = vec![time.to_owned(), text("/severity").to_uppercase(), text("/code").into(), text("/title").into()];
+    let mut parts =
+        vec![time.to_owned(), text("/severity").to_uppercase(), text("/code").into(), text("/title").into()];
     let ids = event.get("ids").and_then(Value::as_object);
     for (name, value) in ids.into_iter().flatten() {
         if let Some(value) = value.as_str() {

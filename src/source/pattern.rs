@@ -165,7 +165,13 @@ mod tests {
     #[test]
     fn which_files_and_directories_a_pattern_means() {
         for (written, files, others, dirs, other_dirs) in [
-            ("/a/b", &["/a/b", "/a/b/c", "/a/b/c/d"][..], &["/a/bc", "/a"][..], &["/", "/a", "/a/b/c"][..], &["/b"][..]),
+            (
+                "/a/b",
+                &["/a/b", "/a/b/c", "/a/b/c/d"][..],
+                &["/a/bc", "/a"][..],
+                &["/", "/a", "/a/b/c"][..],
+                &["/b"][..],
+            ),
             ("/a/*.log", &["/a/x.log"], &["/a/x.txt", "/a/b/x.log", "/a"], &["/a", "/"], &["/a/b", "/b"]),
             ("/a/*/c.log", &["/a/b/c.log"], &["/a/c.log", "/a/b/b/c.log"], &["/a", "/a/b"], &["/a/b/c"]),
             ("/a/**/*.log", &["/a/x.log", "/a/b/c/x.log"], &["/a/b/x"], &["/a/b/c/d"], &["/b"]),

@@ -65,9 +65,9 @@ impl Selection {
 
     /// Can a file of any source lie below this directory?
     pub fn reaches(&self, dir: &Path) -> bool {
-        self.sources.iter().any(|source| {
-            source.patterns.iter().any(|pattern| pattern.reaches(dir)) && !source.exclude.matches(dir)
-        })
+        self.sources
+            .iter()
+            .any(|source| source.patterns.iter().any(|pattern| pattern.reaches(dir)) && !source.exclude.matches(dir))
     }
 
     /// Where to look: a source's directories and files as written.
@@ -93,9 +93,12 @@ impl Selection {
 
     /// The path as the user would type it: relative where the pattern was. Control characters are escaped.
     pub fn shown(&self, source: &Source, file: &Path) -> String {
-        let relative = source.config.paths.iter().zip(&source.patterns).any(|(written, pattern)| {
-            Path::new(written).is_relative() && pattern.matches(file)
-        });
+        let relative = source
+            .config
+            .paths
+            .iter()
+            .zip(&source.patterns)
+            .any(|(written, pattern)| Path::new(written).is_relative() && pattern.matches(file));
         let path = if relative { file.strip_prefix(&self.cwd).unwrap_or(file) } else { file };
         visible(path)
     }
@@ -113,7 +116,8 @@ impl Own {
         let outputs = [rustix::fs::fstat(std::io::stdout()), rustix::fs::fstat(std::io::stderr())];
         // The width of these fields differs between platforms.
         #[allow(clippy::unnecessary_cast)]
-        let mut inodes: Vec<_> = outputs.iter().flatten().map(|stat| (stat.st_dev as u64, stat.st_ino as u64)).collect();
+        let mut inodes: Vec<_> =
+            outputs.iter().flatten().map(|stat| (stat.st_dev as u64, stat.st_ino as u64)).collect();
         inodes.extend(state.and_then(|dir| dir.metadata().ok()).map(|dir| (dir.dev(), dir.ino())));
         Own { inodes }
     }

@@ -9,9 +9,9 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use crate::identity::FileKey;
 use super::proof::{Content, HEAD_MAX, Proof, Prover, TAIL_MAX};
 use super::step::Stamp;
+use crate::identity::FileKey;
 
 /// How much one read asks for.
 const CHUNK: usize = 256 * 1024;
@@ -67,12 +67,7 @@ impl Tail {
     }
 
     /// Goes on where an earlier run stopped; `Err` is what its proof says where it does not hold.
-    pub fn resume(
-        key: FileKey,
-        generation: u32,
-        file: &File,
-        proof: &Proof,
-    ) -> io::Result<Result<Tail, Content>> {
+    pub fn resume(key: FileKey, generation: u32, file: &File, proof: &Proof) -> io::Result<Result<Tail, Content>> {
         let head = read_range(file, 0, proof.head_len as usize)?;
         let tail = read_range(file, proof.tail_from, (proof.at - proof.tail_from) as usize)?;
         Ok(match proof.check(&head, &tail) {
@@ -165,13 +160,7 @@ impl Tail {
     }
 
     /// Hands bytes before the position to `push` once more, from `from` on, and returns how many there were.
-    pub fn replay(
-        &self,
-        file: &File,
-        buffer: &mut Buffer,
-        from: u64,
-        push: impl FnOnce(&[u8]),
-    ) -> io::Result<usize> {
+    pub fn replay(&self, file: &File, buffer: &mut Buffer, from: u64, push: impl FnOnce(&[u8])) -> io::Result<usize> {
         let want = (self.position().saturating_sub(from)).min(CHUNK as u64) as usize;
         let kept = buffer.kept;
         let n = retried(|| file.read_at(&mut buffer.bytes[kept..kept + want], from))?;

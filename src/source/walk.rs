@@ -9,9 +9,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::identity::FileKey;
 use super::selection::{Own, Selection};
 use super::step::Stamp;
+use crate::identity::FileKey;
 
 /// Links can make a finite tree look endless; no real log tree is this deep.
 const MAX_DEPTH: usize = 64;
@@ -126,9 +126,7 @@ impl<'a> Walk<'a> {
             }
             // A file that is gone again, or a link that leads nowhere, is as good as not there.
             let Ok(metadata) = fs::metadata(&path) else { continue };
-            let again = kind.is_symlink()
-                && metadata.is_dir()
-                && !self.linked.insert((metadata.dev(), metadata.ino()));
+            let again = kind.is_symlink() && metadata.is_dir() && !self.linked.insert((metadata.dev(), metadata.ino()));
             if !again {
                 self.visit(&path, &metadata, depth + 1);
             }

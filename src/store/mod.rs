@@ -18,8 +18,8 @@ use rusqlite::{Connection, Error, OptionalExtension, Transaction, params};
 pub use dir::{StateDir, StateError};
 
 use crate::event::EventId;
-use crate::pipeline::Checkpoint;
 use crate::identity::FileKey;
+use crate::pipeline::Checkpoint;
 use crate::source::proof::Proof;
 
 /// How far a file was read.
@@ -240,7 +240,8 @@ impl Store {
     }
 }
 
-const FILE_COLUMNS: &str = "device, inode, birth, generation, path, checkpoint, proof_at, head_len, head, tail_from, tail";
+const FILE_COLUMNS: &str =
+    "device, inode, birth, generation, path, checkpoint, proof_at, head_len, head, tail_from, tail";
 
 /// SQLite has no unsigned numbers; the bits are what counts.
 fn signed(n: u64) -> i64 {
@@ -313,8 +314,7 @@ fn file_from_row(row: &rusqlite::Row) -> rusqlite::Result<FileState> {
 }
 
 fn rows_after(connection: &Connection, after: i64, limit: usize) -> rusqlite::Result<Vec<Row>> {
-    let mut select =
-        connection.prepare_cached("SELECT seq, body FROM outbox WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
+    let mut select = connection.prepare_cached("SELECT seq, body FROM outbox WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
     let rows = select.query_map(params![after, limit as i64], |row| Ok(Row { seq: row.get(0)?, body: row.get(1)? }))?;
     rows.collect()
 }

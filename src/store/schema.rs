@@ -79,8 +79,7 @@ fn prepare(connection: &Connection, path: &Path) -> Result<(), StateError> {
         let create = format!("BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;");
         return connection.execute_batch(&create).map_err(sqlite);
     }
-    let verdict: String =
-        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(sqlite)?;
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(sqlite)?;
     if verdict == "ok" {
         return Ok(());
     }

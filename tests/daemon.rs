@@ -1,68 +1,40 @@
-//! A small world for tests of the binary: a directory of logs, and the daemon watching it.
+//! The daemon as a test sees it: what it prints, what it logs, and how it ends.
 
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::cli_env::Env;
+
 /// How long anything may take before a test gives up. Only a failure waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-pub struct Env {
-    dir: tempfile::TempDir,
+/// Appends to a file, making it if need be.
+pub fn append(env: &Env, name: &str, text: &str) {
+    let path = env.path(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
 }
 
-impl Env {
-    pub fn new() -> Env {
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir(dir.path().join("logs")).unwrap();
-        Env { dir }
-    }
+pub fn rename(env: &Env, from: &str, to: &str) {
+    fs::rename(env.path(from), env.path(to)).unwrap();
+}
 
-    /// A path in the directory of this test.
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
+/// Starts `paytriage run` with these arguments and waits until it watches.
+pub fn run(env: &Env, args: &[&str]) -> Daemon {
+    let mut daemon = Daemon::spawn(command(env, args));
+    daemon.wait_for_log("watching");
+    daemon
+}
 
-    pub fn write(&self, name: &str, content: &str) {
-        fs::write(self.path(name), content).unwrap();
-    }
-
-    pub fn append(&self, name: &str, text: &str) {
-        let mut file = OpenOptions::new().append(true).create(true).open(self.path(name)).unwrap();
-        file.write_all(text.as_bytes()).unwrap();
-    }
-
-    pub fn rename(&self, from: &str, to: &str) {
-        fs::rename(self.path(from), self.path(to)).unwrap();
-    }
-
-    /// `paytriage run` with these arguments, in the directory of this test; nothing is inherited that would
-    /// change what it does.
-    pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_paytriage"));
-        command.arg("run").args(args).current_dir(self.dir.path());
-        for name in ["PAYTRIAGE_CONFIG", "PAYTRIAGE_STATE", "PAYTRIAGE_LANG", "PAYTRIAGE_LOG", "JOURNAL_STREAM"] {
-            command.env_remove(name);
-        }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    /// Starts the daemon and waits until it watches.
-    pub fn run(&self, args: &[&str]) -> Daemon {
-        self.start(self.command(args))
-    }
-
-    pub fn start(&self, command: Command) -> Daemon {
-        let mut daemon = Daemon::spawn(command);
-        daemon.wait_for_log("watching");
-        daemon
-    }
+pub fn command(env: &Env, args: &[&str]) -> Command {
+    let mut command = env.command(&[&["run"], args].concat());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
 }
 
 /// A failure as a payment service logs it; `n` is found again in the event.
@@ -93,10 +65,15 @@ impl Daemon {
         self.child.id()
     }
 
+    /// The next line of its output.
+    pub fn line(&mut self) -> String {
+        let line = self.stdout.as_ref().expect("stdout is piped").recv_timeout(PATIENCE);
+        line.unwrap_or_else(|_| panic!("no event came; log so far:\n{}", self.drain_log()))
+    }
+
     /// The next event.
     pub fn event(&mut self) -> serde_json::Value {
-        let line = self.stdout.as_ref().expect("stdout is piped").recv_timeout(PATIENCE);
-        let line = line.unwrap_or_else(|_| panic!("no event came; log so far:\n{}", self.drain_log()));
+        let line = self.line();
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
@@ -152,6 +129,10 @@ impl Daemon {
         panic!("it does not end; log:\n{}", self.drain_log());
     }
 
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     pub fn stop(&mut self) -> ExitStatus {
         self.signal("TERM");
         self.wait()
@@ -192,11 +173,6 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "never: {what}");
         thread::sleep(Duration::from_millis(10));
     }
-}
-
-pub fn inode(path: &Path) -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    fs::metadata(path).unwrap().ino()
 }
 
 /// Reads lines on a thread, until the receiver goes away; then the pipe is closed.
