@@ -165,7 +165,7 @@ fn pretty_is_one_readable_line() {
 fn journald_gets_priorities_and_no_times() {
     let env = Env::new();
     env.write("logs/app.log", "");
-    let mut command = command(&env, &["logs", "missing\u{1b}[2J.log"]);
+    let mut command = command(&env, &["logs", "missing\u{1b}c.log"]);
     command.env("JOURNAL_STREAM", "8:1");
     let mut daemon = Daemon::spawn(command);
     let warning = daemon.wait_for_log("nothing there yet");

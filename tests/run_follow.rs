@@ -197,3 +197,29 @@ fn a_file_that_becomes_readable_is_read() {
     let log = daemon.drain_log();
     assert_eq!(log.matches("cannot read").count(), 1, "{log}");
 }
+
+#[test]
+fn more_files_than_descriptors_are_all_read() {
+    let env = Env::new();
+    for n in 0..150 {
+        env.write(&format!("logs/{n}.log"), "");
+    }
+    let daemon = env!("CARGO_BIN_EXE_paytriage");
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &format!("ulimit -n 64 && exec {daemon} run logs")]).current_dir(env.path("."));
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut daemon = Daemon::spawn(command);
+    daemon.wait_for_log("watching");
+    for n in 0..150 {
+        append(&env, &format!("logs/{n}.log"), &failure(n));
+    }
+    let mut seen = daemon.numbers(150);
+    seen.sort_unstable();
+    assert_eq!(seen, (0..150).collect::<Vec<_>>());
+    rename(&env, "logs/7.log", "logs/7.old");
+    append(&env, "logs/7.old", &failure(200));
+    append(&env, "logs/7.log", &failure(201));
+    let mut seen = daemon.numbers(2);
+    seen.sort_unstable();
+    assert_eq!(seen, [200, 201]);
+}

@@ -79,7 +79,9 @@ fn after_sigkill_nothing_is_lost_and_repeats_have_the_same_id() {
         }
         daemon.signal("KILL");
         daemon.wait();
-        daemon.rest().iter().for_each(|event| drop(take(event)));
+        for event in daemon.rest() {
+            take(&event);
+        }
     }
     let mut daemon = run(&env, ARGS);
     append(&env, "logs/app.log", &failure(n));

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use super::follow::{Follow, Met};
 use super::plan::Plan;
@@ -28,6 +28,8 @@ pub struct Newcomers {
     /// Written paths that were watched before, in this run or an earlier one.
     watched: Vec<String>,
     first_walk: bool,
+    /// A little before this run began: file systems keep coarse time.
+    since: SystemTime,
     /// With more files than this, idle ones are closed between turns.
     pub max_open: usize,
 }
@@ -35,7 +37,9 @@ pub struct Newcomers {
 impl Newcomers {
     pub fn load(store: &Store) -> rusqlite::Result<Newcomers> {
         let stored = store.files()?.into_iter().map(|file| (file.key, file)).collect();
-        Ok(Newcomers { stored, watched: store.watched()?, first_walk: true, max_open: raise_open_files_limit() / 2 })
+        let since = SystemTime::now() - Duration::from_secs(1);
+        let max_open = raise_open_files_limit() / 2;
+        Ok(Newcomers { stored, watched: store.watched()?, first_walk: true, since, max_open })
     }
 
     pub fn is_first_walk(&self) -> bool {
@@ -52,15 +56,43 @@ impl Newcomers {
         self.first_walk = true;
     }
 
-    /// Opens a file and decides where to begin. `None` if it belongs to no source.
+    /// Opens a file of a source and decides where to begin. `None` if it belongs to no source.
     ///
     /// # Errors
     /// It cannot be opened or read.
     pub fn meet(&mut self, path: &Path, plan: &Plan, clock: Instant) -> io::Result<Option<Follow>> {
-        let Some(source) = plan.selection.source_of(path) else { return Ok(None) };
+        self.meet_as((path, path, Place::Listed), plan, clock)
+    }
+
+    /// The same for a file that was written under a listed name and has another one now.
+    ///
+    /// # Errors
+    /// It cannot be opened or read.
+    pub fn meet_moved(
+        &mut self,
+        listed: &Path,
+        path: &Path,
+        plan: &Plan,
+        clock: Instant,
+    ) -> io::Result<Option<Follow>> {
+        self.meet_as((listed, path, Place::Moved), plan, clock)
+    }
+
+    /// True if the file is no older than this run, so that a name it has now says nothing about its past.
+    pub fn is_born_since(&self, file: &fs::Metadata) -> bool {
+        file.created().map_or(true, |birth| birth >= self.since)
+    }
+
+    fn meet_as(
+        &mut self,
+        (listed, path, place): (&Path, &Path, Place),
+        plan: &Plan,
+        clock: Instant,
+    ) -> io::Result<Option<Follow>> {
+        let Some(source) = plan.selection.source_of(listed) else { return Ok(None) };
         let (file, metadata) = tail::open(path)?;
         let key = FileKey::of(&metadata);
-        let appeared = match self.first_walk && !plan.selection.is_known(path, &self.watched) {
+        let appeared = match self.first_walk && !plan.selection.is_known(listed, &self.watched) {
             true => Appeared::BeforeFirstStart(source.config.start_at),
             false => Appeared::Later,
         };
@@ -83,8 +115,8 @@ impl Newcomers {
             (Start::Resume, ..) => (Tail::beginning(key, 0), Checkpoint::default()),
         };
         self.stored.remove(&key);
-        let met = Met { tail, checkpoint, file, path: path.to_path_buf(), place: Place::Listed };
-        Ok(Some(Follow::new(met, Arc::clone(source), origin(plan, source, path), clock)))
+        let met = Met { tail, checkpoint, file, path: path.to_path_buf(), place };
+        Ok(Some(Follow::new(met, Arc::clone(source), origin(plan, source, listed), clock)))
     }
 
     /// Files that were renamed out of the sources while nobody watched: found by identity in the directory they

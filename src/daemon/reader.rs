@@ -21,6 +21,7 @@ use super::problems::Problems;
 use crate::config::Watch;
 use crate::event::Event;
 use crate::identity::FileKey;
+use crate::source::lineage::Lineage;
 use crate::source::selection::{Own, visible};
 use crate::source::step::{Place, Stamp, Step};
 use crate::source::tail::Buffer;
@@ -69,6 +70,7 @@ pub struct Reader {
     own: Own,
     files: Files,
     newcomers: Newcomers,
+    lineage: Lineage,
     problems: Problems,
     pending: Pending,
     buffer: Buffer,
@@ -97,6 +99,7 @@ impl Reader {
             wake,
             own,
             files: Files::default(),
+            lineage: Lineage::default(),
             problems: Problems::default(),
             pending: Pending::default(),
             buffer: Buffer::default(),
@@ -138,6 +141,9 @@ impl Reader {
         if mail.rescan {
             self.metrics.watch_overflows.fetch_add(1, Relaxed);
             self.next_walk = clock;
+        }
+        for (from, to) in mail.renames {
+            self.renamed(&from, &to, clock);
         }
         for path in mail.paths {
             self.notice(&path, clock);
@@ -211,6 +217,26 @@ impl Reader {
         let (outcome, _) = self.search(|walk| walk.one(path));
         for found in outcome.files {
             self.found(&found, clock);
+        }
+    }
+
+    /// A file may have left its source before it was ever seen there.
+    fn renamed(&mut self, from: &Path, to: &Path, clock: Instant) {
+        let selection = &self.plan.selection;
+        let Some(listed) = self.lineage.renamed(from, to, |path| selection.source_of(path).is_some()) else { return };
+        let Ok(metadata) = fs::metadata(to) else { return };
+        let unseen = self.files.get(FileKey::of(&metadata)).is_none() && self.newcomers.is_born_since(&metadata);
+        if !unseen || !metadata.is_file() || self.own.contains(&metadata) {
+            return;
+        }
+        match self.newcomers.meet_moved(&listed, to, &self.plan, clock) {
+            Ok(Some(follow)) if self.files.get(follow.key()).is_none() => {
+                self.metrics.rotations.fetch_add(1, Relaxed);
+                self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL);
+                self.add(follow, clock);
+            }
+            // It was renamed once more, and that is notified too.
+            Ok(_) | Err(_) => {}
         }
     }
 
@@ -555,6 +581,7 @@ fn watcher(plan: &Plan, wake: &Arc<Wake<Request>>) -> Watcher {
     let wake = Arc::clone(wake);
     Watcher::new(move |change| match change {
         Change::At(path) => wake.changed(path),
+        Change::Renamed { from, to } => wake.renamed(from, to),
         Change::Lost => wake.rescan(),
     })
 }

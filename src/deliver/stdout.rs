@@ -13,7 +13,9 @@ use crate::store::{Row, Store, Waiting};
 /// Name of the sink in the store.
 pub const NAME: &str = "stdout";
 
-/// Rows per write.
+/// What Linux writes to a pipe in one piece, see pipe(7).
+const PIPE_BUF: usize = 4096;
+/// Rows per look into the store.
 const BATCH: usize = 500;
 /// How long acknowledgements are collected, so that a trickle of events does not cost a sync each.
 const ACK_DELAY: Duration = Duration::from_millis(100);
@@ -91,14 +93,21 @@ impl Cursor {
     }
 }
 
+/// Whole lines go out in one write as far as the system keeps such a write in one piece: whoever reads the pipe
+/// then never gets half a line, whenever the process ends.
 fn write(rows: &[Row], format: StdoutFormat, out: &mut impl Write) -> io::Result<()> {
-    let mut lines = Vec::new();
+    let mut lines = Vec::with_capacity(2 * PIPE_BUF);
     for row in rows {
+        let start = lines.len();
         match format {
             StdoutFormat::Json => lines.extend_from_slice(&row.body),
             StdoutFormat::Pretty => lines.extend_from_slice(pretty::line(&row.body).as_bytes()),
         }
         lines.push(b'\n');
+        if lines.len() > PIPE_BUF {
+            out.write_all(&lines[..start])?;
+            lines.drain(..start);
+        }
     }
     out.write_all(&lines)?;
     out.flush()
@@ -125,6 +134,28 @@ mod tests {
         assert!(matches!(run(&store, StdoutFormat::Json, &mut out), End::Drained));
         assert_eq!(out, b"0\n1\n2\n");
         assert_eq!(store.n_waiting(), 0);
+    }
+
+    #[test]
+    fn each_write_is_whole_lines_and_small_enough_to_stay_whole() {
+        #[derive(Default)]
+        struct Writes(Vec<Vec<u8>>);
+        impl Write for Writes {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.push(bytes.to_vec());
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let row = |seq, len| Row { seq, body: vec![b'x'; len] };
+        let rows = [row(1, 3000), row(2, 1000), row(3, 200), row(4, 9000), row(5, 1)];
+        let mut out = Writes::default();
+        write(&rows, StdoutFormat::Json, &mut out).unwrap();
+        let sizes: Vec<_> = out.0.iter().map(Vec::len).filter(|&len| len > 0).collect();
+        assert_eq!(sizes, [4002, 201, 9001, 2]);
+        assert!(out.0.iter().all(|write| write.last().is_none_or(|&byte| byte == b'\n')));
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct Wake<R> {
 #[derive(Debug)]
 pub struct Mail<R> {
     pub paths: HashSet<PathBuf>,
+    /// From and to, in the order in which they happened.
+    pub renames: Vec<(PathBuf, PathBuf)>,
     /// Notifications were lost: look at everything.
     pub rescan: bool,
     pub requests: Vec<R>,
@@ -29,7 +31,7 @@ pub struct Mail<R> {
 
 impl<R> Default for Mail<R> {
     fn default() -> Mail<R> {
-        Mail { paths: HashSet::new(), rescan: false, requests: Vec::new() }
+        Mail { paths: HashSet::new(), renames: Vec::new(), rescan: false, requests: Vec::new() }
     }
 }
 
@@ -41,7 +43,7 @@ impl<R> Default for Wake<R> {
 
 impl<R> Mail<R> {
     fn is_empty(&self) -> bool {
-        self.paths.is_empty() && !self.rescan && self.requests.is_empty()
+        self.paths.is_empty() && self.renames.is_empty() && !self.rescan && self.requests.is_empty()
     }
 }
 
@@ -50,6 +52,16 @@ impl<R> Wake<R> {
         let mut mail = self.lock();
         if mail.paths.len() < MAX_PATHS {
             mail.paths.insert(path);
+        } else {
+            mail.rescan = true;
+        }
+        self.arrived.notify_one();
+    }
+
+    pub fn renamed(&self, from: PathBuf, to: PathBuf) {
+        let mut mail = self.lock();
+        if mail.renames.len() < MAX_PATHS {
+            mail.renames.push((from, to));
         } else {
             mail.rescan = true;
         }

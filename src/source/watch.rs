@@ -8,7 +8,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use notify::event::{AccessKind, AccessMode};
+use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
 /// What a notification says.
@@ -16,6 +16,8 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 pub enum Change {
     /// Something happened to this path.
     At(PathBuf),
+    /// A file was renamed; both names are notified by themselves too.
+    Renamed { from: PathBuf, to: PathBuf },
     /// Notifications were lost.
     Lost,
 }
@@ -129,6 +131,10 @@ fn translate(event: notify::Result<notify::Event>) -> Vec<Change> {
     match event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => {}
         EventKind::Access(_) => return Vec::new(),
+        EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => {
+            let Ok([from, to]) = <[PathBuf; 2]>::try_from(event.paths) else { return Vec::new() };
+            return vec![Change::Renamed { from, to }];
+        }
         _ => {}
     }
     event.paths.into_iter().map(Change::At).collect()
@@ -139,7 +145,7 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    use notify::event::{Flag, ModifyKind};
+    use notify::event::Flag;
 
     use super::*;
 

@@ -31,7 +31,7 @@ pub fn init() {
     let terminal = std::io::stderr().is_terminal();
     // A second call finds the first one's subscriber in place, which is what it wants.
     drop(if std::env::var_os("JOURNAL_STREAM").is_some() && !terminal {
-        builder.event_format(Journal).try_init()
+        builder.with_ansi(false).event_format(Journal).try_init()
     } else {
         let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         builder.with_target(false).with_ansi(colours).try_init()
