@@ -15,7 +15,7 @@ fn pretty_says_what_happened_and_what_to_do() {
     let run = logs().run(&["scan", "logs"]).code(0).quiet();
     for text in [
         "2 events, 2 orders, in 1 of 2 files",
-        "2026-03-01 08:00:01 – 08:00:02 (UTC+00:00)",
+        "2026-03-01 08:00:01 – 08:00:02\n(UTC+00:00)",
         "ILLEGAL_EXTERIOR_USER_SCENE",
         "Cause",
         "Who acts",
@@ -51,7 +51,7 @@ fn nothing_found_is_one_calm_line() {
     let env = logs();
     for format in ["pretty", "summary"] {
         let run = env.run(&["scan", "logs/b.log", "--format", format]).code(0).quiet();
-        assert_eq!(run.stdout, "No payment errors found in 1 file (255 B).\n");
+        assert_eq!(run.stdout, "No payment errors found in 1 file (260 B).\n");
     }
     let run = env.run(&["scan", "gone.log"]).code(3);
     assert_eq!(run.stdout, "Nothing was read.\n");

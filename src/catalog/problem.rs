@@ -15,19 +15,6 @@ pub struct Place {
     pub column: usize,
 }
 
-impl Place {
-    /// The place of the byte at `offset` of `text`.
-    pub(super) fn at(file: &Arc<str>, text: &str, offset: usize) -> Place {
-        let before = text.get(..offset).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Place {
-            file: file.clone(),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-        }
-    }
-}
-
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.line, self.column)
@@ -155,14 +142,6 @@ fn instead(found: &[EntryId]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn place_counts_lines_and_characters_from_one() {
-        let file = "a.toml".into();
-        let text = "a = 1\n编码 = 2\n";
-        let places = [0, 6, 12].map(|offset| Place::at(&file, text, offset)).map(|at| (at.line, at.column));
-        assert_eq!(places, [(1, 1), (2, 1), (2, 3)]);
-    }
 
     #[test]
     fn nearest_is_silent_about_strangers() {

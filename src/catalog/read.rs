@@ -3,6 +3,7 @@
 //! A key is known because somebody asked for it: what is left when a table is closed is reported as unknown.
 //! A problem never stops the reading; the value is then absent.
 
+use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ use super::problem::{Place, Problem, Wrong, nearest};
 pub(super) struct Reader<'i> {
     file: Arc<str>,
     text: &'i str,
+    /// Offset of each line's first byte: a large file has a place for every entry.
+    line_starts: Vec<usize>,
     /// The entry being read, for the problems' sake.
     pub entry: Option<EntryId>,
     pub problems: Vec<Problem>,
@@ -39,7 +42,9 @@ pub(super) struct Found<T> {
 
 impl<'i> Reader<'i> {
     pub fn new(file: &str, text: &'i str) -> Reader<'i> {
-        Reader { file: file.into(), text, entry: None, problems: Vec::new() }
+        let newlines = text.match_indices('\n').map(|(at, _)| at + 1);
+        let line_starts = iter::once(0).chain(newlines).collect();
+        Reader { file: file.into(), text, line_starts, entry: None, problems: Vec::new() }
     }
 
     /// The file's top-level table; `None` if it is not TOML, and then every place where it is not is reported.
@@ -52,7 +57,10 @@ impl<'i> Reader<'i> {
     }
 
     pub fn place(&self, span: &Range<usize>) -> Place {
-        Place::at(&self.file, self.text, span.start)
+        let line = self.line_starts.partition_point(|&start| start <= span.start);
+        let line_start = self.line_starts[line - 1];
+        let column = self.text.get(line_start..span.start).map_or(0, |before| before.chars().count()) + 1;
+        Place { file: self.file.clone(), line, column }
     }
 
     pub fn report(&mut self, span: Range<usize>, key: impl Into<String>, wrong: Wrong) {
@@ -192,5 +200,17 @@ impl<'i> Table<'i> {
     /// A key's full name within the entry.
     pub fn path(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn place_counts_lines_and_characters_from_one() {
+        let reader = Reader::new("a.toml", "a = 1\n编码 = 2\n");
+        let places = [0, 5, 6, 12, 17].map(|at| reader.place(&(at..at))).map(|at| (at.line, at.column));
+        assert_eq!(places, [(1, 1), (1, 6), (2, 1), (2, 3), (3, 1)]);
     }
 }

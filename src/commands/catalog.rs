@@ -5,15 +5,16 @@ mod show;
 mod stats;
 mod trial;
 
+pub use show::entry_json;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::anyhow;
-
-use super::{CatalogError, catalog_in_force};
-use crate::catalog::{Catalog, Entry, FALLBACK_ID, Lang, Problem};
-use crate::cli::{CatalogCommand, LangArg};
+use super::CatalogError;
+use super::setup::catalog_of;
+use crate::catalog::{Catalog, Entry, FALLBACK_ID, Problem};
+use crate::cli::CatalogCommand;
 use crate::config::CatalogConfig;
 use crate::exit::Exit;
 
@@ -26,18 +27,18 @@ const ANY_PROVIDER: &str = "any";
 /// Wrong usage, a catalogue file that cannot be read or has problems, or a failure to write.
 pub fn run(command: &CatalogCommand, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Exit> {
     match command {
-        CatalogCommand::List { provider, view } => list::list(&open(&view.catalog)?, provider.as_deref(), view, out)?,
-        CatalogCommand::Show { id, view } => show::show(&open(&view.catalog)?, id, view, out)?,
+        CatalogCommand::List { provider, view } => {
+            list::list(&catalog_of(&CatalogConfig::default(), &view.catalog)?, provider.as_deref(), view, out)?
+        }
+        CatalogCommand::Show { id, view } => {
+            show::show(&catalog_of(&CatalogConfig::default(), &view.catalog)?, id, view, out)?
+        }
         CatalogCommand::Check { files } => return check(files, out, err),
-        CatalogCommand::Stats { view } => stats::stats(&open(&view.catalog)?, view.format, out)?,
+        CatalogCommand::Stats { view } => {
+            stats::stats(&catalog_of(&CatalogConfig::default(), &view.catalog)?, view.format, out)?
+        }
     }
     Ok(Exit::Done)
-}
-
-/// The built-in catalogue with a user's own files applied to it.
-fn open(files: &[String]) -> anyhow::Result<Catalog> {
-    let config = CatalogConfig { extra: files.to_vec(), disable: Vec::new() };
-    catalog_in_force(&config).map_err(|errors| anyhow!("{}", lines(&errors)))
 }
 
 /// Reports every problem of every file, also when one of them cannot be read.
@@ -98,13 +99,6 @@ fn provider_of(entry: &Entry) -> &str {
 
 fn plural(n: usize, noun: &str) -> String {
     if n == 1 { noun.to_owned() } else { format!("{noun}s") }
-}
-
-fn lang(arg: LangArg) -> Lang {
-    match arg {
-        LangArg::En => Lang::En,
-        LangArg::Zh => Lang::Zh,
-    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use std::thread;
 use anyhow::Result;
 use jiff::Timestamp;
 
-use super::setup::Setup;
+use super::setup::{Setup, terminal_width};
 use crate::catalog::{Lang, Severity};
 use crate::cli::{LangArg, ScanArgs, ScanFormat, SeverityArg};
 use crate::exit::Exit;
@@ -92,10 +92,6 @@ fn report(args: &ScanArgs, part: &Part, view: &View) -> io::Result<()> {
     let mut stdout = anstream::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
-}
-
-fn terminal_width() -> Option<usize> {
-    terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0))
 }
 
 fn tell_untimed(console: &Console, n_untimed: u64) {

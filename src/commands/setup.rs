@@ -4,15 +4,14 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow, bail};
-use jiff::tz::TimeZone;
+use anyhow::{Context, Result, anyhow, bail};
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::catalog::{Catalog, Lang};
-use crate::config::{self, CatalogConfig, Config, Redact};
+use crate::config::{self, CatalogConfig, Config, Redact, Source};
 use crate::event::Origin;
 use crate::input::Input;
 use crate::pipeline::{Engine, FileContext};
-use crate::record::Charset;
 use crate::redact::Redactor;
 
 use super::in_force::{catalog_in_force, files_of};
@@ -22,7 +21,11 @@ pub struct Setup {
     pub catalog: Arc<Catalog>,
     pub engine: Arc<Engine>,
     pub lang: Lang,
+    /// The name of this machine.
     pub host: Option<String>,
+    /// The configured sources, with the paths that they are about.
+    sources: Vec<(GlobSet, Source)>,
+    stdin: Source,
 }
 
 impl Setup {
@@ -47,20 +50,41 @@ impl Setup {
         let catalog = Arc::new(catalog_of(&config.catalog, catalogs)?);
         let redactor = redactor_of(&config.redact)?;
         let engine = Arc::new(Engine::new(Arc::clone(&catalog), redactor));
-        Ok(Setup { catalog, engine, lang: config.lang, host: host() })
+        let stdin = Source::from_paths(&["stdin".to_owned()], &[])?;
+        let about = |source: &Source| Ok((paths_of(source)?, source.clone()));
+        let sources = config.sources.iter().map(about).collect::<Result<_>>()?;
+        Ok(Setup { catalog, engine, lang: config.lang, host: host(), sources, stdin })
     }
 
-    /// What is fixed for a file while it is read.
+    /// What is fixed for a file while it is read: what the source that it belongs to says, else the defaults.
     pub fn file_context(&self, input: &Input, identity: Vec<u8>) -> FileContext {
-        let path = input.to_string();
-        let origin = Origin { name: path.clone(), path, host: self.host.clone(), labels: Default::default() };
+        let source = self.source_of(input).cloned().unwrap_or_else(|| self.ad_hoc(input));
+        let origin =
+            Origin { name: source.name, path: input.to_string(), host: self.host.clone(), labels: source.labels };
         FileContext {
             origin: Arc::new(origin),
             identity,
-            provider: None,
-            timezone: TimeZone::system(),
-            charset: Charset::Auto,
+            provider: source.provider,
+            timezone: source.timezone,
+            charset: source.encoding,
         }
+    }
+
+    /// A source that says nothing, named after the input where that has a name.
+    fn ad_hoc(&self, input: &Input) -> Source {
+        match input {
+            Input::Stdin => self.stdin.clone(),
+            // What looks like a broken glob gives no name.
+            _ => Source::from_paths(&[input.to_string()], &[]).unwrap_or_else(|_| self.stdin.clone()),
+        }
+    }
+
+    fn source_of(&self, input: &Input) -> Option<&Source> {
+        let path = match input {
+            Input::Stdin => return None,
+            Input::Named(path) | Input::Found(path) => std::path::absolute(path).ok()?,
+        };
+        self.sources.iter().find(|(paths, _)| paths.is_match(&path)).map(|(_, source)| source)
     }
 }
 
@@ -82,8 +106,26 @@ fn redactor_of(redact: &Redact) -> Result<Redactor> {
     if redact.enabled { Ok(Redactor::new(&redact.extra, &redact.keep)?) } else { Ok(Redactor::disabled()) }
 }
 
+/// The files that a source is about, and what rotation makes of them (`app.log.2.gz`), which the daemon leaves out.
+fn paths_of(source: &Source) -> Result<GlobSet> {
+    let mut globs = GlobSetBuilder::new();
+    for path in &source.paths {
+        let path = std::path::absolute(path).with_context(|| format!("source {}: {path}", source.name))?;
+        for suffix in ["", ".*", "-*", "/**"] {
+            let glob = format!("{}{suffix}", path.display());
+            globs.add(GlobBuilder::new(&glob).literal_separator(true).build()?);
+        }
+    }
+    Ok(globs.build()?)
+}
+
 /// The name of this machine, as the kernel knows it.
 fn host() -> Option<String> {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// Columns of the terminal that standard output is; `None` where it is none.
+pub fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
 }

@@ -27,11 +27,11 @@ pub fn ids(text: &str, failed_at: usize) -> Ids {
     Ids {
         out_trade_no: take(Id::OutTradeNo).or_else(|| order_in_prose(text, failed_at)),
         trade_no: take(Id::TradeNo),
-        transaction_id: take(Id::TransactionId),
-        request_id: take(Id::RequestId),
-        trace_id: take(Id::TraceId),
-        mch_id: take(Id::MchId),
-        app_id: take(Id::AppId),
+        transaction_id: take(Id::Transaction),
+        request_id: take(Id::Request),
+        trace_id: take(Id::Trace),
+        mch_id: take(Id::Merchant),
+        app_id: take(Id::App),
         amount: take(Id::Amount),
         currency: take(Id::Currency),
     }

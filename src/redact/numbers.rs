@@ -94,7 +94,7 @@ pub(super) fn luhn(number: &[u8]) -> bool {
             (_, d) => d * 2,
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// First six and last four digits may be shown (PCI DSS 3.4.1).

@@ -4,11 +4,13 @@
 //! however much was read.
 
 mod distinct;
+mod entry;
 mod page;
 mod pretty;
 mod summary;
 mod tally;
 mod timeline;
+mod verdict;
 mod words;
 
 use std::collections::HashMap;
@@ -19,9 +21,11 @@ use jiff::tz::TimeZone;
 use crate::catalog::{Catalog, Lang};
 
 pub use distinct::Count;
+pub use entry::entry;
 pub use pretty::pretty;
 pub use summary::summary;
 pub use tally::{Group, Sample, Tally};
+pub use verdict::verdict;
 
 /// What was read to make a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,10 +94,11 @@ impl Glyphs {
         }
     }
 
-    fn frame(self) -> &'static str {
+    /// What stands left and right of a timeline.
+    fn frame(self) -> (&'static str, &'static str) {
         match self {
-            Glyphs::Unicode => "▕",
-            Glyphs::Ascii => "|",
+            Glyphs::Unicode => ("▕", "▏"),
+            Glyphs::Ascii => ("|", "|"),
         }
     }
 }
@@ -108,6 +113,10 @@ impl View {
             glyphs: Glyphs::of_locale(),
             guides: catalog.guides().iter().map(title).collect(),
         }
+    }
+
+    pub fn lang(&self) -> Lang {
+        self.lang
     }
 
     fn time(&self, time: Timestamp) -> String {

@@ -1,24 +1,21 @@
 //! The report for reading at three in the morning: the worst first, and for each entry what happened, since
 //! when, who has to act, whether a retry is safe, and what to do.
 
-use anstyle::{AnsiColor, Style};
+use std::collections::{HashMap, hash_map};
+
 use jiff::Timestamp;
+use unicode_width::UnicodeWidthStr;
 
 use super::distinct::Count;
+use super::entry::{self, BOLD, DIM, INDENT, PLAIN, labelled, severity_style};
 use super::page::{Page, fit};
 use super::tally::{Group, Sample, Tally};
 use super::timeline::bars;
 use super::words::{self, Words};
 use super::{Totals, View};
-use crate::catalog::{Lang, Severity};
+use crate::catalog::{EntryId, Lang};
 use crate::visible::visible;
 
-const PLAIN: Style = Style::new();
-const BOLD: Style = Style::new().bold();
-const DIM: Style = Style::new().dimmed();
-
-/// Columns before the text of a paragraph; its label stands in them.
-const INDENT: usize = 14;
 const N_COLUMNS: usize = 40;
 /// Codes that a heading names before it says how many more there are.
 const N_CODES: usize = 4;
@@ -31,9 +28,21 @@ pub fn pretty(tally: &Tally, totals: &Totals, view: &View) -> String {
         return page.into_text();
     }
     page.paragraph((PLAIN, ""), 0, &headline(tally, totals, view));
+    // Groups of one entry, as those of unknown codes are, need its advice once.
+    let mut advised: HashMap<&EntryId, String> = HashMap::new();
     for group in tally.groups() {
         page.blank();
-        show_group(&mut page, group, tally.span(), view);
+        show_occurrences(&mut page, group, tally.span(), view);
+        match advised.entry(&group.entry.id) {
+            hash_map::Entry::Vacant(first) => {
+                first.insert(codes(group, 1, words::words(view.lang)));
+                show_advice(&mut page, group, view);
+            }
+            hash_map::Entry::Occupied(first) => {
+                page.paragraph((PLAIN, ""), 2, &words::same_advice(first.get(), view.lang));
+                show_samples(&mut page, group, words::words(view.lang));
+            }
+        }
     }
     if let Some(note) = left_over(totals, view.lang) {
         page.blank();
@@ -96,42 +105,39 @@ fn left_over(totals: &Totals, lang: Lang) -> Option<String> {
     (!notes.is_empty()).then(|| notes.join(" "))
 }
 
-fn show_group(page: &mut Page, group: &Group, span: Option<(Timestamp, Timestamp)>, view: &View) {
-    let (entry, lang) = (&*group.entry, view.lang);
-    let words = words::words(lang);
+/// What happened, how often and when.
+fn show_occurrences(page: &mut Page, group: &Group, span: Option<(Timestamp, Timestamp)>, view: &View) {
     heading(page, group, view);
     page.line(&[(PLAIN, "  "), (PLAIN, &occurrences(group, view))]);
     if let Some(span) = span.filter(|(first, last)| first < last && group.span.is_some()) {
-        let frame = view.glyphs.frame();
+        let (left, right) = view.glyphs.frame();
         let bars = bars(&group.timeline.columns(span, N_COLUMNS), view.glyphs.bars());
-        page.line(&[(DIM, "  "), (DIM, frame), (severity_style(entry.severity), &bars), (DIM, frame)]);
-    }
-    labelled(page, words.cause, entry.cause.get(lang));
-    labelled(page, words.act, words::actor(entry.act, lang));
-    labelled(page, words.retry, words::retry(entry.retry, lang));
-    steps(page, words.operator, entry.operator.get(lang));
-    steps(page, words.payer, entry.payer.get(lang));
-    show_samples(page, group, words);
-    for id in &entry.guides {
-        if let Some(title) = view.guides.get(id) {
-            labelled(page, words.guide, &format!("{title} (paytriage catalog show {id})"));
-        }
-    }
-    for (at, address) in entry.docs.iter().enumerate() {
-        labelled(page, if at == 0 { words.docs } else { "" }, address);
+        page.line(&[(DIM, "  "), (DIM, left), (severity_style(group.entry.severity), &bars), (DIM, right)]);
     }
 }
 
+/// What it means and what to do, with samples.
+fn show_advice(page: &mut Page, group: &Group, view: &View) {
+    let (entry, words) = (&*group.entry, words::words(view.lang));
+    entry::advice(page, entry, view.lang);
+    show_samples(page, group, words);
+    entry::references(page, entry, view);
+}
+
+/// Severity, title and codes; the codes go on a line of their own where they do not fit.
 fn heading(page: &mut Page, group: &Group, view: &View) {
     let entry = &*group.entry;
     let severity = words::severity(entry.severity, view.lang);
-    page.line(&[
-        (severity_style(entry.severity), severity),
-        (PLAIN, "  "),
-        (BOLD, entry.title.get(view.lang)),
-        (PLAIN, "  "),
-        (DIM, &codes(group, N_CODES, words::words(view.lang))),
-    ]);
+    let title = entry.title.get(view.lang);
+    let codes = codes(group, N_CODES, words::words(view.lang));
+    let mut heading = vec![(severity_style(entry.severity), severity), (PLAIN, "  "), (BOLD, title)];
+    if [severity, title, &codes].map(UnicodeWidthStr::width).iter().sum::<usize>() + 4 <= page.width {
+        heading.extend([(PLAIN, "  "), (DIM, &*codes)]);
+        page.line(&heading);
+    } else {
+        page.line(&heading);
+        page.line(&[(PLAIN, "  "), (DIM, &codes)]);
+    }
 }
 
 /// `A, B, +3`.
@@ -171,21 +177,6 @@ fn orders(count: Count, lang: Lang) -> Option<String> {
     })
 }
 
-fn labelled(page: &mut Page, label: &str, text: &str) {
-    page.paragraph((DIM, &format!("  {label}")), INDENT, text);
-}
-
-/// One step stands alone; several are numbered.
-fn steps(page: &mut Page, label: &str, steps: &[String]) {
-    if let [only] = steps {
-        return labelled(page, label, only);
-    }
-    for (at, step) in steps.iter().enumerate() {
-        let label = if at == 0 { label } else { "" };
-        page.numbered((DIM, &format!("  {label}")), INDENT, (at + 1, step));
-    }
-}
-
 fn show_samples(page: &mut Page, group: &Group, words: &Words) {
     for (at, sample) in group.samples.iter().enumerate() {
         let place = format!("{}:{}", sample.origin.path, sample.line);
@@ -212,20 +203,10 @@ fn ids(sample: &Sample) -> String {
     present.collect::<Vec<_>>().join(" ")
 }
 
-pub(super) fn severity_style(severity: Severity) -> Style {
-    let color = |color: AnsiColor| Style::new().bold().fg_color(Some(color.into()));
-    match severity {
-        Severity::Critical => color(AnsiColor::BrightWhite).bg_color(Some(AnsiColor::Red.into())),
-        Severity::Error => color(AnsiColor::Red),
-        Severity::Warning => color(AnsiColor::Yellow),
-        Severity::Info => color(AnsiColor::Cyan),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Event, samples as events};
+    use crate::event::{Event, Kind, samples as events};
     use crate::redact::Redacted;
     use crate::render::Glyphs;
     use crate::render::samples::view;
@@ -255,7 +236,7 @@ mod tests {
 
 ERROR  The card issuer declined  ISSUER_DECLINED
   2 events, 2 orders, 2026-03-01 16:00:00 – 17:30:00
-  ▕▇                                      ▇▕
+  ▕▇                                      ▇▏
   Cause       The payer's bank refused the charge.
   Who acts    the bank that issued the card
   Retry?      Not as it is: it will fail again until the cause is dealt with.
@@ -294,7 +275,6 @@ ERROR  The card issuer declined  ISSUER_DECLINED
 
     #[test]
     fn every_line_fits_the_terminal() {
-        use unicode_width::UnicodeWidthStr;
         let mut event = events::full();
         let entry = std::sync::Arc::make_mut(&mut event.entry);
         entry.cause.zh = "付款人的银行拒绝了这笔扣款，".repeat(20);
@@ -304,7 +284,7 @@ ERROR  The card issuer declined  ISSUER_DECLINED
             for width in [40, 63, 80, 100] {
                 let view = View { width: Some(width), ..view(lang, Glyphs::Unicode) };
                 let report = plain(&pretty(&tally(&[event.clone()]), &TOTALS, &view));
-                for line in report.lines().filter(|line| !line.starts_with("ERROR")) {
+                for line in report.lines() {
                     assert!(line.width() <= width, "{width}: {line}");
                 }
             }
@@ -335,6 +315,16 @@ ERROR  The card issuer declined  ISSUER_DECLINED
             assert!(parameters.is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit() || b == b';')), "{escape:?}");
         }
         assert!(!plain(&styled).contains('\x1b'));
+    }
+
+    #[test]
+    fn unknown_codes_are_told_apart_and_advised_once() {
+        let unknown = |code: &str| Event { code: code.to_owned(), kind: Kind::UnknownCode, ..events::full() };
+        let list = [unknown("A_CODE"), unknown("A_CODE"), unknown("B_CODE")];
+        let report = plain(&pretty(&tally(&list), &TOTALS, &view(Lang::En, Glyphs::Unicode)));
+        assert_eq!(report.matches("  Cause ").count(), 1, "{report}");
+        assert!(report.contains("Cause, retry and steps as for A_CODE above."), "{report}");
+        assert_eq!(report.matches("Seen").count(), 2, "{report}");
     }
 
     #[test]

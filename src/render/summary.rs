@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
 use super::distinct::Count;
+use super::entry::severity_style;
 use super::page::{Page, fit, pad, pad_left};
-use super::pretty::{codes, nothing_found, severity_style};
+use super::pretty::{codes, nothing_found};
 use super::tally::Tally;
 use super::words::{self, Words};
 use super::{Totals, View};

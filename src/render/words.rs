@@ -115,6 +115,14 @@ pub fn retry(retry: Retry, lang: Lang) -> &'static str {
     }
 }
 
+/// Stands in for advice that was given for another code.
+pub fn same_advice(code: &str, lang: Lang) -> String {
+    match lang {
+        Lang::En => format!("Cause, retry and steps as for {code} above."),
+        Lang::Zh => format!("原因、能否重试和处理步骤同上文的 {code}。"),
+    }
+}
+
 /// `3 events`, `1 event`, `3 次`.
 pub fn events(n: u64, lang: Lang) -> String {
     match (lang, n) {

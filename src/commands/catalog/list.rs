@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::bail;
 use unicode_width::UnicodeWidthStr;
 
-use super::{all, lang, provider_of, show};
+use super::{all, provider_of, show};
 use crate::catalog::{Catalog, Entry, Lang, nearest};
 use crate::cli::{CatalogView, ExplainFormat};
 
@@ -22,7 +22,7 @@ pub(super) fn list(
     if let (Some(name), true) = (provider, entries.is_empty()) {
         bail!("no entry belongs to provider {name:?}{}", hint(catalog, name));
     }
-    let lang = lang(view.lang);
+    let lang = view.lang.into();
     match view.format {
         ExplainFormat::Json => entries.iter().try_for_each(|entry| show::json(catalog, entry, lang, out)),
         ExplainFormat::Pretty => table(&entries, lang, out),

@@ -5,12 +5,11 @@ use std::io::Write;
 use anyhow::bail;
 use serde::Serialize;
 
-use super::{all, lang, provider_of};
+use super::super::setup::terminal_width;
+use super::{all, provider_of};
 use crate::catalog::{Catalog, Entry, Guide, Lang, nearest};
 use crate::cli::{CatalogView, ExplainFormat};
-
-/// Bold on a terminal; the caller's stream drops it elsewhere.
-const HEADING: anstyle::Style = anstyle::Style::new().bold();
+use crate::render::{self, View};
 
 /// Writes all that `name` can mean.
 pub(super) fn show(catalog: &Catalog, name: &str, view: &CatalogView, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -19,11 +18,12 @@ pub(super) fn show(catalog: &Catalog, name: &str, view: &CatalogView, out: &mut 
     if entries.is_empty() && guide.is_none() {
         bail!("no entry, code or guide is called {name:?}{}", hint(catalog, name));
     }
-    let lang = lang(view.lang);
+    let lang = view.lang.into();
+    let page = View::new(catalog, lang, terminal_width());
     for entry in entries {
         match view.format {
             ExplainFormat::Json => json(catalog, entry, lang, out)?,
-            ExplainFormat::Pretty => pretty(catalog, entry, lang, out)?,
+            ExplainFormat::Pretty => pretty(entry, &page, out)?,
         }
     }
     match (guide, view.format) {
@@ -98,6 +98,14 @@ struct GuideJson<'a> {
 
 /// Writes an entry as one line of JSON.
 pub(super) fn json(catalog: &Catalog, entry: &Entry, lang: Lang, out: &mut dyn Write) -> anyhow::Result<()> {
+    Ok(writeln!(out, "{}", entry_json(catalog, entry, lang)?)?)
+}
+
+/// An entry as JSON, in one language.
+///
+/// # Errors
+/// None that data of this kind can have.
+pub fn entry_json(catalog: &Catalog, entry: &Entry, lang: Lang) -> serde_json::Result<serde_json::Value> {
     let codes = entry.codes.iter();
     let view = EntryJson {
         entry: &entry.id.0,
@@ -117,7 +125,7 @@ pub(super) fn json(catalog: &Catalog, entry: &Entry, lang: Lang, out: &mut dyn W
         docs: &entry.docs,
         defined_in: catalog.place(&entry.id).map(|place| &*place.file),
     };
-    Ok(writeln!(out, "{}", serde_json::to_string(&view)?)?)
+    serde_json::to_value(&view)
 }
 
 fn guide_json(guide: &Guide, lang: Lang, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -129,79 +137,20 @@ fn guides<'a>(catalog: &'a Catalog, entry: &'a Entry) -> impl Iterator<Item = &'
     entry.guides.iter().filter_map(|id| catalog.guide(id))
 }
 
-fn pretty(catalog: &Catalog, entry: &Entry, lang: Lang, out: &mut dyn Write) -> anyhow::Result<()> {
-    let names = Names::of(lang);
-    writeln!(out, "{HEADING}{}{HEADING:#}  {}\n", entry.title.get(lang), entry.id)?;
-    let facts = [
-        ("provider", provider_of(entry)),
-        ("category", entry.category.as_str()),
-        ("severity", entry.severity.as_str()),
-        ("act", entry.act.as_str()),
-        ("advice", entry.advice.as_str()),
-        ("retry", entry.retry.as_str()),
-    ];
+/// The entry as everybody reads it, then what the matcher knows of it.
+fn pretty(entry: &Entry, view: &View, out: &mut dyn Write) -> anyhow::Result<()> {
+    out.write_all(render::entry(entry, &entry.id.0, view).as_bytes())?;
+    writeln!(out)?;
+    let facts =
+        [("provider", provider_of(entry)), ("category", entry.category.as_str()), ("advice", entry.advice.as_str())];
     for (name, fact) in facts {
-        writeln!(out, "  {name:10} {fact}")?;
+        writeln!(out, "  {name:10}  {fact}")?;
     }
     for code in &entry.codes {
-        writeln!(out, "  {:10} {} ({})", "code", code.text, code.specificity)?;
+        writeln!(out, "  {:10}  {} ({})", "code", code.text, code.specificity)?;
     }
     for message in &entry.messages {
-        writeln!(out, "  {:10} {message}", "message")?;
+        writeln!(out, "  {:10}  {message}", "message")?;
     }
-    writeln!(out, "\n{HEADING}{}{HEADING:#}\n  {}", names.cause, entry.cause.get(lang))?;
-    steps(names.operator, entry.operator.get(lang), out)?;
-    steps(names.payer, entry.payer.get(lang), out)?;
-    let guides = guides(catalog, entry).map(|guide| format!("{}  ({})", guide.title.get(lang), guide.id));
-    links(names.guides, guides, out)?;
-    links(names.docs, entry.docs.iter().cloned(), out)?;
     Ok(writeln!(out)?)
-}
-
-fn steps(heading: &str, steps: &[String], out: &mut dyn Write) -> anyhow::Result<()> {
-    writeln!(out, "\n{HEADING}{heading}{HEADING:#}")?;
-    for (n, step) in (1..).zip(steps) {
-        writeln!(out, "  {n}. {step}")?;
-    }
-    Ok(())
-}
-
-fn links(heading: &str, links: impl Iterator<Item = String>, out: &mut dyn Write) -> anyhow::Result<()> {
-    for (n, link) in links.enumerate() {
-        if n == 0 {
-            writeln!(out, "\n{HEADING}{heading}{HEADING:#}")?;
-        }
-        writeln!(out, "  {link}")?;
-    }
-    Ok(())
-}
-
-/// What the parts of an entry are called.
-struct Names {
-    cause: &'static str,
-    operator: &'static str,
-    payer: &'static str,
-    guides: &'static str,
-    docs: &'static str,
-}
-
-impl Names {
-    fn of(lang: Lang) -> Names {
-        match lang {
-            Lang::En => Names {
-                cause: "Likely cause",
-                operator: "What you do",
-                payer: "What the payer does",
-                guides: "Guides",
-                docs: "Official documentation",
-            },
-            Lang::Zh => Names {
-                cause: "可能的原因",
-                operator: "商家处理",
-                payer: "付款人处理",
-                guides: "指南",
-                docs: "官方文档",
-            },
-        }
-    }
 }

@@ -14,7 +14,7 @@ use crate::catalog::Severity;
 use crate::commands::setup::Setup;
 use crate::event::Event;
 use crate::input::{BUFFER_BYTES, Ending, Input, Reading};
-use crate::pipeline::{Checkpoint, Stream};
+use crate::pipeline::{Checkpoint, MAX_LINE, Stream};
 use crate::render::{Tally, Totals};
 use crate::wire::EventWriter;
 
@@ -133,6 +133,12 @@ impl FileScan<'_> {
         self.part.totals.n_files += 1;
         stream.finish(Timestamp::now(), &mut self.events);
         self.hand_on()?;
+        match stream.cut_lines() {
+            0 => {}
+            1 => console.tell(&format!("note: {input}: 1 line was too long and scanned only up to {MAX_LINE} bytes")),
+            n => console
+                .tell(&format!("note: {input}: {n} lines were too long and scanned only up to {MAX_LINE} bytes each")),
+        }
         if let Err(error) = ending {
             self.part.n_unreadable += 1;
             console.tell(&format!("{input}: {error}"));
