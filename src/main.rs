@@ -20,7 +20,6 @@ fn main() -> ExitCode {
         Command::Catalog(command) => commands::catalog::run(&command, &mut out, &mut err),
         Command::Config(command) => commands::config::run(&command, &env, &mut out, &mut err),
         Command::Explain(args) => commands::explain::run(&args, &mut out),
-        Command::Run(_) => Err(anyhow::anyhow!("not there yet")),
     };
     outcome.unwrap_or_else(|error| explain(&error)).into()
 }
