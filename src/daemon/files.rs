@@ -51,11 +51,10 @@ impl Files {
     /// A listed name leads to this file, which is followed.
     pub fn name(&mut self, path: &Path, key: FileKey, clock: Instant) {
         self.names.insert(path.to_path_buf(), key);
-        if let Some(follow) = self.follows.get_mut(&key) {
-            if follow.place != Place::Listed {
-                follow.moved(Place::Listed, clock);
-                follow.path = path.to_path_buf();
-            }
+        let displaced = |follow: &&mut Follow| follow.place != Place::Listed;
+        if let Some(follow) = self.follows.get_mut(&key).filter(displaced) {
+            follow.moved(Place::Listed, clock);
+            follow.path = path.to_path_buf();
         }
     }
 

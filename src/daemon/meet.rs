@@ -21,6 +21,9 @@ use crate::store::{FileState, Store};
 /// Rows of files that nobody has seen for this long are forgotten.
 const FORGET_AFTER_SECONDS: i64 = 30 * 24 * 3600;
 
+/// More files that were let go are not remembered in memory; the store still has them.
+const MAX_REMEMBERED: usize = 100_000;
+
 #[derive(Debug)]
 pub struct Newcomers {
     /// What earlier runs left behind and this one has not met yet.
@@ -50,6 +53,13 @@ impl Newcomers {
     pub fn walked(&mut self, watched: Vec<String>) {
         self.watched = watched;
         self.first_walk = false;
+    }
+
+    /// A file is no longer followed; should it come back, it goes on where it was.
+    pub fn remember(&mut self, file: FileState) {
+        if self.stored.len() < MAX_REMEMBERED {
+            self.stored.insert(file.key, file);
+        }
     }
 
     pub fn new_plan(&mut self) {
@@ -174,10 +184,8 @@ pub fn find_again(follow: &mut Follow) {
     let Some(entries) = follow.path.parent().and_then(|dir| fs::read_dir(dir).ok()) else { return };
     for entry in entries.flatten() {
         let same = entry.metadata().is_ok_and(|metadata| FileKey::of(&metadata) == follow.key());
-        if same {
-            if let Ok((file, _)) = tail::open(&entry.path()) {
-                return follow.reopen(file);
-            }
+        if same && let Ok((file, _)) = tail::open(&entry.path()) {
+            return follow.reopen(file);
         }
     }
     tracing::warn!(

@@ -28,6 +28,8 @@ pub struct Pending {
     pub finished: Vec<FileState>,
     /// Files that no longer exist.
     pub deleted: Vec<FileKey>,
+    /// Written paths that have been looked at for the first time.
+    pub watched: Option<Vec<String>>,
     first_event: Option<Instant>,
     first_dirty: Option<Instant>,
 }

@@ -117,7 +117,7 @@ impl Tail {
 
     /// True if a look at the content could tell something new.
     pub fn is_due(&self, now: Stamp) -> bool {
-        self.seen != Some(now) || now.size > self.position()
+        self.seen != Some(now) || now.size != self.position()
     }
 
     /// Looks at the file, at its content too if anything about it changed, and gets `buffer` ready for

@@ -27,7 +27,9 @@ pub fn init() {
         },
         Err(_) => (EnvFilter::new("info"), None),
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // With standard error closed there is nobody left to tell, and no reason to end.
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     let terminal = std::io::stderr().is_terminal();
     // A second call finds the first one's subscriber in place, which is what it wants.
     drop(if std::env::var_os("JOURNAL_STREAM").is_some() && !terminal {
