@@ -10,17 +10,36 @@ use std::time::UNIX_EPOCH;
 /// Identity of standard input, which has no file to speak of.
 pub const STDIN: &[u8] = b"stdin";
 
-/// The identity of a file as bytes: device, inode and birth time in nanoseconds since 1970 (0 where the file
-/// system does not know it), each 8 bytes, then 4 bytes of generation; all little-endian.
-///
-/// `generation` counts how often the content was replaced under the same inode; 0 for a file just met.
+/// Names a file for as long as it exists, through every rename.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileKey {
+    pub device: u64,
+    pub inode: u64,
+    /// Nanoseconds since 1970, wrapping; 0 where the file system does not know it.
+    pub birth: u64,
+}
+
+impl FileKey {
+    pub fn of(file: &Metadata) -> FileKey {
+        FileKey { device: file.dev(), inode: file.ino(), birth: birth_nanos(file) }
+    }
+
+    /// The identity as bytes: device, inode and birth, each 8 bytes, then 4 bytes of generation; all little-endian.
+    ///
+    /// `generation` counts how often the content was replaced under the same inode; 0 for a file just met.
+    pub fn identity(self, generation: u32) -> Vec<u8> {
+        let mut identity = Vec::with_capacity(28);
+        for part in [self.device, self.inode, self.birth] {
+            identity.extend_from_slice(&part.to_le_bytes());
+        }
+        identity.extend_from_slice(&generation.to_le_bytes());
+        identity
+    }
+}
+
+/// The identity of a file just met, as bytes.
 pub fn identity_of(file: &Metadata, generation: u32) -> Vec<u8> {
-    let mut identity = Vec::with_capacity(28);
-    identity.extend_from_slice(&file.dev().to_le_bytes());
-    identity.extend_from_slice(&file.ino().to_le_bytes());
-    identity.extend_from_slice(&birth_nanos(file).to_le_bytes());
-    identity.extend_from_slice(&generation.to_le_bytes());
-    identity
+    FileKey::of(file).identity(generation)
 }
 
 /// Wraps around before 1970 and after 2554: it only has to be the same each time.

@@ -13,13 +13,13 @@ fn main() -> ExitCode {
     let env = |name: &str| std::env::var_os(name);
     let (mut out, mut err) = (anstream::stdout(), anstream::stderr());
     let outcome = match Cli::parse().command {
+        Command::Run(args) => commands::run::run(&args),
         Command::Scan(args) => commands::scan::run(&args),
         Command::Completions { shell } => commands::shell::completions(shell),
         Command::Man => commands::shell::man(),
         Command::Catalog(command) => commands::catalog::run(&command, &mut out, &mut err),
         Command::Config(command) => commands::config::run(&command, &env, &mut out, &mut err),
         Command::Explain(args) => commands::explain::run(&args, &mut out),
-        Command::Run(_) => Err(anyhow::anyhow!("not there yet")),
     };
     outcome.unwrap_or_else(|error| explain(&error)).into()
 }

@@ -1,8 +1,12 @@
 //! The integration tests, one binary. `samples` compares with labels; tests of the built program go by command
-//! (`scan_…`), and `cli_env` is how they
-//! run it.
+//! (`scan_…`, `run_…`), and `cli_env` and `daemon` are how they run it.
 
 mod cli_env;
+mod daemon;
+mod run_control;
+mod run_follow;
+mod run_rotation;
+mod run_state;
 mod samples;
 mod scan_input;
 mod scan_json;

@@ -21,7 +21,8 @@ pub struct Setup {
     pub catalog: Arc<Catalog>,
     pub engine: Arc<Engine>,
     pub lang: Lang,
-    host: Option<String>,
+    /// The name of this machine.
+    pub host: Option<String>,
     /// The configured sources, with the paths that they are about.
     sources: Vec<(GlobSet, Source)>,
     stdin: Source,

@@ -1,0 +1,241 @@
+//! The daemon: puts reader, store, sinks and HTTP server together, and ends or reloads them when asked.
+//!
+//! Three threads: the reader, the sink, and this one, which waits for signals and serves HTTP. Each knows the
+//! others only through the store and the reader's letter box.
+
+mod files;
+mod follow;
+mod meet;
+mod pending;
+mod plan;
+mod problems;
+mod reader;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use plan::Plan;
+pub use plan::Setup;
+use reader::{Reader, Request};
+
+use crate::config::StdoutFormat;
+use crate::deliver::stdout;
+use crate::http;
+use crate::source::selection::Own;
+use crate::source::wake::Wake;
+use crate::store::{StateDir, Store};
+use crate::telemetry::Metrics;
+
+/// From the request to end until the process is gone, whatever does not move.
+const STOP_WITHIN: Duration = Duration::from_secs(8);
+
+/// Why the daemon did not start, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The configuration, one message per problem.
+    #[error("{}", .0.join("\n"))]
+    Setup(Vec<String>),
+    /// State, address or system did not let it start.
+    #[error("{0}")]
+    Start(String),
+    /// A part ended that must not end.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// Runs until it is asked to stop, or nobody reads its only output any more.
+///
+/// `load` reads the configuration and everything that belongs to it; it is asked once at the start and again for
+/// each SIGHUP. `state` is where offsets and waiting events are kept; without it they are forgotten at the end.
+///
+/// # Errors
+/// What kept it from starting, or made it end early.
+pub fn run(load: impl Fn() -> Result<Setup, Vec<String>>, state: Option<&Path>) -> Result<(), Failure> {
+    let cwd = std::env::current_dir().map_err(|error| start(format!("current directory: {error}")))?;
+    let plan = Plan::new(load().map_err(Failure::Setup)?, cwd.clone()).map_err(start)?;
+    let config = &plan.setup.config;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(start)?;
+    let listener = config.http.as_ref().map(|http| http::bind(http.listen)).transpose().map_err(start)?;
+    let dir = state.map(StateDir::lock).transpose().map_err(start)?;
+    let store = Arc::new(match &dir {
+        Some(dir) => Store::open(dir).map_err(start)?,
+        None => Store::in_memory().map_err(start)?,
+    });
+    let format = config.stdout.enabled.then_some(config.stdout.format);
+    store.set_sinks(format.map(|_| stdout::NAME).as_slice()).map_err(start)?;
+    let metrics = Arc::new(Metrics::default());
+    // Signals are caught before anything runs that would have to be ended in order.
+    let signals = runtime.block_on(async { Signals::new() }).map_err(start)?;
+    let own = Own::new(dir.as_ref().map(StateDir::path));
+    let reader = Reader::new(plan, Arc::clone(&store), Arc::clone(&metrics), own).map_err(start)?;
+    let wake = reader.wake();
+    let parts = Parts {
+        reader: spawn("reader", move || reader.run())?,
+        sink: format.map(|format| sink(&store, format)).transpose()?,
+        wake,
+        store,
+    };
+    if let Some(listener) = listener {
+        let metrics = Arc::clone(&metrics);
+        runtime.spawn(async move {
+            if let Err(error) = http::serve(listener, metrics).await {
+                tracing::error!(%error, "HTTP server ended");
+            }
+        });
+    }
+    let reload = Reload { load, cwd, metrics };
+    let outcome = runtime.block_on(parts.watch_over(signals, reload));
+    // Nothing that is left may hold up the end: a sink that nobody reads ends with the process.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn start(error: impl std::fmt::Display) -> Failure {
+    Failure::Start(error.to_string())
+}
+
+struct Signals {
+    stop: Stop,
+    hang_up: Signal,
+}
+
+/// SIGTERM or SIGINT.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Signals> {
+        let stop = Stop { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+        Ok(Signals { stop, hang_up: signal(SignalKind::hangup())? })
+    }
+}
+
+impl Stop {
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// How the configuration is loaded again.
+struct Reload<F> {
+    load: F,
+    cwd: PathBuf,
+    metrics: Arc<Metrics>,
+}
+
+impl<F: Fn() -> Result<Setup, Vec<String>>> Reload<F> {
+    /// All or nothing: only a configuration without any problem reaches the reader.
+    fn run(&self, wake: &Wake<Request>) {
+        let plan =
+            (self.load)().and_then(|setup| Plan::new(setup, self.cwd.clone()).map_err(|error| vec![error.to_string()]));
+        self.metrics.reloaded(plan.is_ok());
+        match plan {
+            Ok(plan) => wake.request(Request::Reload(Box::new(plan))),
+            Err(problems) => {
+                for problem in problems {
+                    tracing::error!("{problem}");
+                }
+                tracing::error!("configuration not reloaded; the old one stays in force");
+            }
+        }
+    }
+}
+
+/// What runs.
+struct Parts {
+    reader: oneshot::Receiver<()>,
+    sink: Option<oneshot::Receiver<stdout::End>>,
+    wake: Arc<Wake<Request>>,
+    store: Arc<Store>,
+}
+
+impl Parts {
+    async fn watch_over<F>(mut self, mut signals: Signals, reload: Reload<F>) -> Result<(), Failure>
+    where
+        F: Fn() -> Result<Setup, Vec<String>>,
+    {
+        let mut ended = None;
+        loop {
+            tokio::select! {
+                () = signals.stop.asked() => break,
+                _ = signals.hang_up.recv() => reload.run(&self.wake),
+                _ = &mut self.reader => return Err(Failure::Broken("the reader ended unexpectedly".into())),
+                end = next_end(&mut self.sink) => {
+                    ended = Some(end);
+                    break;
+                }
+            }
+        }
+        let deadline = Instant::now() + STOP_WITHIN;
+        tokio::select! {
+            () = self.stop(deadline) => {}
+            // Whoever asks twice is in a hurry.
+            () = signals.stop.asked() => tracing::warn!("asked again, ending at once"),
+        }
+        match ended {
+            None | Some(stdout::End::Drained) => Ok(()),
+            Some(stdout::End::Closed) => {
+                tracing::info!("standard output was closed and there is no other sink; ending");
+                Ok(())
+            }
+            Some(stdout::End::Failed(error)) => {
+                Err(Failure::Broken(format!("cannot write to standard output: {error}")))
+            }
+        }
+    }
+
+    /// Ends the reader, then lets the sink deliver what it can.
+    async fn stop(&mut self, deadline: Instant) {
+        self.wake.request(Request::Stop);
+        let stored = timeout_at(deadline, &mut self.reader).await.is_ok();
+        self.store.close();
+        let delivered = match &mut self.sink {
+            Some(sink) => timeout_at(deadline, sink).await.is_ok(),
+            None => true,
+        };
+        if !stored || !delivered {
+            tracing::warn!(waiting = self.store.n_waiting(), "ended before everything was delivered");
+        }
+    }
+}
+
+/// The end of the sink; never, if there is none.
+async fn next_end(sink: &mut Option<oneshot::Receiver<stdout::End>>) -> stdout::End {
+    match sink {
+        Some(receiver) => {
+            let end = receiver.await;
+            *sink = None;
+            end.unwrap_or_else(|_| stdout::End::Failed(io::Error::other("its thread ended unexpectedly")))
+        }
+        None => std::future::pending().await,
+    }
+}
+
+fn sink(store: &Arc<Store>, format: StdoutFormat) -> Result<oneshot::Receiver<stdout::End>, Failure> {
+    let store = Arc::clone(store);
+    spawn("stdout", move || stdout::run(&store, format, &mut io::stdout()))
+}
+
+/// Runs `work` on a thread of its own; its result, or that it panicked, arrives at the receiver.
+fn spawn<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<oneshot::Receiver<T>, Failure> {
+    let (done, receiver) = oneshot::channel();
+    let thread = thread::Builder::new().name(name.into());
+    // Who no longer listens has ended already.
+    thread.spawn(move || drop(done.send(work()))).map_err(start)?;
+    Ok(receiver)
+}

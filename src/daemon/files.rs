@@ -1,0 +1,124 @@
+//! The files that are followed, the names they are known by, and whose turn it is.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::follow::Follow;
+use crate::identity::FileKey;
+use crate::source::step::Place;
+
+#[derive(Debug, Default)]
+pub struct Files {
+    follows: HashMap<FileKey, Follow>,
+    /// Names that a source lists. Several can lead to one file (hard links, symbolic links).
+    names: HashMap<PathBuf, FileKey>,
+    queue: VecDeque<FileKey>,
+}
+
+impl Files {
+    pub fn get(&self, key: FileKey) -> Option<&Follow> {
+        self.follows.get(&key)
+    }
+
+    pub fn get_mut(&mut self, key: FileKey) -> Option<&mut Follow> {
+        self.follows.get_mut(&key)
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Follow> {
+        self.follows.values_mut()
+    }
+
+    pub fn insert(&mut self, follow: Follow) {
+        let key = follow.key();
+        if follow.place == Place::Listed {
+            self.names.insert(follow.path.clone(), key);
+        }
+        self.follows.insert(key, follow);
+        self.queue(key);
+    }
+
+    pub fn remove(&mut self, key: FileKey) -> Option<Follow> {
+        self.names.retain(|_, named| *named != key);
+        self.follows.remove(&key)
+    }
+
+    /// The file that a listed name led to when it was last looked at.
+    pub fn named(&self, path: &Path) -> Option<FileKey> {
+        self.names.get(path).copied()
+    }
+
+    /// A listed name leads to this file, which is followed.
+    pub fn name(&mut self, path: &Path, key: FileKey, clock: Instant) {
+        self.names.insert(path.to_path_buf(), key);
+        let displaced = |follow: &&mut Follow| follow.place != Place::Listed;
+        if let Some(follow) = self.follows.get_mut(&key).filter(displaced) {
+            follow.moved(Place::Listed, clock);
+            follow.path = path.to_path_buf();
+        }
+    }
+
+    /// A name leads nowhere any more, or elsewhere. Returns the file that has no listed name left by this.
+    pub fn unname(&mut self, path: &Path, clock: Instant) -> Option<FileKey> {
+        let key = self.names.remove(path)?;
+        let other = self.names.iter().find(|(_, named)| **named == key).map(|(name, _)| name.clone());
+        let follow = self.follows.get_mut(&key)?;
+        match other {
+            Some(name) => {
+                follow.path = name;
+                None
+            }
+            None => {
+                follow.moved(Place::Moved, clock);
+                Some(key)
+            }
+        }
+    }
+
+    /// Names that `keep` does not know.
+    pub fn names_not_in(&self, keep: &HashMap<PathBuf, FileKey>) -> Vec<PathBuf> {
+        let stale = self.names.iter().filter(|(name, key)| keep.get(*name) != Some(key));
+        stale.map(|(name, _)| name.clone()).collect()
+    }
+
+    pub fn queue(&mut self, key: FileKey) {
+        if let Some(follow) = self.follows.get_mut(&key).filter(|follow| !follow.queued) {
+            follow.queued = true;
+            self.queue.push_back(key);
+        }
+    }
+
+    /// Takes the file whose turn it is.
+    pub fn next(&mut self) -> Option<FileKey> {
+        loop {
+            let key = self.queue.pop_front()?;
+            // One that is gone by now has left its place in the queue behind.
+            if let Some(follow) = self.follows.get_mut(&key) {
+                follow.queued = false;
+                return Some(key);
+            }
+        }
+    }
+
+    pub fn n_queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Files that have no listed name: read to their end before they are let go.
+    pub fn displaced(&self) -> Vec<FileKey> {
+        self.follows.values().filter(|follow| follow.place != Place::Listed).map(Follow::key).collect()
+    }
+
+    pub fn keys(&self) -> Vec<FileKey> {
+        self.follows.keys().copied().collect()
+    }
+
+    pub fn len(&self) -> usize {
+        self.follows.len()
+    }
+
+    /// Bytes known to be written to files whose turn has not come.
+    pub fn lag(&self) -> u64 {
+        self.queue.iter().filter_map(|key| self.follows.get(key)).map(Follow::lag).sum()
+    }
+}

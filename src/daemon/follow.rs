@@ -1,0 +1,326 @@
+//! One file that is followed: its tail, and the stream that turns its bytes into events.
+//!
+//! A turn looks at the file, does what `step` decides, and reads a bounded amount, so that one huge file never
+//! keeps the others waiting. Between turns an idle file needs no more than its checkpoint.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::event::{Event, Origin};
+use crate::identity::FileKey;
+use crate::pipeline::{Checkpoint, Engine, FileContext, Stream};
+use crate::source::selection::{Source, visible};
+use crate::source::step::{self, Facts, Place, Step};
+use crate::source::tail::{self, Buffer, Tail};
+use crate::store::FileState;
+
+/// Reads per turn; with the size of one read, 1 MiB.
+const READS_PER_TURN: usize = 4;
+/// Without a new byte for this long, a file keeps only its checkpoint in memory.
+const PARK_AFTER: Duration = Duration::from_secs(60);
+/// Lines are counted from the start of the file where reading begins at its end, unless that is further in than
+/// this: then line numbers count from there.
+const MAX_COUNTED: u64 = 256 * 1024 * 1024;
+
+/// What a turn works with; the same for all files of a round.
+pub struct Turn<'a> {
+    pub engine: &'a Arc<Engine>,
+    pub buffer: &'a mut Buffer,
+    pub events: &'a mut Vec<Event>,
+    pub now: Timestamp,
+    pub clock: Instant,
+}
+
+/// How a turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turned {
+    /// There is more to read at once.
+    More,
+    /// Read to its end, or nothing new.
+    Drained,
+    /// The content is another one and will be read from byte 0.
+    Restarted(Step),
+    /// Over for good; its last events are out.
+    Gone,
+}
+
+/// What a file that is met begins with.
+pub struct Met {
+    pub tail: Tail,
+    pub checkpoint: Checkpoint,
+    pub file: File,
+    pub path: PathBuf,
+    pub place: Place,
+}
+
+/// How much of a file's state is in memory.
+#[derive(Debug)]
+enum State {
+    Live(Stream),
+    /// Everything up to the position was seen and reported.
+    Idle(Checkpoint),
+    /// What stands between the checkpoint and the position has to be seen again.
+    Behind(Checkpoint),
+}
+
+#[derive(Debug)]
+pub struct Follow {
+    tail: Tail,
+    /// `None` while idle, where descriptors are scarce.
+    file: Option<File>,
+    pub path: PathBuf,
+    source: Arc<Source>,
+    origin: Arc<Origin>,
+    pub place: Place,
+    state: State,
+    /// When it last changed its content or its place.
+    changed: Instant,
+    pub queued: bool,
+    /// Size when it was last looked at.
+    size: u64,
+}
+
+impl Follow {
+    pub fn new(met: Met, source: Arc<Source>, origin: Arc<Origin>, clock: Instant) -> Follow {
+        let Met { tail, checkpoint, file, path, place } = met;
+        let size = tail.position();
+        let state = if checkpoint.offset < size { State::Behind(checkpoint) } else { State::Idle(checkpoint) };
+        let file = Some(file);
+        Follow { tail, file, path, source, origin, place, state, changed: clock, queued: false, size }
+    }
+
+    /// What the store has to know.
+    pub fn to_store(&self) -> FileState {
+        FileState {
+            key: self.tail.key,
+            generation: self.tail.generation,
+            path: self.path.clone(),
+            proof: self.tail.proof().clone(),
+            checkpoint: self.state.checkpoint(),
+        }
+    }
+
+    /// True if a look at the file could tell something new.
+    pub fn is_due(&self, stamp: step::Stamp) -> bool {
+        self.tail.is_due(stamp)
+    }
+
+    /// Bytes known to be there but not read.
+    pub fn lag(&self) -> u64 {
+        self.size.saturating_sub(self.tail.position())
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.file.is_some()
+    }
+
+    pub fn is_pending(&self) -> bool {
+        matches!(&self.state, State::Live(stream) if stream.is_pending())
+    }
+
+    /// It lost its name, or got one back.
+    pub fn moved(&mut self, place: Place, clock: Instant) {
+        self.place = place;
+        self.changed = clock;
+    }
+
+    /// Does what there is to do now.
+    ///
+    /// # Errors
+    /// The file could not be read this time; what was read so far is accounted for.
+    pub fn turn(&mut self, with: &mut Turn) -> io::Result<Turned> {
+        let file = self.opened()?;
+        let result = self.turn_with(&file, with);
+        self.file = Some(file);
+        result
+    }
+
+    fn turn_with(&mut self, file: &File, with: &mut Turn) -> io::Result<Turned> {
+        let (metadata, content) = self.tail.observe(file, with.buffer)?;
+        self.size = metadata.size();
+        self.notice_place(&metadata);
+        let step = step::next(&Facts {
+            position: self.tail.position(),
+            size: self.size,
+            content,
+            place: self.place,
+            quiet: with.clock.saturating_duration_since(self.changed),
+        });
+        match step {
+            Step::Wait | Step::Gone if matches!(self.state, State::Behind(_)) => self.read(file, with),
+            Step::Wait => Ok(Turned::Drained),
+            Step::Read => {
+                self.changed = with.clock;
+                self.read(file, with)
+            }
+            Step::Truncated | Step::Replaced => {
+                self.finish(with);
+                self.tail.restart();
+                self.state = State::Idle(Checkpoint::default());
+                self.changed = with.clock;
+                Ok(Turned::Restarted(step))
+            }
+            Step::Gone => {
+                self.finish(with);
+                Ok(Turned::Gone)
+            }
+        }
+    }
+
+    /// Reports what is complete in a file that has been quiet for a moment.
+    pub fn flush(&mut self, now: Timestamp, events: &mut Vec<Event>) {
+        if let State::Live(stream) = &mut self.state {
+            stream.flush(now, events);
+        }
+    }
+
+    /// Lets go of the stream, and of the engine it was made with. Another one sees unfinished records again.
+    pub fn unload(&mut self) {
+        if let State::Live(stream) = &self.state {
+            self.state = State::Behind(stream.checkpoint());
+            self.tail.look_again();
+        }
+    }
+
+    /// Keeps only the checkpoint of a file that nobody has written to for a while. One whose last line is open
+    /// keeps its stream: the line could not be read again if the file were truncated.
+    pub fn park_if_idle(&mut self, clock: Instant) {
+        let State::Live(stream) = &self.state else { return };
+        let quiet = clock.saturating_duration_since(self.changed) >= PARK_AFTER;
+        if quiet && !self.queued && !stream.is_pending() && self.tail.ends_a_line() {
+            self.state = State::Idle(stream.checkpoint());
+        }
+    }
+
+    /// Gives the descriptor back; the file is opened again by its name when it changes.
+    pub fn close(&mut self) {
+        self.file = None;
+    }
+
+    /// Takes a descriptor that was found for it.
+    pub fn reopen(&mut self, file: File) {
+        self.file = Some(file);
+    }
+
+    /// Belongs to this source from now on.
+    pub fn assign(&mut self, source: Arc<Source>, origin: Arc<Origin>) {
+        self.unload();
+        (self.source, self.origin) = (source, origin);
+    }
+
+    pub fn position(&self) -> u64 {
+        self.tail.position()
+    }
+
+    pub fn key(&self) -> FileKey {
+        self.tail.key
+    }
+
+    fn opened(&mut self) -> io::Result<File> {
+        if let Some(file) = self.file.take() {
+            return Ok(file);
+        }
+        let (file, metadata) = tail::open(&self.path)?;
+        if FileKey::of(&metadata) == self.tail.key {
+            return Ok(file);
+        }
+        Err(io::Error::new(io::ErrorKind::NotFound, "another file has its name now"))
+    }
+
+    fn notice_place(&mut self, metadata: &Metadata) {
+        if self.place != Place::Listed {
+            self.place = if metadata.nlink() == 0 { Place::Deleted } else { Place::Moved };
+        }
+    }
+
+    fn read(&mut self, file: &File, with: &mut Turn) -> io::Result<Turned> {
+        let mut stream = match std::mem::replace(&mut self.state, State::Idle(Checkpoint::default())) {
+            State::Live(stream) => stream,
+            State::Idle(checkpoint) | State::Behind(checkpoint) => {
+                self.state = State::Behind(checkpoint.clone());
+                self.start(checkpoint, file, with)?
+            }
+        };
+        match read_into(&mut stream, &mut self.tail, file, with) {
+            Ok(Read::More) => {
+                self.state = State::Live(stream);
+                Ok(Turned::More)
+            }
+            Ok(Read::All) => {
+                self.state = State::Live(stream);
+                Ok(Turned::Drained)
+            }
+            Err(error) => {
+                // What is not read on in order must not be pushed: begin again from the checkpoint.
+                self.state = State::Behind(stream.checkpoint());
+                self.tail.look_again();
+                Err(error)
+            }
+        }
+    }
+
+    fn start(&self, mut from: Checkpoint, file: &File, with: &mut Turn) -> io::Result<Stream> {
+        let offset = from.offset;
+        if from.line == 0 && offset > 0 {
+            if offset <= MAX_COUNTED {
+                from.line = tail::count_lines(file, with.buffer, offset)?;
+            } else {
+                tracing::info!(path = %visible(&self.path), offset, "large file: line numbers count from this offset");
+            }
+        }
+        let config = &self.source.config;
+        let context = FileContext {
+            origin: Arc::clone(&self.origin),
+            identity: self.tail.identity(),
+            provider: config.provider.clone(),
+            timezone: config.timezone.clone(),
+            charset: config.encoding,
+        };
+        Ok(Stream::new(Arc::clone(with.engine), context, from))
+    }
+
+    /// Reports everything that is left, also a last line that never ended.
+    fn finish(&mut self, with: &mut Turn) {
+        if let State::Live(stream) = &mut self.state {
+            stream.finish(with.now, with.events);
+            self.state = State::Idle(stream.checkpoint());
+        }
+    }
+}
+
+impl State {
+    fn checkpoint(&self) -> Checkpoint {
+        match self {
+            State::Live(stream) => stream.checkpoint(),
+            State::Idle(checkpoint) | State::Behind(checkpoint) => checkpoint.clone(),
+        }
+    }
+}
+
+/// How much of a file a turn has read.
+enum Read {
+    More,
+    All,
+}
+
+fn read_into(stream: &mut Stream, tail: &mut Tail, file: &File, with: &mut Turn) -> io::Result<Read> {
+    let (now, events) = (with.now, &mut *with.events);
+    while stream.position() < tail.position() {
+        let from = stream.position();
+        if tail.replay(file, with.buffer, from, |bytes| stream.push(bytes, now, events))? == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "became shorter while it was read"));
+        }
+    }
+    for _ in 0..READS_PER_TURN {
+        if tail.read(file, with.buffer, |bytes| stream.push(bytes, now, events))? == 0 {
+            return Ok(Read::All);
+        }
+    }
+    Ok(Read::More)
+}

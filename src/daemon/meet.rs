@@ -1,0 +1,204 @@
+//! Files that are met for the first time in this run: where to begin with each.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::follow::{Follow, Met};
+use super::plan::Plan;
+use crate::event::Origin;
+use crate::identity::FileKey;
+use crate::pipeline::Checkpoint;
+use crate::source::proof::Content;
+use crate::source::selection::{Source, visible};
+use crate::source::step::{self, Appeared, Place, Start};
+use crate::source::tail::{self, Tail};
+use crate::store::{FileState, Store};
+
+/// Rows of files that nobody has seen for this long are forgotten.
+const FORGET_AFTER_SECONDS: i64 = 30 * 24 * 3600;
+
+/// More files that were let go are not remembered in memory; the store still has them.
+const MAX_REMEMBERED: usize = 100_000;
+
+#[derive(Debug)]
+pub struct Newcomers {
+    /// What earlier runs left behind and this one has not met yet.
+    stored: HashMap<FileKey, FileState>,
+    /// Written paths that were watched before, in this run or an earlier one.
+    watched: Vec<String>,
+    first_walk: bool,
+    /// A little before this run began: file systems keep coarse time.
+    since: SystemTime,
+    /// With more files than this, idle ones are closed between turns.
+    pub max_open: usize,
+}
+
+impl Newcomers {
+    pub fn load(store: &Store) -> rusqlite::Result<Newcomers> {
+        let stored = store.files()?.into_iter().map(|file| (file.key, file)).collect();
+        let since = SystemTime::now() - Duration::from_secs(1);
+        let max_open = raise_open_files_limit() / 2;
+        Ok(Newcomers { stored, watched: store.watched()?, first_walk: true, since, max_open })
+    }
+
+    pub fn is_first_walk(&self) -> bool {
+        self.first_walk
+    }
+
+    /// Everything the plan means was looked at once; what is met from now on appeared later.
+    pub fn walked(&mut self, watched: Vec<String>) {
+        self.watched = watched;
+        self.first_walk = false;
+    }
+
+    /// A file is no longer followed; should it come back, it goes on where it was.
+    pub fn remember(&mut self, file: FileState) {
+        if self.stored.len() < MAX_REMEMBERED {
+            self.stored.insert(file.key, file);
+        }
+    }
+
+    pub fn new_plan(&mut self) {
+        self.first_walk = true;
+    }
+
+    /// Opens a file of a source and decides where to begin. `None` if it belongs to no source.
+    ///
+    /// # Errors
+    /// It cannot be opened or read.
+    pub fn meet(&mut self, path: &Path, plan: &Plan, clock: Instant) -> io::Result<Option<Follow>> {
+        self.meet_as((path, path, Place::Listed), plan, clock)
+    }
+
+    /// The same for a file that was written under a listed name and has another one now.
+    ///
+    /// # Errors
+    /// It cannot be opened or read.
+    pub fn meet_moved(
+        &mut self,
+        listed: &Path,
+        path: &Path,
+        plan: &Plan,
+        clock: Instant,
+    ) -> io::Result<Option<Follow>> {
+        self.meet_as((listed, path, Place::Moved), plan, clock)
+    }
+
+    /// True if the file is no older than this run, so that a name it has now says nothing about its past.
+    pub fn is_born_since(&self, file: &fs::Metadata) -> bool {
+        file.created().map_or(true, |birth| birth >= self.since)
+    }
+
+    fn meet_as(
+        &mut self,
+        (listed, path, place): (&Path, &Path, Place),
+        plan: &Plan,
+        clock: Instant,
+    ) -> io::Result<Option<Follow>> {
+        let Some(source) = plan.selection.source_of(listed) else { return Ok(None) };
+        let (file, metadata) = tail::open(path)?;
+        let key = FileKey::of(&metadata);
+        let appeared = match self.first_walk && !plan.selection.is_known(listed, &self.watched) {
+            true => Appeared::BeforeFirstStart(source.config.start_at),
+            false => Appeared::Later,
+        };
+        let stored = self.stored.get(&key);
+        let resumed = stored.map(|stored| Tail::resume(key, stored.generation, &file, &stored.proof)).transpose()?;
+        let proven = match (&resumed, stored) {
+            (Some(Ok(_)), Some(stored)) => Some((stored.generation, Content::Same)),
+            (Some(Err(content)), Some(stored)) => Some((stored.generation, *content)),
+            _ => None,
+        };
+        let (tail, checkpoint) = match (step::start(proven, appeared), resumed, stored) {
+            (Start::Resume, Some(Ok(tail)), Some(stored)) => (tail, stored.checkpoint.clone()),
+            (Start::End, ..) => {
+                let tail = Tail::end(key, &file)?;
+                let at = tail.position();
+                let checkpoint = Checkpoint { offset: at, done: at, ..Checkpoint::default() };
+                (tail, checkpoint)
+            }
+            (Start::Beginning { generation }, ..) => (Tail::beginning(key, generation), Checkpoint::default()),
+            (Start::Resume, ..) => (Tail::beginning(key, 0), Checkpoint::default()),
+        };
+        self.stored.remove(&key);
+        let met = Met { tail, checkpoint, file, path: path.to_path_buf(), place };
+        Ok(Some(Follow::new(met, Arc::clone(source), origin(plan, source, listed), clock)))
+    }
+
+    /// Files that were renamed out of the sources while nobody watched: found by identity in the directory they
+    /// were in, and read to their end.
+    pub fn adopt(&mut self, plan: &Plan, clock: Instant) -> Vec<Follow> {
+        let lost = self.stored.values().filter(|file| plan.selection.source_of(&file.path).is_some());
+        let dirs: HashSet<_> = lost.filter_map(|file| Some(file.path.parent()?.to_path_buf())).collect();
+        let mut adopted = Vec::new();
+        for entry in dirs.iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten().flatten() {
+            let Ok(metadata) = entry.metadata() else { continue };
+            if !metadata.is_file() {
+                continue;
+            }
+            let Some(stored) = self.stored.remove(&FileKey::of(&metadata)) else { continue };
+            adopted.extend(self.adopt_one(stored, &entry.path(), plan, clock));
+        }
+        adopted
+    }
+
+    fn adopt_one(&self, stored: FileState, path: &Path, plan: &Plan, clock: Instant) -> Option<Follow> {
+        let source = plan.selection.source_of(&stored.path)?;
+        let (file, metadata) = tail::open(path).ok()?;
+        if FileKey::of(&metadata) != stored.key {
+            return None;
+        }
+        let tail = Tail::resume(stored.key, stored.generation, &file, &stored.proof).ok()?.ok()?;
+        tracing::debug!(path = %visible(path), "was rotated while paytriage was not running; reading it to its end");
+        let origin = origin(plan, source, &stored.path);
+        let met = Met { tail, checkpoint: stored.checkpoint, file, path: path.to_path_buf(), place: Place::Moved };
+        Some(Follow::new(met, Arc::clone(source), origin, clock))
+    }
+
+    /// # Errors
+    /// The store cannot be written.
+    pub fn forget_old(&self, store: &Store) -> rusqlite::Result<usize> {
+        store.forget_files_before(jiff::Timestamp::now().as_second() - FORGET_AFTER_SECONDS)
+    }
+}
+
+/// What the events of a file say about it.
+pub fn origin(plan: &Plan, source: &Source, path: &Path) -> Arc<Origin> {
+    Arc::new(Origin {
+        name: source.config.name.clone(),
+        path: plan.selection.shown(source, path),
+        host: plan.setup.host.clone(),
+        labels: source.config.labels.clone(),
+    })
+}
+
+/// Looks for a file that lost its name while its descriptor was given back, in the directory where it was.
+pub fn find_again(follow: &mut Follow) {
+    if follow.is_open() {
+        return;
+    }
+    let Some(entries) = follow.path.parent().and_then(|dir| fs::read_dir(dir).ok()) else { return };
+    for entry in entries.flatten() {
+        let same = entry.metadata().is_ok_and(|metadata| FileKey::of(&metadata) == follow.key());
+        if same && let Ok((file, _)) = tail::open(&entry.path()) {
+            return follow.reopen(file);
+        }
+    }
+    tracing::warn!(
+        path = %visible(&follow.path),
+        "too many files to keep open, and this one was rotated away; what was written to it last may be unread"
+    );
+}
+
+/// Takes as many descriptors as the system grants without asking, and says how many those are.
+fn raise_open_files_limit() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // A limit that cannot be raised is lived with.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    getrlimit(Resource::Nofile).current.map_or(usize::MAX, |current| current as usize)
+}

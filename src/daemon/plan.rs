@@ -1,0 +1,45 @@
+//! What the daemon is to do: everything that follows from one configuration, checked before any of it is used.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::catalog::Catalog;
+use crate::config::Config;
+use crate::pipeline::Engine;
+use crate::source::selection::{BadGlob, Selection};
+
+/// A configuration and what was built from it.
+#[derive(Debug)]
+pub struct Setup {
+    pub config: Config,
+    pub catalog: Arc<Catalog>,
+    pub engine: Arc<Engine>,
+    /// Name of this machine, as events give it.
+    pub host: Option<String>,
+}
+
+/// What the reader works by; replaced as a whole when the configuration is loaded again.
+#[derive(Debug)]
+pub struct Plan {
+    pub selection: Selection,
+    pub setup: Setup,
+}
+
+impl Plan {
+    /// # Errors
+    /// A glob of a source that cannot be read.
+    pub fn new(setup: Setup, cwd: PathBuf) -> Result<Plan, BadGlob> {
+        Ok(Plan { selection: Selection::new(&setup.config.sources, cwd)?, setup })
+    }
+
+    /// Keys that differ from `new` but take effect only at the next start.
+    pub fn needs_restart(&self, new: &Setup) -> Vec<&'static str> {
+        let (old, new) = (&self.setup.config, &new.config);
+        let differs = [
+            ("state.dir", old.state != new.state),
+            ("sink.stdout", old.stdout != new.stdout),
+            ("http.listen", old.http != new.http),
+        ];
+        differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
+    }
+}

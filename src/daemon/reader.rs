@@ -1,0 +1,244 @@
+//! The reader: one thread that finds, reads and commits.
+//!
+//! It sleeps until something is notified, asked or due; then it looks at what changed, reads files in turns, and
+//! commits positions and events together. Nothing it waits for is outside this host's disk.
+
+mod look;
+mod work;
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use super::files::Files;
+use super::meet::Newcomers;
+use super::pending::{Load, Pending};
+use super::plan::Plan;
+use super::problems::Problems;
+use crate::config::Watch;
+use crate::identity::FileKey;
+use crate::source::lineage::Lineage;
+use crate::source::selection::Own;
+use crate::source::step::Place;
+use crate::source::tail::Buffer;
+use crate::source::wake::{Mail, Wake};
+use crate::source::watch::{Change, Watcher};
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use crate::wire::EventWriter;
+
+/// Reading pauses while so many events wait for delivery. The log files are the buffer.
+const MAX_WAITING: u64 = 10_000;
+const BLOCKED_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What others can ask of the reader.
+#[derive(Debug)]
+pub enum Request {
+    /// Go on by another plan.
+    Reload(Box<Plan>),
+    /// Store what is complete, and end.
+    Stop,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Continue,
+    Stop,
+}
+
+pub struct Reader {
+    plan: Plan,
+    writer: EventWriter,
+    store: Arc<Store>,
+    metrics: Arc<Metrics>,
+    wake: Arc<Wake<Request>>,
+    watcher: Watcher,
+    own: Own,
+    files: Files,
+    newcomers: Newcomers,
+    lineage: Lineage,
+    problems: Problems,
+    pending: Pending,
+    buffer: Buffer,
+    /// Files that wait to be flushed, and when.
+    settling: HashMap<FileKey, Instant>,
+    /// Where symbolic links lead.
+    targets: HashSet<PathBuf>,
+    next_walk: Instant,
+    next_displaced: Option<Instant>,
+    /// The last commit failed; nothing is read until this time.
+    stalled_until: Option<Instant>,
+    blocked: bool,
+}
+
+impl Reader {
+    pub fn new(plan: Plan, store: Arc<Store>, metrics: Arc<Metrics>, own: Own) -> rusqlite::Result<Reader> {
+        let wake = Arc::<Wake<Request>>::default();
+        let clock = Instant::now();
+        Ok(Reader {
+            writer: EventWriter::new(&plan.setup.catalog, plan.setup.config.lang),
+            watcher: watcher(&plan, &wake),
+            newcomers: Newcomers::load(&store)?,
+            plan,
+            store,
+            metrics,
+            wake,
+            own,
+            files: Files::default(),
+            lineage: Lineage::default(),
+            problems: Problems::default(),
+            pending: Pending::default(),
+            buffer: Buffer::default(),
+            settling: HashMap::new(),
+            targets: HashSet::new(),
+            next_walk: clock,
+            next_displaced: None,
+            stalled_until: None,
+            blocked: false,
+        })
+    }
+
+    /// Where requests go.
+    pub fn wake(&self) -> Arc<Wake<Request>> {
+        Arc::clone(&self.wake)
+    }
+
+    /// Reads until it is asked to stop.
+    pub fn run(mut self) {
+        loop {
+            let deadline = self.deadline(Instant::now());
+            self.metrics.reader_alive(deadline);
+            let mail = self.wake.take(deadline);
+            if self.round(mail) == Flow::Stop {
+                break;
+            }
+        }
+        self.end();
+    }
+
+    fn round(&mut self, mail: Mail<Request>) -> Flow {
+        let clock = Instant::now();
+        for request in mail.requests {
+            match request {
+                Request::Reload(plan) => self.reload(*plan, clock),
+                Request::Stop => return Flow::Stop,
+            }
+        }
+        if mail.rescan {
+            self.metrics.watch_overflows.fetch_add(1, Relaxed);
+            self.next_walk = clock;
+        }
+        for (from, to) in mail.renames {
+            self.renamed(&from, &to, clock);
+        }
+        for path in mail.paths {
+            self.notice(&path, clock);
+        }
+        if clock >= self.next_walk {
+            self.walk(clock);
+        }
+        if self.next_displaced.is_some_and(|at| clock >= at) {
+            self.look_at_displaced(clock);
+        }
+        if self.may_read(clock) {
+            self.read_round(clock);
+            self.settle(clock);
+        }
+        self.commit_if_due(Instant::now());
+        self.measure();
+        Flow::Continue
+    }
+
+    /// When there is something to do although nothing was notified.
+    fn deadline(&self, clock: Instant) -> Instant {
+        let mut deadline = self.next_walk;
+        let mut at = |due: Option<Instant>| deadline = due.map_or(deadline, |due| deadline.min(due));
+        at(self.next_displaced);
+        if let Some(stalled) = self.stalled_until {
+            at(Some(stalled));
+        } else if self.blocked {
+            at(Some(clock + BLOCKED_INTERVAL));
+            at(self.pending.due(Load::Quiet, clock));
+        } else {
+            at(self.settling.values().min().copied());
+            at((self.files.n_queued() > 0).then_some(clock));
+            at(self.pending.due(Load::Quiet, clock));
+        }
+        deadline
+    }
+
+    /// False while nothing more may be taken in: a commit failed, or too much waits for delivery.
+    fn may_read(&mut self, clock: Instant) -> bool {
+        if self.stalled_until.is_some_and(|until| clock < until) {
+            return false;
+        }
+        let blocked = self.store.n_waiting() >= MAX_WAITING;
+        if blocked && !self.blocked {
+            self.metrics.backpressure.fetch_add(1, Relaxed);
+            tracing::warn!(waiting = self.store.n_waiting(), "too many events wait for delivery; reading pauses");
+        }
+        self.blocked = blocked;
+        !blocked && self.stalled_until.is_none()
+    }
+
+    fn measure(&self) {
+        self.metrics.files_open.store(self.files.len() as u64, Relaxed);
+        self.metrics.file_lag_bytes.store(self.files.lag(), Relaxed);
+        self.metrics.outbox_events.store(self.store.n_waiting(), Relaxed);
+    }
+
+    /// Goes over to another plan, between two rounds. Files that it still means go on where they are.
+    fn reload(&mut self, plan: Plan, clock: Instant) {
+        for key in self.files.keys() {
+            self.flush(key, clock);
+            let Some(follow) = self.files.get_mut(key) else { continue };
+            let source = plan.selection.source_of(&follow.path);
+            match (follow.place, source) {
+                (Place::Listed, None) => self.gone(key, clock),
+                (_, Some(source)) => {
+                    let origin = super::meet::origin(&plan, source, &follow.path);
+                    follow.assign(Arc::clone(source), origin);
+                    self.files.queue(key);
+                }
+                (_, None) => follow.unload(),
+            }
+        }
+        for key in self.plan.needs_restart(&plan.setup) {
+            tracing::warn!(key, "changed in the configuration; takes effect at the next start");
+        }
+        self.writer = EventWriter::new(&plan.setup.catalog, plan.setup.config.lang);
+        self.watcher = watcher(&plan, &self.wake);
+        self.plan = plan;
+        self.newcomers.new_plan();
+        self.next_walk = clock;
+        tracing::info!("configuration reloaded");
+    }
+
+    /// The last round: what is complete is reported and stored.
+    fn end(mut self) {
+        let clock = Instant::now();
+        for key in self.settling.keys().copied().collect::<Vec<_>>() {
+            self.flush(key, clock);
+        }
+        if !self.pending.is_empty() {
+            self.commit(clock);
+        }
+        if self.stalled_until.is_some() {
+            tracing::error!("ended without storing the last positions; they are read again at the next start");
+        }
+    }
+}
+
+fn watcher(plan: &Plan, wake: &Arc<Wake<Request>>) -> Watcher {
+    if plan.setup.config.sources.iter().all(|source| source.watch == Watch::Poll) {
+        return Watcher::off();
+    }
+    let wake = Arc::clone(wake);
+    Watcher::new(move |change| match change {
+        Change::At(path) => wake.changed(path),
+        Change::Renamed { from, to } => wake.renamed(from, to),
+        Change::Lost => wake.rescan(),
+    })
+}

@@ -1,0 +1,181 @@
+//! What the reader does: gives files their turns, and stores what came of them.
+
+use std::io;
+use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::Reader;
+use crate::daemon::follow::{Follow, Turn, Turned};
+use crate::daemon::pending::{Load, Pending};
+use crate::event::Event;
+use crate::identity::FileKey;
+use crate::source::selection::visible;
+use crate::source::step::{Place, Step};
+use crate::source::walk::reason;
+use crate::store::Batch;
+
+/// Without a new byte for this long, what is complete is reported although its record might go on. One write of a
+/// logger arrives at once; a person does not notice the wait.
+const SETTLE: Duration = Duration::from_millis(5);
+/// How long to wait before trying again what did not work.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl Reader {
+    /// Gives each file that is waiting one turn.
+    pub(super) fn read_round(&mut self, clock: Instant) {
+        for _ in 0..self.files.n_queued() {
+            if self.pending.is_full() {
+                return;
+            }
+            let Some(key) = self.files.next() else { return };
+            self.turn(key, clock);
+        }
+    }
+
+    fn turn(&mut self, key: FileKey, clock: Instant) {
+        let mut events = Vec::new();
+        let Some(follow) = self.files.get_mut(key) else { return };
+        let before = follow.position();
+        let turned = follow.turn(&mut Turn {
+            engine: &self.plan.setup.engine,
+            buffer: &mut self.buffer,
+            events: &mut events,
+            now: Timestamp::now(),
+            clock,
+        });
+        let (read, pending) = (follow.position().saturating_sub(before), follow.is_pending());
+        let path = follow.path.clone();
+        self.metrics.read_bytes.fetch_add(read, Relaxed);
+        if read > 0 || !events.is_empty() {
+            self.pending.touched(key, clock);
+        }
+        self.take(events, clock);
+        match turned {
+            Ok(Turned::More) => self.files.queue(key),
+            Ok(Turned::Drained) => {
+                self.problems.readable(&path);
+                self.drained(key, pending);
+            }
+            Ok(Turned::Restarted(step)) => {
+                self.metrics.truncations.fetch_add(1, Relaxed);
+                let what = if step == Step::Truncated { "truncated" } else { "replaced in place" };
+                tracing::info!(path = %visible(&path), "file was {what}; reading it from its beginning");
+                self.pending.touched(key, clock);
+                self.files.queue(key);
+            }
+            Ok(Turned::Gone) => self.gone(key, clock),
+            Err(error) => self.turn_failed(key, &path, &error, clock),
+        }
+    }
+
+    fn turn_failed(&mut self, key: FileKey, path: &Path, error: &io::Error, clock: Instant) {
+        if self.problems.unreadable(path, reason(error)) {
+            self.metrics.read_errors.fetch_add(1, Relaxed);
+        }
+        let Some(follow) = self.files.get_mut(key) else { return };
+        match follow.place {
+            // A handle can go stale on a network file system; the next turn opens the file anew.
+            Place::Listed => follow.close(),
+            Place::Moved | Place::Deleted if !follow.is_open() => self.gone(key, clock),
+            Place::Moved | Place::Deleted => {}
+        }
+    }
+
+    fn drained(&mut self, key: FileKey, pending: bool) {
+        if pending {
+            self.settling.insert(key, Instant::now() + SETTLE);
+        } else {
+            self.settling.remove(&key);
+        }
+        let many = self.files.len() > self.newcomers.max_open;
+        if let Some(follow) = self.files.get_mut(key).filter(|follow| many && follow.place == Place::Listed) {
+            follow.close();
+        }
+    }
+
+    pub(super) fn gone(&mut self, key: FileKey, clock: Instant) {
+        let Some(follow) = self.files.remove(key) else { return };
+        self.settling.remove(&key);
+        tracing::debug!(path = %visible(&follow.path), "file is over, letting it go");
+        if follow.place != Place::Deleted {
+            self.newcomers.remember(follow.to_store());
+        }
+        self.pending.over(follow.to_store(), follow.place, clock);
+    }
+
+    /// Reports what is complete in files that have been quiet for a moment.
+    pub(super) fn settle(&mut self, clock: Instant) {
+        let due: Vec<_> = self.settling.iter().filter(|(_, at)| **at <= clock).map(|(key, _)| *key).collect();
+        due.into_iter().for_each(|key| self.flush(key, clock));
+    }
+
+    pub(super) fn flush(&mut self, key: FileKey, clock: Instant) {
+        self.settling.remove(&key);
+        let mut events = Vec::new();
+        let Some(follow) = self.files.get_mut(key) else { return };
+        follow.flush(Timestamp::now(), &mut events);
+        if !events.is_empty() {
+            self.pending.touched(key, clock);
+        }
+        self.take(events, clock);
+    }
+
+    fn take(&mut self, events: Vec<Event>, clock: Instant) {
+        for event in events {
+            self.metrics.count_event(&event);
+            let mut body = Vec::new();
+            self.writer.write(&event, &mut body);
+            self.pending.event(event.id, body, clock);
+        }
+    }
+
+    pub(super) fn commit_if_due(&mut self, clock: Instant) {
+        if self.stalled_until.is_some_and(|until| clock < until) {
+            return;
+        }
+        let load = if self.files.n_queued() > 0 && !self.blocked { Load::Busy } else { Load::Quiet };
+        let due = self.pending.due(load, clock);
+        if self.stalled_until.is_some() || due.is_some_and(|at| at <= clock) {
+            self.commit(clock);
+        }
+    }
+
+    /// Stores everything that is pending, or keeps it and stops reading for a while.
+    pub(super) fn commit(&mut self, clock: Instant) {
+        let files = &self.files;
+        let live = self.pending.dirty.iter().filter_map(|key| files.get(*key)).map(Follow::to_store);
+        let states = self.pending.finished.iter().cloned().chain(live).collect();
+        let (events, deleted) = (std::mem::take(&mut self.pending.events), self.pending.deleted.clone());
+        let batch = Batch { files: states, events, deleted, watched: self.pending.watched.clone() };
+        match self.store.commit(&batch) {
+            Ok(()) => {
+                self.pending = Pending::default();
+                if self.stalled_until.take().is_some() {
+                    tracing::info!("state can be written again; nothing was lost");
+                }
+                self.metrics.state_writable(true);
+            }
+            Err(error) => {
+                self.pending.events = batch.events;
+                self.commit_failed(&error, clock);
+            }
+        }
+        self.metrics.outbox_events.store(self.store.n_waiting(), Relaxed);
+    }
+
+    fn commit_failed(&mut self, error: &rusqlite::Error, clock: Instant) {
+        self.metrics.commit_errors.fetch_add(1, Relaxed);
+        self.metrics.state_writable(false);
+        if self.stalled_until.is_none() {
+            tracing::error!(%error, "cannot write the state; reading pauses until it can be written. Nothing is lost");
+        }
+        let broken = error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure);
+        if broken && let Err(error) = self.store.reopen() {
+            tracing::error!(%error, "cannot open the state again");
+        }
+        self.stalled_until = Some(clock + RETRY);
+    }
+}

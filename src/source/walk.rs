@@ -1,0 +1,220 @@
+//! Finds the files of the sources by walking their directories.
+//!
+//! Each directory is announced before it is listed, so that a watch can be in place first: what appears
+//! in between is then seen twice rather than never. Links are followed; loops end by themselves.
+
+use std::collections::HashSet;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::selection::{Own, Selection};
+use super::step::Stamp;
+use crate::identity::FileKey;
+
+/// Links can make a finite tree look endless; no real log tree is this deep.
+const MAX_DEPTH: usize = 64;
+
+/// A regular file of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub path: PathBuf,
+    pub key: FileKey,
+    pub stamp: Stamp,
+    /// The path is a symbolic link; what happens to the file shows where the link leads.
+    pub is_link: bool,
+}
+
+/// Why a path could not be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub path: PathBuf,
+    pub reason: String,
+}
+
+/// What a walk came upon.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub files: Vec<Found>,
+    pub problems: Vec<Problem>,
+}
+
+/// One walk over directories.
+pub struct Walk<'a> {
+    selection: &'a Selection,
+    own: &'a Own,
+    /// Told each directory before it is listed, and its device and inode.
+    enter: &'a mut dyn FnMut(&Path, &Metadata),
+    /// Directories that were reached through a link; walked through links only once.
+    linked: HashSet<(u64, u64)>,
+    out: Outcome,
+}
+
+impl<'a> Walk<'a> {
+    pub fn new(selection: &'a Selection, own: &'a Own, enter: &'a mut dyn FnMut(&Path, &Metadata)) -> Walk<'a> {
+        Walk { selection, own, enter, linked: HashSet::new(), out: Outcome::default() }
+    }
+
+    /// Looks at everything the sources mean.
+    pub fn all(mut self) -> Outcome {
+        let roots: Vec<PathBuf> = self.selection.roots().map(Path::to_path_buf).collect();
+        for root in roots {
+            self.root(&root);
+        }
+        self.out
+    }
+
+    /// Looks at one path that was notified: a file, or a new directory with what is below it.
+    pub fn one(mut self, path: &Path) -> Outcome {
+        if let Ok(metadata) = fs::metadata(path) {
+            self.visit(path, &metadata, 0);
+        }
+        self.out
+    }
+
+    /// What the user named himself is reported when it is missing or of no use, and the directory it is in is
+    /// entered, because that is where its coming and going shows.
+    fn root(&mut self, root: &Path) {
+        let parent = root.ancestors().skip(1).find_map(|dir| Some((dir, fs::metadata(dir).ok()?)));
+        if let Some((dir, metadata)) = parent {
+            (self.enter)(dir, &metadata);
+        }
+        match fs::metadata(root) {
+            Ok(metadata) if metadata.is_file() && super::pattern::is_compressed(root) => {
+                self.problem(root, "compressed; `paytriage scan` reads such files, `run` does not".into());
+            }
+            Ok(metadata) if metadata.is_file() || metadata.is_dir() => self.visit(root, &metadata, 0),
+            Ok(_) => self.problem(root, "not a regular file or directory".into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.problem(root, "nothing there yet; it is read as soon as it appears".into());
+            }
+            Err(error) => self.problem(root, reason(&error)),
+        }
+    }
+
+    fn visit(&mut self, path: &Path, metadata: &Metadata, depth: usize) {
+        if self.own.contains(metadata) {
+            return;
+        }
+        if metadata.is_dir() {
+            if self.selection.reaches(path) && depth < MAX_DEPTH {
+                self.list(path, metadata, depth);
+            }
+        } else if metadata.is_file() && self.selection.source_of(path).is_some() {
+            let (key, stamp) = (FileKey::of(metadata), Stamp::of(metadata));
+            let is_link = fs::symlink_metadata(path).is_ok_and(|link| link.is_symlink());
+            self.out.files.push(Found { path: path.to_path_buf(), key, stamp, is_link });
+        }
+    }
+
+    fn list(&mut self, dir: &Path, metadata: &Metadata, depth: usize) {
+        (self.enter)(dir, metadata);
+        let entries = match fs::read_dir(dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => return self.problem(dir, reason(&error)),
+        };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let Ok(kind) = entry.file_type() else { continue };
+            let wanted = kind.is_symlink()
+                || (kind.is_dir() && self.selection.reaches(&path))
+                || (kind.is_file() && self.selection.source_of(&path).is_some());
+            if !wanted {
+                continue;
+            }
+            // A file that is gone again, or a link that leads nowhere, is as good as not there.
+            let Ok(metadata) = fs::metadata(&path) else { continue };
+            let again = kind.is_symlink() && metadata.is_dir() && !self.linked.insert((metadata.dev(), metadata.ino()));
+            if !again {
+                self.visit(&path, &metadata, depth + 1);
+            }
+        }
+    }
+
+    fn problem(&mut self, path: &Path, reason: String) {
+        self.out.problems.push(Problem { path: path.to_path_buf(), reason });
+    }
+}
+
+/// An I/O error in the words of the system, without its number.
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::os::unix::fs::symlink;
+    use std::time::Duration;
+
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::config::{self, StartAt, Watch};
+    use crate::record::Charset;
+
+    fn selection(paths: &[&Path]) -> Selection {
+        let source = config::Source {
+            name: "s".into(),
+            paths: paths.iter().map(|path| path.to_str().unwrap().into()).collect(),
+            exclude: vec![],
+            start_at: StartAt::End,
+            provider: None,
+            encoding: Charset::Auto,
+            timezone: TimeZone::UTC,
+            labels: BTreeMap::new(),
+            watch: Watch::Auto,
+            poll_interval: Duration::from_secs(10),
+        };
+        Selection::new(&[source], "/".into()).unwrap()
+    }
+
+    fn walk(paths: &[&Path], own: &Own) -> (Vec<PathBuf>, Vec<Problem>, Vec<PathBuf>) {
+        let (selection, mut entered) = (selection(paths), Vec::new());
+        let mut enter = |dir: &Path, _: &Metadata| entered.push(dir.to_path_buf());
+        let outcome = Walk::new(&selection, own, &mut enter).all();
+        let mut files: Vec<_> = outcome.files.into_iter().map(|found| found.path).collect();
+        files.sort();
+        (files, outcome.problems, entered)
+    }
+
+    #[test]
+    fn finds_files_through_links_and_is_not_caught_in_loops() {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = tmp.path().join("logs");
+        fs::create_dir_all(dir.join("a/b")).unwrap();
+        fs::write(dir.join("a/b/x.log"), "").unwrap();
+        fs::write(dir.join("y.log.gz"), "").unwrap();
+        symlink(&dir, dir.join("a/loop")).unwrap();
+        symlink(dir.join("nowhere"), dir.join("dangling")).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, dir.join("pipe"), rustix::fs::Mode::RWXU).unwrap();
+        let (files, problems, entered) = walk(&[&dir], &Own::default());
+        assert!(files.contains(&dir.join("a/b/x.log")), "{files:?}");
+        assert!(files.iter().all(|file| file.ends_with("x.log")) && files.len() < 5, "{files:?}");
+        assert!(problems.is_empty());
+        assert!(entered.contains(&dir.join("a/b")));
+    }
+
+    #[test]
+    fn a_missing_root_is_a_problem_and_its_nearest_directory_is_entered() {
+        let tmp = tempfile::tempdir().unwrap();
+        let missing = tmp.path().join("not/yet/app.log");
+        let (files, problems, entered) = walk(&[&missing], &Own::default());
+        assert!(files.is_empty());
+        assert_eq!(problems[0].path, missing);
+        assert_eq!(entered, [tmp.path()]);
+    }
+
+    #[test]
+    fn the_state_directory_is_not_entered() {
+        let tmp = tempfile::tempdir().unwrap();
+        let state = tmp.path().join("state");
+        fs::create_dir(&state).unwrap();
+        fs::write(state.join("paytriage.db"), "").unwrap();
+        assert!(walk(&[tmp.path()], &Own::new(Some(&state))).0.is_empty());
+        assert_eq!(walk(&[tmp.path()], &Own::default()).0.len(), 1);
+    }
+}

@@ -1,0 +1,231 @@
+//! What paytriage says about itself: its own log (`log`) and the numbers behind `/metrics`.
+//!
+//! Label values are closed sets; nothing from a log line or a path becomes one.
+
+pub mod log;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::event::{Event, Kind};
+use crate::provider::Provider;
+
+/// All numbers of the process. Counters only grow; gauges are set by whoever knows.
+#[derive(Debug)]
+pub struct Metrics {
+    pub files_open: AtomicU64,
+    pub file_lag_bytes: AtomicU64,
+    pub read_bytes: AtomicU64,
+    pub read_errors: AtomicU64,
+    pub rotations: AtomicU64,
+    pub truncations: AtomicU64,
+    pub watch_overflows: AtomicU64,
+    pub commit_errors: AtomicU64,
+    pub outbox_events: AtomicU64,
+    /// Times that reading paused because too much waits for delivery.
+    pub backpressure: AtomicU64,
+    unknown_codes: AtomicU64,
+    events: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
+    reload_ok: AtomicBool,
+    reload_at: AtomicI64,
+    sources_open: AtomicBool,
+    state_writable: AtomicBool,
+    started: Instant,
+    started_at: SystemTime,
+    /// Milliseconds after `started` until which the reader may be silent.
+    alive_until: AtomicU64,
+}
+
+/// How long the reader may be late before it counts as stuck.
+const SILENCE: Duration = Duration::from_secs(30);
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        Metrics {
+            files_open: AtomicU64::new(0),
+            file_lag_bytes: AtomicU64::new(0),
+            read_bytes: AtomicU64::new(0),
+            read_errors: AtomicU64::new(0),
+            rotations: AtomicU64::new(0),
+            truncations: AtomicU64::new(0),
+            watch_overflows: AtomicU64::new(0),
+            commit_errors: AtomicU64::new(0),
+            outbox_events: AtomicU64::new(0),
+            backpressure: AtomicU64::new(0),
+            unknown_codes: AtomicU64::new(0),
+            events: Mutex::new(BTreeMap::new()),
+            reload_ok: AtomicBool::new(true),
+            reload_at: AtomicI64::new(unix_seconds()),
+            sources_open: AtomicBool::new(false),
+            state_writable: AtomicBool::new(true),
+            started: Instant::now(),
+            started_at: SystemTime::now(),
+            alive_until: AtomicU64::new(SILENCE.as_millis() as u64),
+        }
+    }
+}
+
+impl Metrics {
+    pub fn count_event(&self, event: &Event) {
+        if event.kind == Kind::UnknownCode {
+            self.unknown_codes.fetch_add(1, Relaxed);
+        }
+        let provider = match &event.provider {
+            None => "none",
+            Some(Provider::Custom(_)) => "custom",
+            Some(Provider::Alipay) => "alipay",
+            Some(Provider::AlipayPlus) => "alipayplus",
+            Some(Provider::WechatPay) => "wechatpay",
+            Some(Provider::UnionPay) => "unionpay",
+            Some(Provider::Issuer) => "issuer",
+        };
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        *events.entry((provider, event.entry.severity.as_str())).or_default() += 1;
+    }
+
+    /// A reload was tried.
+    pub fn reloaded(&self, ok: bool) {
+        self.reload_ok.store(ok, Relaxed);
+        if ok {
+            self.reload_at.store(unix_seconds(), Relaxed);
+        }
+    }
+
+    /// The reader is at work and will be heard of again by `next`.
+    pub fn reader_alive(&self, next: Instant) {
+        let until = next.saturating_duration_since(self.started) + SILENCE;
+        self.alive_until.store(until.as_millis() as u64, Relaxed);
+    }
+
+    pub fn is_alive(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.started).as_millis() as u64 <= self.alive_until.load(Relaxed)
+    }
+
+    pub fn sources_opened(&self) {
+        self.sources_open.store(true, Relaxed);
+    }
+
+    /// The last commit worked, or did not.
+    pub fn state_writable(&self, writable: bool) {
+        self.state_writable.store(writable, Relaxed);
+    }
+
+    /// Why paytriage is not ready; empty when it is.
+    pub fn unready(&self) -> Vec<&'static str> {
+        let mut reasons = Vec::new();
+        if !self.sources_open.load(Relaxed) {
+            reasons.push("sources are not open yet");
+        }
+        if !self.state_writable.load(Relaxed) {
+            reasons.push("state cannot be written");
+        }
+        reasons
+    }
+
+    /// All numbers in the text format of Prometheus, version 0.0.4.
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        let version = env!("CARGO_PKG_VERSION");
+        family(&mut out, "paytriage_build_info", "gauge", "Version of paytriage; the value is always 1.");
+        _ = writeln!(out, "paytriage_build_info{{version=\"{version}\"}} 1");
+        for (name, kind, help, value) in self.plain() {
+            family(&mut out, name, kind, help);
+            _ = writeln!(out, "{name} {value}");
+        }
+        family(&mut out, "paytriage_events_total", "counter", "Events found, by provider and severity.");
+        for ((provider, severity), n) in &*self.events.lock().unwrap_or_else(PoisonError::into_inner) {
+            _ = writeln!(out, "paytriage_events_total{{provider=\"{provider}\",severity=\"{severity}\"}} {n}");
+        }
+        process(&mut out, self.started_at);
+        out
+    }
+
+    #[rustfmt::skip]
+    fn plain(&self) -> [(&'static str, &'static str, &'static str, i64); 13] {
+        let get = |value: &AtomicU64| value.load(Relaxed) as i64;
+        [
+            ("paytriage_files_open", "gauge", "Log files that are followed.", get(&self.files_open)),
+            ("paytriage_file_lag_bytes", "gauge", "Bytes written to followed files but not read yet.", get(&self.file_lag_bytes)),
+            ("paytriage_read_bytes_total", "counter", "Bytes read from log files.", get(&self.read_bytes)),
+            ("paytriage_read_errors_total", "counter", "Log files that could not be opened or read.", get(&self.read_errors)),
+            ("paytriage_rotations_total", "counter", "Log files that were renamed away or deleted.", get(&self.rotations)),
+            ("paytriage_truncations_total", "counter", "Log files whose content was cut off or replaced in place.", get(&self.truncations)),
+            ("paytriage_watch_overflows_total", "counter", "Times that change notifications were lost and everything was looked at.", get(&self.watch_overflows)),
+            ("paytriage_unknown_codes_total", "counter", "Events whose code no catalogue entry knows.", get(&self.unknown_codes)),
+            ("paytriage_commit_errors_total", "counter", "Times that the state could not be written.", get(&self.commit_errors)),
+            ("paytriage_outbox_events", "gauge", "Events that wait for delivery.", get(&self.outbox_events)),
+            ("paytriage_backpressure_total", "counter", "Times that reading paused because too many events wait for delivery.", get(&self.backpressure)),
+            ("paytriage_config_last_reload_successful", "gauge", "1 if the configuration in force is the newest one.", i64::from(self.reload_ok.load(Relaxed))),
+            ("paytriage_config_last_reload_success_timestamp_seconds", "gauge", "When a configuration was last taken over.", self.reload_at.load(Relaxed)),
+        ]
+    }
+}
+
+fn family(out: &mut String, name: &str, kind: &str, help: &str) {
+    _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+/// The process metrics that every exporter has; those the platform does not tell are left out.
+fn process(out: &mut String, started_at: SystemTime) {
+    let started = started_at.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+    family(out, "process_start_time_seconds", "gauge", "When the process started, seconds since 1970.");
+    _ = writeln!(out, "process_start_time_seconds {started:.3}");
+    if let Some(bytes) = resident_bytes() {
+        family(out, "process_resident_memory_bytes", "gauge", "Resident memory.");
+        _ = writeln!(out, "process_resident_memory_bytes {bytes}");
+    }
+    if let Ok(fds) = std::fs::read_dir("/proc/self/fd") {
+        family(out, "process_open_fds", "gauge", "Open file descriptors.");
+        _ = writeln!(out, "process_open_fds {}", fds.count());
+    }
+}
+
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+}
+
+fn unix_seconds() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_family_has_help_type_and_a_proper_name() {
+        let metrics = Metrics::default();
+        metrics.read_bytes.fetch_add(7, Relaxed);
+        let text = metrics.render();
+        assert!(text.contains("\npaytriage_read_bytes_total 7\n"), "{text}");
+        for (name, kind, help, _) in metrics.plain() {
+            assert!(text.contains(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} ")), "{name}");
+            assert_eq!(name.ends_with("_total"), kind == "counter", "{name}");
+        }
+    }
+
+    #[test]
+    fn a_reader_that_is_not_heard_of_is_stuck() {
+        let metrics = Metrics::default();
+        let now = Instant::now();
+        metrics.reader_alive(now + Duration::from_secs(10));
+        assert!(metrics.is_alive(now + Duration::from_secs(39)));
+        assert!(!metrics.is_alive(now + Duration::from_secs(42)));
+    }
+
+    #[test]
+    fn ready_when_sources_are_open_and_state_is_writable() {
+        let metrics = Metrics::default();
+        assert_eq!(metrics.unready(), ["sources are not open yet"]);
+        metrics.sources_opened();
+        metrics.state_writable(false);
+        assert_eq!(metrics.unready(), ["state cannot be written"]);
+        metrics.state_writable(true);
+        assert!(metrics.unready().is_empty());
+    }
+}

@@ -1,0 +1,124 @@
+//! `run --state`: what a restart, also a violent one, must neither lose nor repeat.
+
+use std::collections::HashMap;
+
+use crate::cli_env::Env;
+use crate::daemon::{Daemon, append, command, failure, number, rename, run, tally};
+
+const ARGS: &[&str] = &["logs/*.log", "--state", "state"];
+
+#[test]
+fn a_restart_goes_on_where_it_stopped() {
+    let env = Env::new();
+    env.write("logs/app.log", failure(0));
+    let mut daemon = run(&env, ARGS);
+    append(&env, "logs/app.log", &failure(1));
+    assert_eq!(daemon.numbers(1), [1]);
+    assert!(daemon.stop().success());
+    assert!(daemon.rest().is_empty());
+
+    append(&env, "logs/app.log", &failure(2));
+    append(&env, "logs/born-meanwhile.log", &failure(3));
+    let mut daemon = run(&env, ARGS);
+    let mut seen = daemon.numbers(2);
+    seen.sort_unstable();
+    assert_eq!(seen, [2, 3]);
+    append(&env, "logs/app.log", &failure(4));
+    let event = daemon.event();
+    assert_eq!((number(&event), event["source"]["line"].as_u64()), (4, Some(4)));
+    assert!(daemon.stop().success());
+    assert!(daemon.rest().is_empty());
+}
+
+#[test]
+fn changes_while_it_was_down_are_told_apart() {
+    let env = Env::new();
+    for name in ["renamed", "truncated", "regrown", "untouched"] {
+        env.write(&format!("logs/{name}.log"), "");
+    }
+    let mut daemon = run(&env, ARGS);
+    for (n, name) in ["renamed", "truncated", "regrown", "untouched"].iter().enumerate() {
+        append(&env, &format!("logs/{name}.log"), &[failure(n), failure(n + 10)].concat());
+    }
+    daemon.numbers(8);
+    assert!(daemon.stop().success());
+
+    append(&env, "logs/renamed.log", &failure(20));
+    rename(&env, "logs/renamed.log", "logs/renamed.log.1");
+    append(&env, "logs/renamed.log", &failure(21));
+    env.write("logs/truncated.log", failure(22));
+    env.write("logs/regrown.log", [failure(23), failure(24), failure(25)].concat());
+    let mut daemon = run(&env, ARGS);
+    let mut seen = daemon.numbers(6);
+    seen.sort_unstable();
+    assert_eq!(seen, [20, 21, 22, 23, 24, 25]);
+    assert!(daemon.stop().success());
+    assert!(daemon.rest().is_empty());
+}
+
+#[test]
+fn after_sigkill_nothing_is_lost_and_repeats_have_the_same_id() {
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    let mut ids: HashMap<usize, String> = HashMap::new();
+    let mut take = |event: &serde_json::Value| {
+        let id = event["id"].as_str().unwrap().to_owned();
+        let before = ids.insert(number(event), id.clone());
+        assert!(before.is_none_or(|before| before == id), "{event}");
+        ids.len()
+    };
+    let mut n = 0;
+    for round in 0..6 {
+        let mut daemon = run(&env, ARGS);
+        for _ in 0..50 {
+            append(&env, "logs/app.log", &failure(n));
+            n += 1;
+        }
+        for _ in 0..round * 7 {
+            take(&daemon.event());
+        }
+        daemon.signal("KILL");
+        daemon.wait();
+        for event in daemon.rest() {
+            take(&event);
+        }
+    }
+    let mut daemon = run(&env, ARGS);
+    append(&env, "logs/app.log", &failure(n));
+    while take(&daemon.event()) <= n {}
+    assert!(daemon.stop().success());
+}
+
+#[test]
+fn a_second_instance_is_refused_and_told_why() {
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    let first = run(&env, ARGS);
+    let second = command(&env, ARGS).output().unwrap();
+    let stderr = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains(&format!("in use by another paytriage (process {})", first.pid())), "{stderr}");
+}
+
+#[test]
+fn waiting_events_are_delivered_after_a_restart() {
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    let many: String = (0..3000).map(failure).collect();
+    let mut command = command(&env, ARGS);
+    let (reader, writer) = std::io::pipe().unwrap();
+    command.stdout(writer);
+    let mut daemon = Daemon::spawn(command);
+    daemon.wait_for_log("watching");
+    append(&env, "logs/app.log", &many);
+    // Nobody reads: the pipe fills up, and it must end all the same.
+    assert!(daemon.stop().success());
+    let delivered = std::io::BufRead::lines(std::io::BufReader::new(reader));
+    let first: Vec<_> = delivered.map_while(|line| serde_json::from_str(&line.unwrap()).ok()).collect();
+    let mut seen = tally(first.iter().map(number));
+    let mut daemon = run(&env, ARGS);
+    while seen.len() < 3000 {
+        *seen.entry(number(&daemon.event())).or_default() += 1;
+    }
+    assert!(daemon.stop().success());
+}
