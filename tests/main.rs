@@ -1,4 +1,4 @@
-//! The integration tests, one binary. `samples` compares with labels; tests of the built program go by command
+//! The integration tests, one binary. `samples` compares with labels, `tidy` looks at the source; tests of the built program go by command
 //! (`scan_…`, `run_…`), and `cli_env` and `daemon` are how they run it.
 
 mod cli_env;
@@ -14,3 +14,4 @@ mod scan_report;
 mod scan_setup;
 mod schema;
 mod shell;
+mod tidy;
