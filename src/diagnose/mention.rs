@@ -161,10 +161,8 @@ fn field_before(text: &str, at: usize) -> Option<Field> {
     }
     let word = word_before(text, bare.len())?;
     let name = error_code_phrase(text, &word).unwrap_or_else(|| word.clone());
-    let key = match normal_key(&text[word.clone()]) {
-        key if key == "code" && name != word => phrase_key(&text[name.clone()]),
-        key => key,
-    };
+    // A phrase is one key: `Pay Error code`.
+    let key = normal_key(&text[name.clone()]).as_str().to_owned();
     let role = role_of(&key, &text[word]);
     Some(Field { name, key, role, list, loose: colon && spaced && !quoted })
 }
@@ -172,7 +170,7 @@ fn field_before(text: &str, at: usize) -> Option<Field> {
 /// The last part of a dotted key counts: `error.code`, `payer.openid`.
 fn role_of(key: &str, name: &str) -> Role {
     match keys::role(key) {
-        Role::Other => name.rsplit_once('.').map_or(Role::Other, |(_, last)| keys::role(&normal_key(last))),
+        Role::Other => name.rsplit_once('.').map_or(Role::Other, |(_, last)| keys::role(normal_key(last).as_str())),
         role => role,
     }
 }
@@ -186,10 +184,6 @@ fn error_code_phrase(text: &str, word: &Range<usize>) -> Option<Range<usize>> {
         Some(pay) => Some(pay.start..word.end),
         None => Some(error.start..word.end),
     }
-}
-
-fn phrase_key(phrase: &str) -> String {
-    normal_key(&phrase.replace(' ', ""))
 }
 
 /// `错误码：X`, `错误代码 X`.
