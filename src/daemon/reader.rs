@@ -222,9 +222,8 @@ impl Reader {
         for key in self.settling.keys().copied().collect::<Vec<_>>() {
             self.flush(key, clock);
         }
-        if !self.pending.is_empty() {
-            self.commit(clock);
-        }
+        // Also when nothing is pending: the next run has to know until when somebody watched.
+        self.commit(clock);
         if self.stalled_until.is_some() {
             tracing::error!("ended without storing the last positions; they are read again at the next start");
         }

@@ -128,6 +128,11 @@ impl Store {
         rows.collect()
     }
 
+    /// When something was stored last, in milliseconds since 1970; `None` at the first start.
+    pub fn last_alive(&self) -> rusqlite::Result<Option<i64>> {
+        self.lock().connection.query_row("SELECT at_ms FROM alive", [], |row| row.get(0)).optional()
+    }
+
     /// Stores all of a batch or nothing.
     ///
     /// # Errors
@@ -282,6 +287,9 @@ fn write(transaction: &Transaction, batch: &Batch) -> rusqlite::Result<u64> {
     for event in &batch.events {
         added += insert.execute(params![event.id.0, event.body])? as u64;
     }
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO alive (id, at_ms) VALUES (0, unixepoch('subsec') * 1000)")?
+        .execute([])?;
     if let Some(watched) = &batch.watched {
         transaction.execute("DELETE FROM watched", [])?;
         let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO watched (path) VALUES (?1)")?;

@@ -45,6 +45,7 @@ fn offsets_and_events_survive_together() {
     files.sort_by_key(|file| file.key);
     assert_eq!(files, [file(1, 30), file(2, 20)]);
     assert_eq!(store.watched().unwrap(), ["/var/log"]);
+    assert!(store.last_alive().unwrap().is_some_and(|at| at > 1_700_000_000_000));
     assert_eq!(store.n_waiting(), 3);
     assert_eq!(rows(&store, 0).len(), 3);
     let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
