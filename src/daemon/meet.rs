@@ -22,7 +22,7 @@ use crate::store::{FileState, Store};
 const FORGET_AFTER_SECONDS: i64 = 30 * 24 * 3600;
 
 /// File systems keep coarse time, and what happened just before an end may not have been seen any more.
-const SLACK: Duration = Duration::from_millis(20);
+const SLACK: Duration = Duration::from_millis(100);
 
 /// More files that were let go are not remembered in memory; the store still has them.
 const MAX_REMEMBERED: usize = 100_000;
@@ -48,7 +48,8 @@ impl Newcomers {
     pub fn load(store: &Store) -> rusqlite::Result<Newcomers> {
         let left_behind = store.files()?;
         let stored = left_behind.iter().map(|file| (file.key, file.clone())).collect();
-        let before_gap = store.last_alive()?.map(|ms| UNIX_EPOCH + Duration::from_millis(ms.cast_unsigned()) - SLACK);
+        let before_gap =
+            store.seen_until_ms()?.map(|ms| UNIX_EPOCH + Duration::from_millis(ms.cast_unsigned()) - SLACK);
         let since = SystemTime::now() - SLACK;
         let max_open = raise_open_files_limit() / 2;
         let watched = store.watched()?;
