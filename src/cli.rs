@@ -67,7 +67,7 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 pub struct ScanArgs {
     /// Files, directories, globs, or - for standard input; gzip and zstd are recognised by content
-    #[arg(required = true)]
+    #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<String>,
     /// What to print
     #[arg(long, value_enum, default_value = "pretty")]

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 
 use crate::catalog::{Entry, EntryId};
 use crate::provider::Provider;
+use crate::record::{Encoding, Level};
 use crate::redact::Redacted;
 
 /// Stable name of an event: a hash of file identity, record offset and code, 32 hex digits. Reading the same
@@ -74,31 +75,6 @@ pub enum Confidence {
     High,
 }
 
-/// How the non-ASCII text of the record was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Encoding {
-    #[default]
-    Utf8,
-    Gbk,
-    Utf16Le,
-    Utf16Be,
-    UnicodeEscape,
-    HexEscape,
-    Percent,
-    Entity,
-}
-
-/// The level a logger wrote, brought to one spelling.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Level {
-    Trace,
-    Debug,
-    Info,
-    Warn,
-    Error,
-    Fatal,
-}
-
 impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
@@ -115,46 +91,6 @@ impl Confidence {
             Confidence::Low => "low",
             Confidence::Medium => "medium",
             Confidence::High => "high",
-        }
-    }
-}
-
-impl Encoding {
-    pub const ALL: [Encoding; Encoding::COUNT] = [
-        Encoding::Utf8,
-        Encoding::Gbk,
-        Encoding::Utf16Le,
-        Encoding::Utf16Be,
-        Encoding::UnicodeEscape,
-        Encoding::HexEscape,
-        Encoding::Percent,
-        Encoding::Entity,
-    ];
-    pub const COUNT: usize = 8;
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Encoding::Utf8 => "utf-8",
-            Encoding::Gbk => "gbk",
-            Encoding::Utf16Le => "utf-16le",
-            Encoding::Utf16Be => "utf-16be",
-            Encoding::UnicodeEscape => "unicode-escape",
-            Encoding::HexEscape => "hex-escape",
-            Encoding::Percent => "percent",
-            Encoding::Entity => "entity",
-        }
-    }
-}
-
-impl Level {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Level::Trace => "TRACE",
-            Level::Debug => "DEBUG",
-            Level::Info => "INFO",
-            Level::Warn => "WARN",
-            Level::Error => "ERROR",
-            Level::Fatal => "FATAL",
         }
     }
 }

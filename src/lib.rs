@@ -1,4 +1,37 @@
 //! paytriage finds payment errors in log files and says what they mean.
+//!
+//! Data walks in one direction:
+//!
+//! ```text
+//! source ─ bytes ─▶ detect ─ candidates ─▶ record ─ text ─▶ diagnose ─ findings ─▶ event ─▶ store ─▶ deliver
+//! (input, for scan)                                            │
+//!                                                      catalog ┘            redact, before anything leaves the core
+//! ```
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`catalog`] | entries and guides: what each code means, loaded and checked |
+//! | [`detect`] | the automaton over whole buffers: where a record is worth a look |
+//! | [`record`] | framing, unwrapping, decoding, unescaping; words, level, time |
+//! | [`diagnose`] | is it a failure, whose, which entry, which ids; one finding per failed operation |
+//! | [`redact`] | masks secrets; the only maker of `Redacted` |
+//! | [`event`] | the annotated detection; [`wire`] is its JSON form |
+//! | [`pipeline`] | wires the stages above: bytes of one file in, events out |
+//! | [`source`] | which files, what became of them, when to look (daemon); [`input`] is the same for scan |
+//! | [`store`] | offsets and waiting events in one SQLite transaction |
+//! | [`deliver`] | from the outbox to the sinks |
+//! | [`daemon`] | threads, signals, reload; [`http`] and [`telemetry`] beside it |
+//! | [`render`] | reports for people |
+//! | [`commands`] | one file per subcommand; [`cli`] is what clap sees, [`config`] the checked configuration |
+//!
+//! # Invariants
+//!
+//! - `detect`, `record`, `diagnose`, `redact` and `pipeline` know no file, socket, thread, clock or log macro: bytes and
+//!   a clock value in, events out. `tests/tidy.rs` checks this, and who may import whom.
+//! - Any chunking of the same bytes gives the same events, and a checkpoint taken anywhere goes on without loss or repeat.
+//! - Building may fail (with file, line and key); matching cannot.
+//! - No log text leaves the core but as `Redacted`, or in an id whose alphabet carries no markup.
+//! - What is stored is stored together: offsets, what they account for, and the events.
 
 pub mod catalog;
 pub mod cli;

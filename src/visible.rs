@@ -28,6 +28,10 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 
 /// True for characters that act on what stands around them, or cannot be seen.
 pub fn is_hidden(c: char) -> bool {
+    // Nearly all text is one of these.
+    if matches!(c, ' '..='~' | '\u{3001}'..='\u{3163}' | '\u{3400}'..='\u{9fff}') {
+        return false;
+    }
     c.is_control()
         || matches!(c,
             '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'

@@ -342,7 +342,7 @@ mod tests {
     #[test]
     fn every_word_of_the_closed_sets_validates() {
         use crate::catalog::{Actor, Advice, Category, Retry, Severity};
-        use crate::event::{Encoding, Level};
+        use crate::record::{Encoding, Level};
         fn each<T: Copy>(values: &[T], set: impl Fn(&mut Event, T)) {
             for &value in values {
                 let mut event = samples::full();

@@ -1,5 +1,5 @@
-//! The integration tests, one binary. Tests of the built program go by command (`scan_…`, `run_…`); `cli_env` is
-//! how they run it, `daemon` how they watch it run.
+//! The integration tests, one binary. `samples` compares with labels, `tidy` looks at the source; tests of the built program go by command
+//! (`scan_…`, `run_…`), and `cli_env` and `daemon` are how they run it.
 
 mod cli_env;
 mod daemon;
@@ -7,9 +7,11 @@ mod run_control;
 mod run_follow;
 mod run_rotation;
 mod run_state;
+mod samples;
 mod scan_input;
 mod scan_json;
 mod scan_report;
 mod scan_setup;
 mod schema;
 mod shell;
+mod tidy;

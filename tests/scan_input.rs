@@ -143,3 +143,17 @@ fn wrong_usage_is_told_before_anything_is_read() {
         assert!(run.stderr.contains(reason) && run.stdout.is_empty(), "{run:#?}");
     }
 }
+
+#[test]
+fn the_output_is_not_read_again() {
+    let env = Env::new();
+    env.write("logs/a.log", failure(1));
+    let output = || std::fs::File::create(env.path("logs/out.jsonl")).unwrap();
+    let mut command = env.command(&["scan", "logs", "--format", "json", "-j", "1"]);
+    assert!(command.stdout(output()).status().unwrap().success());
+    assert_eq!(std::fs::read_to_string(env.path("logs/out.jsonl")).unwrap().lines().count(), 1);
+    let mut command = env.command(&["scan", "logs/out.jsonl", "logs/a.log", "--format", "json"]);
+    let run = Run::from(command.stdout(output()).output().unwrap()).code(3);
+    assert_eq!(run.stderr, "paytriage: logs/out.jsonl: is also the output\n");
+    assert_eq!(std::fs::read_to_string(env.path("logs/out.jsonl")).unwrap().lines().count(), 1);
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::cli_env::{Env, calm, failure, gzip, zstd};
+use super::cli_env::{Env, Run, calm, failure, gzip, zstd};
 
 const JSON: [&str; 3] = ["scan", "--format", "json"];
 /// Long enough for a loaded machine; only a failing test waits for it.
@@ -122,6 +122,19 @@ fn a_closed_pipe_ends_the_scan_quietly() {
         assert!(line.starts_with("{\"schema\""), "{line}");
         let output = child.wait_with_output().unwrap();
         assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_told() {
+    let env = Env::new();
+    env.write("a.log", failure(1));
+    for format in ["json", "pretty"] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = env.command(&["scan", "a.log", "--format", format]);
+        let run = Run::from(command.stdout(full).output().unwrap()).code(2);
+        assert!(run.stderr.starts_with("paytriage: standard output: No space left on device"), "{run:?}");
     }
 }
 

@@ -15,7 +15,7 @@ use std::panic;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::thread;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use jiff::Timestamp;
 
 use super::setup::{Setup, terminal_width};
@@ -30,6 +30,9 @@ use console::Console;
 use filter::Filter;
 use in_order::InOrder;
 use worker::{Output, Part, Scan};
+
+/// What failed, when writing did.
+const OUTPUT: &str = "standard output";
 
 /// Scans what the arguments name and prints what was found.
 ///
@@ -57,10 +60,10 @@ pub fn run(args: &ScanArgs) -> Result<Exit> {
         output,
         console: &console,
     };
-    let mut part = read_all(&scan, n_workers(args, &expansion))?;
+    let mut part = read_all(&scan, n_workers(args, &expansion)).context(OUTPUT)?;
     console.finish();
     part.totals.n_skipped += expansion.n_special;
-    report(args, &part, &View::new(&setup.catalog, lang, terminal_width()))?;
+    report(args, &part, &View::new(&setup.catalog, lang, terminal_width())).context(OUTPUT)?;
     tell_untimed(&console, part.n_untimed);
     Ok(exit(&part, &expansion))
 }

@@ -70,7 +70,7 @@ impl Detector {
         self.automaton.find_overlapping_iter(buffer).filter_map(move |hit| {
             let keep = match self.literals[hit.pattern().as_usize()] {
                 Literal::Text => true,
-                Literal::Key => code_value_follows(&buffer[hit.end()..]),
+                Literal::Key => code_value_follows(&buffer[..hit.start()], &buffer[hit.end()..]),
             };
             keep.then(|| hit.start())
         })
@@ -81,8 +81,8 @@ impl Detector {
 const MIN_CODE: usize = 4;
 
 /// True if `rest`, the bytes behind a key, goes on with a separator and then something that looks like an error
-/// code: two capital letters, a reserved family, or two digits. Escapes of quotes and separators count.
-fn code_value_follows(rest: &[u8]) -> bool {
+/// code. Escapes of quotes and separators count.
+fn code_value_follows(before: &[u8], rest: &[u8]) -> bool {
     let mut at = 0;
     let mut separated = false;
     while at < rest.len().min(48) {
@@ -106,7 +106,7 @@ fn code_value_follows(rest: &[u8]) -> bool {
             _ if tail.starts_with(b"&quot;") => 6,
             _ if tail.starts_with(b"x22") || tail.starts_with(b"x27") => 3,
             _ if tail.starts_with(b"u0022") => 5,
-            _ => return separated && is_code_like(tail),
+            _ => return separated && is_code_like(before, tail),
         };
         if step == 0 {
             return false;
@@ -127,9 +127,24 @@ fn percent_escape(tail: &[u8]) -> (&[u8], usize) {
     }
 }
 
-fn is_code_like(value: &[u8]) -> bool {
+/// Two capital letters or a reserved family; digits only where the key says more than `code`, or the value is one of
+/// Alipay's gateway codes: `code=10000` and `statusCode: 200` stand in every second line.
+fn is_code_like(before: &[u8], value: &[u8]) -> bool {
     let two = |test: fn(&u8) -> bool| value.len() >= 2 && value[..2].iter().all(test);
-    two(u8::is_ascii_uppercase) || two(u8::is_ascii_digit) || FAMILIES.iter().any(|f| value.starts_with(f.as_bytes()))
+    if two(u8::is_ascii_digit) {
+        let compound = before.last().is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+        let status =
+            [&b"tatus"[..], b"tatus_", b"http", b"http_", b"exit", b"exit_"].iter().any(|end| before.ends_with(end));
+        let success = value.starts_with(b"00") || value.starts_with(b"10000");
+        return compound && !status && !success || value.starts_with(b"4000") || value.starts_with(b"2000");
+    }
+    two(u8::is_ascii_uppercase) && !is_success(value) || FAMILIES.iter().any(|f| value.starts_with(f.as_bytes()))
+}
+
+/// The answer of most calls.
+fn is_success(value: &[u8]) -> bool {
+    value.starts_with(b"SUCCESS") && !value.get(7).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_')
+        || value.starts_with(b"OK") && !value.get(2).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_')
 }
 
 #[cfg(test)]
@@ -169,6 +184,8 @@ mod tests {
             "barcode scanned: ok",
             r#"{"code":null}"#,
             "exit code: none",
+            "alipay ok code=10000 msg=Success",
+            "StatusCode: 200, result_code=SUCCESS",
             "encoded as utf-8",
         ] {
             assert!(!found(line), "{line}");

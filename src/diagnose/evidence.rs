@@ -34,7 +34,7 @@ impl Evidence {
         evidence.add_names(path, NAME);
         evidence.add_names(text, NAMED);
         for word in words(text) {
-            if let Some((owner, weight)) = keys::owner(&normal_key(&text[word])) {
+            if let Some((owner, weight)) = keys::owner(normal_key(&text[word]).as_str()) {
                 evidence.add_once(owner, weight);
             }
         }
@@ -97,8 +97,7 @@ impl Evidence {
         let parts = text.split(|c: char| !c.is_ascii_alphanumeric() && c.is_ascii() && c != '+');
         let chinese = ["支付宝", "微信", "银联"].into_iter().filter(|name| text.contains(name));
         for part in parts.chain(chinese) {
-            let name = part.to_ascii_lowercase();
-            if let Some(provider) = keys::named(&name).filter(|provider| !seen.contains(provider)) {
+            if let Some(provider) = keys::named(normal_key(part).as_str()).filter(|provider| !seen.contains(provider)) {
                 self.add(provider.clone(), weight);
                 seen.push(provider);
             }

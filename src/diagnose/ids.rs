@@ -17,7 +17,7 @@ pub fn ids(text: &str, failed_at: usize) -> Ids {
     let mut best: HashMap<Id, (u8, Range<usize>)> = HashMap::new();
     for word in words(text).chain(chinese_keys(text)) {
         let key = text[word.clone()].rsplit('.').next().unwrap_or_default();
-        let Some((id, rank)) = keys::id(&normal_key(key)).or_else(|| chinese_id(&text[word.clone()])) else { continue };
+        let Some((id, rank)) = keys::id(normal_key(key).as_str()) else { continue };
         let Some(value) = value_after(text, word.end).or_else(|| path_value(text, word.end)) else { continue };
         if is_plausible(id, &text[value.clone()]) && best.get(&id).is_none_or(|(held, _)| rank > *held) {
             best.insert(id, (rank, value));
@@ -33,16 +33,31 @@ pub fn ids(text: &str, failed_at: usize) -> Ids {
         mch_id: take(Id::Merchant),
         app_id: take(Id::App),
         amount: take(Id::Amount),
-        currency: take(Id::Currency),
+        currency: take(Id::Currency).and_then(|code| currency(&code)),
     }
+}
+
+/// ISO 4217 letters. UnionPay and ISO 8583 write the three digits; of those only the ones that occur are known.
+fn currency(code: &str) -> Option<String> {
+    let letters = match code {
+        "156" => "CNY",
+        "344" => "HKD",
+        "446" => "MOP",
+        "840" => "USD",
+        "978" => "EUR",
+        "392" => "JPY",
+        "826" => "GBP",
+        "702" => "SGD",
+        "410" => "KRW",
+        "764" => "THB",
+        "458" => "MYR",
+        _ => code,
+    };
+    letters.bytes().all(|b| b.is_ascii_alphabetic()).then(|| letters.to_ascii_uppercase())
 }
 
 fn chinese_keys(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
     ["商户订单号", "订单号"].into_iter().flat_map(|key| text.match_indices(key).map(move |(at, _)| at..at + key.len()))
-}
-
-fn chinese_id(key: &str) -> Option<(Id, u8)> {
-    keys::id(key)
 }
 
 /// `/out-trade-no/SO2026…`: the next part of a path.

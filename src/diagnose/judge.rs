@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::catalog::Specificity;
-use crate::event::Level;
+use crate::record::Level;
 use crate::record::words::{self, line_around};
 
 use super::keys::{Role, SURE};

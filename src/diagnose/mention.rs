@@ -111,7 +111,7 @@ impl Mention {
         let line = line_around(text, self.range.start);
         let content = &text[line.clone()];
         let above = line.start.checked_sub(1).map(|end| text[line_around(text, end)].trim_start());
-        content.contains(['│', '└']) || above.is_some_and(is_frame) || is_frame(content.trim_start())
+        content.contains(['│', '└']) || above.is_some_and(quotes_source) || is_frame(content.trim_start())
     }
 
     /// True if a translation table or a list of messages holds it: its key is a code, or a dotted path.
@@ -123,8 +123,14 @@ impl Mention {
     }
 }
 
+/// A frame of a Python traceback: the next line is the source it points at.
+fn quotes_source(line: &str) -> bool {
+    line.starts_with("File \"") || line.starts_with("> File \"")
+}
+
+/// A frame of a Java or JavaScript stack.
 fn is_frame(line: &str) -> bool {
-    line.starts_with("File \"") || line.starts_with("> File \"") || line.starts_with("at ") && line.ends_with(')')
+    quotes_source(line) || line.starts_with("at ") && line.ends_with(')')
 }
 
 pub fn is_quote(c: char) -> bool {
@@ -155,10 +161,8 @@ fn field_before(text: &str, at: usize) -> Option<Field> {
     }
     let word = word_before(text, bare.len())?;
     let name = error_code_phrase(text, &word).unwrap_or_else(|| word.clone());
-    let key = match normal_key(&text[word.clone()]) {
-        key if key == "code" && name != word => phrase_key(&text[name.clone()]),
-        key => key,
-    };
+    // A phrase is one key: `Pay Error code`.
+    let key = normal_key(&text[name.clone()]).as_str().to_owned();
     let role = role_of(&key, &text[word]);
     Some(Field { name, key, role, list, loose: colon && spaced && !quoted })
 }
@@ -166,7 +170,7 @@ fn field_before(text: &str, at: usize) -> Option<Field> {
 /// The last part of a dotted key counts: `error.code`, `payer.openid`.
 fn role_of(key: &str, name: &str) -> Role {
     match keys::role(key) {
-        Role::Other => name.rsplit_once('.').map_or(Role::Other, |(_, last)| keys::role(&normal_key(last))),
+        Role::Other => name.rsplit_once('.').map_or(Role::Other, |(_, last)| keys::role(normal_key(last).as_str())),
         role => role,
     }
 }
@@ -180,10 +184,6 @@ fn error_code_phrase(text: &str, word: &Range<usize>) -> Option<Range<usize>> {
         Some(pay) => Some(pay.start..word.end),
         None => Some(error.start..word.end),
     }
-}
-
-fn phrase_key(phrase: &str) -> String {
-    normal_key(&phrase.replace(' ', ""))
 }
 
 /// `错误码：X`, `错误代码 X`.

@@ -17,9 +17,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, Entry, EntryId, Specificity};
-use crate::event::{Confidence, Ids, Kind, Level};
+use crate::event::{Confidence, Ids, Kind};
 use crate::provider::Provider;
-use crate::record::words;
+use crate::record::{Level, words};
 
 use evidence::Evidence;
 use judge::Setting;

@@ -1,6 +1,6 @@
 //! Why an occurrence is a detection, or why it is none: decisions as words.
 
-use crate::event::Level;
+use crate::record::Level;
 
 /// What made an occurrence a detection.
 #[derive(Debug, Clone, PartialEq, Eq)]

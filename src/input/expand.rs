@@ -5,8 +5,9 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map;
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -23,8 +24,10 @@ pub struct Expansion {
     pub problems: Vec<PathProblem>,
     /// Sum of the sizes of the regular files, in bytes.
     pub total_bytes: u64,
-    /// Pipes, devices and sockets that directories held.
+    /// Pipes, devices and sockets that directories held, and our own output.
     pub n_special: u64,
+    /// Device and inode of the files that standard output and error go to: to read these would never end.
+    own: Vec<(u64, u64)>,
     /// Where in `inputs` each file is, by device and inode.
     seen: HashMap<(u64, u64), usize>,
 }
@@ -38,6 +41,8 @@ pub enum PathProblem {
     BadGlob { pattern: String, error: globset::ErrorKind },
     #[error("{}: this link leads back to {}, so it is not followed", DisplayPath(.path), DisplayPath(.ancestor))]
     Loop { path: PathBuf, ancestor: PathBuf },
+    #[error("{}: is also the output", DisplayPath(.0))]
+    Output(PathBuf),
     #[error("{}: {}", DisplayPath(.path), reason(.error))]
     Io { path: PathBuf, error: io::Error },
 }
@@ -45,7 +50,7 @@ pub enum PathProblem {
 /// Expands files, directories (recursive), globs, and `-` for standard input. A glob is one only if no file has
 /// that very name.
 pub fn expand(paths: &[String]) -> Expansion {
-    let mut expansion = Expansion::default();
+    let mut expansion = Expansion { own: own_files(), ..Expansion::default() };
     for path in paths {
         expansion.argument(path);
     }
@@ -140,7 +145,15 @@ impl Expansion {
         if !metadata.is_file() {
             return self.inputs.push(input);
         }
-        match self.seen.entry((metadata.dev(), metadata.ino())) {
+        let file = (metadata.dev(), metadata.ino());
+        if self.own.contains(&file) {
+            match input {
+                Input::Named(path) => self.problems.push(PathProblem::Output(path)),
+                Input::Found(_) | Input::Stdin => self.n_special += 1,
+            }
+            return;
+        }
+        match self.seen.entry(file) {
             hash_map::Entry::Vacant(vacant) => {
                 vacant.insert(self.inputs.len());
                 self.total_bytes += metadata.len();
@@ -159,6 +172,12 @@ impl Expansion {
             None => PathProblem::Io { path, error: error.into() },
         });
     }
+}
+
+fn own_files() -> Vec<(u64, u64)> {
+    let descriptors = [io::stdout().as_fd().try_clone_to_owned(), io::stderr().as_fd().try_clone_to_owned()];
+    let metadata = descriptors.into_iter().flatten().filter_map(|descriptor| File::from(descriptor).metadata().ok());
+    metadata.filter(Metadata::is_file).map(|file| (file.dev(), file.ino())).collect()
 }
 
 /// An I/O error in plain words, without the number of the operating system.

@@ -6,8 +6,6 @@ use std::borrow::Cow;
 
 use encoding_rs::GB18030;
 
-use crate::event::Encoding;
-
 /// How a source's bytes are to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -19,6 +17,47 @@ pub enum Charset {
     Gbk,
     Utf16Le,
     Utf16Be,
+}
+
+/// How the non-ASCII text of the record was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Encoding {
+    #[default]
+    Utf8,
+    Gbk,
+    Utf16Le,
+    Utf16Be,
+    UnicodeEscape,
+    HexEscape,
+    Percent,
+    Entity,
+}
+
+impl Encoding {
+    pub const ALL: [Encoding; Encoding::COUNT] = [
+        Encoding::Utf8,
+        Encoding::Gbk,
+        Encoding::Utf16Le,
+        Encoding::Utf16Be,
+        Encoding::UnicodeEscape,
+        Encoding::HexEscape,
+        Encoding::Percent,
+        Encoding::Entity,
+    ];
+    pub const COUNT: usize = 8;
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Encoding::Utf8 => "utf-8",
+            Encoding::Gbk => "gbk",
+            Encoding::Utf16Le => "utf-16le",
+            Encoding::Utf16Be => "utf-16be",
+            Encoding::UnicodeEscape => "unicode-escape",
+            Encoding::HexEscape => "hex-escape",
+            Encoding::Percent => "percent",
+            Encoding::Entity => "entity",
+        }
+    }
 }
 
 /// Decodes one line. With [`Charset::Auto`], valid UTF-8 is UTF-8; else what GB18030 (the superset of GBK and

@@ -1,8 +1,30 @@
 //! Reads the level that a logger gave a record.
 
-use crate::event::Level;
-
 use super::words;
+
+/// The level a logger wrote, brought to one spelling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Level {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+    Fatal,
+}
+
+impl Level {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::Trace => "TRACE",
+            Level::Debug => "DEBUG",
+            Level::Info => "INFO",
+            Level::Warn => "WARN",
+            Level::Error => "ERROR",
+            Level::Fatal => "FATAL",
+        }
+    }
+}
 
 /// How far into the first line a level is looked for, in words.
 const WORDS: usize = 40;

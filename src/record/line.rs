@@ -55,18 +55,13 @@ pub enum Shape {
     Plain,
 }
 
-static CRI: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+(?:Z|[+-]\d\d:\d\d) (?:stdout|stderr) ([PF])(?::\S*)? ?")
-        .expect("literal")
-});
-
 /// `docker compose logs`: the service's name and a bar.
 static COMPOSE: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"^[A-Za-z0-9][\w.-]{0,62}\s{0,32}\| ").expect("literal"));
+    LazyLock::new(|| Regex::new(r"(?-u)^[A-Za-z0-9][\w.-]{0,62}\s{0,32}\| ").expect("literal"));
 
 static START: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
-        r"^(?:(?:\x1b|\\u001[bB]|#033)\[[0-9;]*m)*(?:",
+        r"(?-u)^(?:(?:\x1b|\\u001[bB]|#033)\[[0-9;]*m)*(?:",
         r"\W{0,3}\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[T :,_]|$)", // 2026-11-23T… [2026/11/23 …
         r"|\W{0,2}\d{1,2}[-/.](?:\d{1,2}|[A-Z][a-z]{2})[-/.]\d{4}[ :T,]", // 23/Nov/2026: 11/23/2026
         r"|\W{0,2}\d{2}:\d{2}:\d{2}(?:[.,]\d+)?[\s\]|]",      // 01:10:18.716
@@ -85,7 +80,7 @@ static START: LazyLock<Regex> = LazyLock::new(|| {
 
 static CONTINUATION: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
-        r#"^(?:\s|$|[{}\[\])(<"'^]|\\t|\\n|"#,
+        r#"(?-u)^(?:\s|$|[{}\[\])(<"'^]|\\t|\\n|"#,
         r"at |Caused by|Suppressed:|\.\.\. |During handling|The above exception|> File |#\d+ |--- |--> ",
         r"|goroutine \d|exit status",
         r")"
@@ -95,7 +90,7 @@ static CONTINUATION: LazyLock<Regex> = LazyLock::new(|| {
 
 static HEADING: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
-        r"^(?:[A-Za-z_][\w$]*(?:\.[\w$]+)+(?::|$)", // com.shop.PayException: …
+        r"(?-u)^(?:[A-Za-z_][\w$]*(?:\.[\w$]+)+(?::|$)", // com.shop.PayException: …
         r"|[A-Za-z_$][\w$]*(?:Exception|Error|Failure|Fault)\b(?::|$| \()",
         r"|[A-Z][A-Za-z-]{1,30}: |[A-Z][A-Za-z-]{1,30}:$", // Message: …
         r"|[A-Za-z]{1,30}[\[{(]",                          // httpResponseBody[{…
@@ -107,13 +102,8 @@ static HEADING: LazyLock<Regex> = LazyLock::new(|| {
 /// Takes a line (without its LF) out of its wrapping.
 pub fn unwrap(line: &[u8]) -> Line<'_> {
     let line = trim_end(trim_padding(line));
-    if line.first().is_some_and(u8::is_ascii_digit)
-        && let Some(found) = CRI.captures(line)
-    {
-        let partial = found.get(1).is_some_and(|tag| tag.as_bytes() == b"P");
-        let content = &line[found.get(0).map_or(0, |all| all.end())..];
-        let stamp = line.split(|&b| b == b' ').next();
-        return Line { content, wrapping: Wrapping::Cri { partial }, stamp };
+    if let Some(line) = cri(line) {
+        return line;
     }
     if let Some(content) = line.strip_prefix(b"{\"log\":\"")
         && let Some(end) = memchr::memmem::rfind(content, b"\",\"stream\":\"std")
@@ -127,6 +117,25 @@ pub fn unwrap(line: &[u8]) -> Line<'_> {
     }
     let content = COMPOSE.find(line).map_or(line, |prefix| &line[prefix.end()..]);
     Line { content, wrapping: Wrapping::None, stamp: None }
+}
+
+/// `TIME stdout F content`, `TIME stderr P part` (Kubernetes CRI logging format).
+fn cri(line: &[u8]) -> Option<Line<'_>> {
+    let stamp_len = memchr::memchr(b' ', &line[..line.len().min(48)])?;
+    let (stamp, rest) = line.split_at(stamp_len);
+    if stamp.len() < 20 || stamp[4] != b'-' || stamp[10] != b'T' || !stamp[0].is_ascii_digit() {
+        return None;
+    }
+    let rest = rest.strip_prefix(b" stdout ").or_else(|| rest.strip_prefix(b" stderr "))?;
+    let tag_len = memchr::memchr(b' ', rest).unwrap_or(rest.len());
+    let (tag, content) = rest.split_at(tag_len);
+    let partial = match tag.first()? {
+        b'P' => true,
+        b'F' => false,
+        _ => return None,
+    };
+    let content = content.strip_prefix(b" ").unwrap_or(content);
+    Some(Line { content, wrapping: Wrapping::Cri { partial }, stamp: Some(stamp) })
 }
 
 /// A byte-order mark, or the zeros of a hole that a truncated file was left with.
@@ -144,8 +153,11 @@ fn trim_end(line: &[u8]) -> &[u8] {
 /// Tells how the content of a line relates to the record before it.
 pub fn shape(content: &[u8]) -> Shape {
     let head = &content[..content.len().min(96)];
-    if START.is_match(head) || is_json_object(content) {
+    let is_object = is_json_object(content);
+    if START.is_match(head) || is_object && is_log_record(content) {
         Shape::Start
+    } else if is_object {
+        Shape::Plain
     } else if CONTINUATION.is_match(head) {
         Shape::Continuation
     } else if head.starts_with(b"Traceback (most recent") {
@@ -157,7 +169,16 @@ pub fn shape(content: &[u8]) -> Shape {
     }
 }
 
-/// A whole JSON object on one line, as structured loggers write them.
+/// An object of a structured logger says when or how bad; the body of an answer does not.
+fn is_log_record(object: &[u8]) -> bool {
+    static KEYS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r#"\\?"(?:level|levelname|lvl|severity|@?timestamp|time|ts|asctime|datetime|date)\\?"\s*:"#)
+            .expect("literal")
+    });
+    KEYS.is_match(&object[..object.len().min(512)])
+}
+
+/// A whole JSON object on one line.
 fn is_json_object(content: &[u8]) -> bool {
     (content.starts_with(b"{\"") || content.starts_with(b"{\\\"")) && content.trim_ascii_end().ends_with(b"}")
 }
@@ -224,7 +245,13 @@ mod tests {
 
     #[test]
     fn plain() {
-        for line in ["pay failed PayError: x", ">>> ali alipay.trade.pay", "GET /help 200", "支付失败"] {
+        for line in [
+            r#"{"code":"SYSTEM_ERROR","message":"x"}"#,
+            "pay failed PayError: x",
+            ">>> ali alipay.trade.pay",
+            "GET /help 200",
+            "支付失败",
+        ] {
             assert_eq!(shape(line.as_bytes()), Shape::Plain, "{line}");
         }
     }

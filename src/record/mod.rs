@@ -12,7 +12,7 @@ mod unescape;
 pub mod utf16;
 pub mod words;
 
-pub use charset::Charset;
-pub use level::level;
+pub use charset::{Charset, Encoding};
+pub use level::{Level, level};
 pub use text::Text;
 pub use time::time;

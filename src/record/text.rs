@@ -2,9 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::event::Encoding;
-
-use super::charset::{self, Charset};
+use super::charset::{self, Charset, Encoding};
 use super::line;
 use super::unescape::{self, Tally};
 

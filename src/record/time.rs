@@ -14,18 +14,21 @@ const REACH: usize = 512;
 
 static ISO: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r"\b(\d{4})[-/](\d\d?)[-/](\d\d?)[T :_]\s?(\d\d?):(\d\d):(\d\d)(?:[.,](\d{1,9}))?\d*\s?(Z\b|[+-]\d\d:?\d\d\b)?",
+        r"(?-u:\b)([0-9]{4})[-/]([0-9][0-9]?)[-/]([0-9][0-9]?)[T :_][ \t]?([0-9][0-9]?):([0-9][0-9]):([0-9][0-9])(?:[.,]([0-9]{1,9}))?[0-9]*[ \t]?(Z(?-u:\b)|[+-][0-9][0-9]:?[0-9][0-9](?-u:\b))?",
     )
     .expect("literal")
 });
 static ACCESS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\b(\d\d?)[/ -]([A-Z][a-z]{2})[/ -](\d{4})[: ](\d\d):(\d\d):(\d\d)()(?: ([+-]\d{4}))?")
+    Regex::new(r"(?-u:\b)([0-9][0-9]?)[/ -]([A-Z][a-z]{2})[/ -]([0-9]{4})[: ]([0-9][0-9]):([0-9][0-9]):([0-9][0-9])()(?: ([+-][0-9]{4}))?")
         .expect("literal")
 });
-static SYSLOG: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"^\W{0,2}(?:<\d+>)?([A-Z][a-z]{2}) +(\d\d?) (\d\d):(\d\d):(\d\d)").expect("literal"));
+static SYSLOG: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^[<\[({|]{0,2}(?:<[0-9]+>)?([A-Z][a-z]{2}) +([0-9][0-9]?) ([0-9][0-9]):([0-9][0-9]):([0-9][0-9])")
+        .expect("literal")
+});
 static EPOCH: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"(?:^|"(?:time|ts|timestamp|@timestamp)": ?"?)(\d{10})(?:(\d{3})\b|\.(\d{1,9}))?"#).expect("literal")
+    Regex::new(r#"(?:^|"(?:time|ts|timestamp|@timestamp)": ?"?)([0-9]{10})(?:([0-9]{3})(?-u:\b)|\.([0-9]{1,9}))?"#)
+        .expect("literal")
 });
 
 /// The time of a record, to at best a nanosecond. A zone in the record wins; else the container runtime's stamp, which

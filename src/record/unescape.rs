@@ -5,9 +5,7 @@
 //! were escaped now look like all others is intended. Works on one line; never fails; output is at most as long
 //! as the input.
 
-use crate::event::Encoding;
-
-use super::charset;
+use super::charset::{self, Encoding};
 
 /// How much non-ASCII text was found in each form, in characters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,9 +3,7 @@
 //! Everything behind it works on UTF-8 (or GBK) bytes; offsets are translated back on the few occasions they are needed.
 //! Files of other charsets pass through unchanged.
 
-use crate::event::Encoding;
-
-use super::Charset;
+use super::{Charset, Encoding};
 
 /// Decides by a file's first bytes, then transcodes or passes through.
 #[derive(Debug)]

@@ -57,9 +57,35 @@ pub fn line_around(text: &str, at: usize) -> Range<usize> {
 }
 
 /// A key in one spelling: lower case, without `_`, `-` and `.` (`out_trade_no`, `outTradeNo` and `Out-Trade-No` are
-/// one key).
-pub fn normal_key(key: &str) -> String {
-    key.bytes().filter(|b| !matches!(b, b'_' | b'-' | b'.')).map(|b| b.to_ascii_lowercase() as char).collect()
+/// one key). Every word of a record is looked at this way, so it is kept on the stack.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    bytes: [u8; MAX_KEY],
+    len: usize,
+}
+
+/// Longest key that means anything to anybody here, in bytes.
+const MAX_KEY: usize = 32;
+
+impl Key {
+    /// The key in normal spelling; empty if it is longer than any known one.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
+    }
+}
+
+/// Brings a key to its normal spelling.
+pub fn normal_key(key: &str) -> Key {
+    let mut normal = Key { bytes: [0; MAX_KEY], len: 0 };
+    for byte in key.bytes().filter(|b| !matches!(b, b'_' | b'-' | b'.' | b' ')) {
+        if normal.len == MAX_KEY {
+            normal.len = 0;
+            break;
+        }
+        normal.bytes[normal.len] = byte.to_ascii_lowercase();
+        normal.len += 1;
+    }
+    normal
 }
 
 /// The value of the key that ends at `end`: what stands behind `:`, `=`, `=>`, `：` or a tag's `>`, without its quotes

@@ -21,7 +21,8 @@ pub(super) fn masks(text: &str, keep: &[String]) -> Vec<Mask> {
     for word in words(text) {
         let name = text[word.clone()].rsplit('.').next().unwrap_or_default();
         let key = normal_key(name);
-        let Some(rule) = rule(&key).filter(|_| !keep.contains(&key)) else { continue };
+        let key = key.as_str();
+        let Some(rule) = rule(key).filter(|_| !keep.iter().any(|kept| kept == key)) else { continue };
         let Some(value) = value_after(text, word.end) else { continue };
         masks.extend(match rule {
             Rule::All => Some(Mask { range: value, text: "***".into() }),

@@ -84,7 +84,7 @@ impl Redactor {
     /// The first expression of `extra` that is not a valid regular expression.
     pub fn new(extra: &[String], keep: &[String]) -> Result<Redactor, regex::Error> {
         let extra = extra.iter().map(|pattern| Regex::new(pattern)).collect::<Result<_, _>>()?;
-        let keep = keep.iter().map(|key| normal_key(key)).collect();
+        let keep = keep.iter().map(|key| normal_key(key).as_str().to_owned()).collect();
         Ok(Redactor { rules: Some(Rules { extra, keep }) })
     }
 

@@ -150,6 +150,7 @@ fn is_kept_field(text: &str, at: usize) -> bool {
     separated
         && crate::record::words::word_before(text, left.len()).is_some_and(|word| {
             let key = crate::record::words::normal_key(&text[word]);
+            let key = key.as_str();
             key.ends_with("tradeno")
                 || key.ends_with("orderid")
                 || key.ends_with("orderno")

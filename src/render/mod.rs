@@ -15,8 +15,8 @@ mod words;
 
 use std::collections::HashMap;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 
 use crate::catalog::{Catalog, Lang};
 
@@ -119,27 +119,30 @@ impl View {
         self.lang
     }
 
+    fn zoned(&self, time: Timestamp) -> Zoned {
+        time.to_zoned(self.timezone.clone())
+    }
+
     fn time(&self, time: Timestamp) -> String {
-        time.to_zoned(self.timezone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+        self.zoned(time).strftime("%Y-%m-%d %H:%M:%S").to_string()
     }
 
     /// `2026-03-01 08:00:02 – 09:41:10`; the second date only where it differs.
     fn span(&self, (first, last): (Timestamp, Timestamp)) -> String {
-        let (start, end) = (self.time(first), self.time(last));
-        if start == end {
+        let (start, end) = (self.time(first), self.zoned(last));
+        if first.as_second() == last.as_second() {
             return start;
         }
-        let end = match start[..10] == end[..10] {
-            true => &end[11..],
-            false => &end[..],
+        let format = match self.zoned(first).date() == end.date() {
+            true => "%H:%M:%S",
+            false => "%Y-%m-%d %H:%M:%S",
         };
-        format!("{start} {} {end}", self.glyphs.dash())
+        format!("{start} {} {}", self.glyphs.dash(), end.strftime(format))
     }
 
     /// `UTC+08:00`, at the time of an event.
     fn offset(&self, time: Timestamp) -> String {
-        let offset = time.to_zoned(self.timezone.clone()).strftime("%:z").to_string();
-        format!("UTC{offset}")
+        format!("UTC{}", self.zoned(time).strftime("%:z"))
     }
 }
 

@@ -15,7 +15,8 @@ use super::{Totals, View};
 /// Codes that a line names before it says how many more there are.
 const N_CODES: usize = 2;
 const GAP: &str = "  ";
-/// A title is not cut below this.
+/// On a terminal codes are cut to this, and a title not below that.
+const MAX_CODE: usize = 28;
 const MIN_TITLE: usize = 20;
 
 /// The table with terminal styles; strip them where they are not wanted.
@@ -26,6 +27,7 @@ pub fn summary(tally: &Tally, totals: &Totals, view: &View) -> String {
         return page.into_text();
     }
     let words = words::words(view.lang);
+    let time = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| shown(time, tally.span(), view));
     let mut rows = vec![head(words)];
     rows.extend(tally.groups().into_iter().map(|group| Row {
         style: severity_style(group.entry.severity),
@@ -33,13 +35,13 @@ pub fn summary(tally: &Tally, totals: &Totals, view: &View) -> String {
             words::severity(group.entry.severity, view.lang).to_owned(),
             group.n_events.to_string(),
             orders(group.orders.count()),
-            time(group.span.map(|span| span.0), view),
-            time(group.span.map(|span| span.1), view),
-            codes(group, N_CODES, words),
+            time(group.span.map(|span| span.0)),
+            time(group.span.map(|span| span.1)),
+            shortened(codes(group, N_CODES, words), view),
             group.entry.title.get(view.lang).to_owned(),
         ],
     }));
-    rows.push(total(tally, words, view));
+    rows.push(total(tally, words, time));
     show(&mut page, &rows, view.width);
     page.into_text()
 }
@@ -55,7 +57,7 @@ fn head(words: &Words) -> Row {
     Row { style: Style::new(), cells: cells.map(str::to_owned) }
 }
 
-fn total(tally: &Tally, words: &Words, view: &View) -> Row {
+fn total(tally: &Tally, words: &Words, time: impl Fn(Option<Timestamp>) -> String) -> Row {
     let (first, last) = tally.span().unzip();
     Row {
         style: Style::new(),
@@ -63,8 +65,8 @@ fn total(tally: &Tally, words: &Words, view: &View) -> Row {
             words.total.to_owned(),
             tally.n_events.to_string(),
             orders(tally.orders().count()),
-            time(first, view),
-            time(last, view),
+            time(first),
+            time(last),
             String::new(),
             String::new(),
         ],
@@ -79,8 +81,23 @@ fn orders(count: Count) -> String {
     }
 }
 
-fn time(time: Option<Timestamp>, view: &View) -> String {
-    time.map_or_else(|| "-".to_owned(), |time| view.time(time))
+/// On a terminal, where room is scarce, without what goes without saying: the year if it is the same for all, else
+/// the time of day.
+fn shown(time: Timestamp, span: Option<(Timestamp, Timestamp)>, view: &View) -> String {
+    let year = |time| view.zoned(time).year();
+    let is_one_year = span.is_some_and(|(first, last)| year(first) == year(last));
+    match (view.width, is_one_year) {
+        (None, _) => view.time(time),
+        (Some(_), true) => view.zoned(time).strftime("%m-%d %H:%M").to_string(),
+        (Some(_), false) => view.zoned(time).strftime("%Y-%m-%d").to_string(),
+    }
+}
+
+fn shortened(codes: String, view: &View) -> String {
+    match view.width {
+        None => codes,
+        Some(_) => fit(&codes, "", MAX_CODE),
+    }
 }
 
 fn show(page: &mut Page, rows: &[Row], terminal_width: Option<usize>) {
@@ -143,8 +160,14 @@ total         11       1  2026-03-01 16:00:00  2026-03-01 16:00:00
     }
 
     #[test]
-    fn titles_are_cut_on_a_terminal_only() {
-        assert!(report(Lang::En, Some(100)).contains("The card issuer dec…"), "{}", report(Lang::En, Some(100)));
+    fn times_and_titles_are_shortened_on_a_terminal_only() {
+        let expected = "\
+SEVERITY  EVENTS  ORDERS  FIRST        LAST         CODE             TITLE
+CRITICAL      10       -  -            -            ISSUER_DECLINED  The card issuer dec…
+ERROR          1       1  03-01 16:00  03-01 16:00  ISSUER_DECLINED  The card issuer dec…
+total         11       1  03-01 16:00  03-01 16:00
+";
+        assert_eq!(report(Lang::En, Some(80)), expected);
         assert!(!report(Lang::En, None).contains('…'));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::catalog::Lang;
 use crate::diagnose::{Because, Verdict, WhyNot};
-use crate::event::Level;
+use crate::record::Level;
 
 /// One sentence without a full stop; text from a log in it is not yet made visible.
 pub fn verdict(verdict: &Verdict, lang: Lang) -> String {

@@ -1,3 +1,5 @@
+//! The store as a whole: what is committed together, what comes back, what is refused.
+
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
