@@ -57,6 +57,49 @@ fn changes_while_it_was_down_are_told_apart() {
 }
 
 #[test]
+fn two_rotations_while_it_was_down_lose_nothing() {
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    env.write("logs/app.log.5", failure(90));
+    let mut daemon = run(&env, ARGS);
+    append(&env, "logs/app.log", &failure(1));
+    assert_eq!(daemon.numbers(1), [1]);
+    assert!(daemon.stop().success());
+
+    append(&env, "logs/app.log", &failure(2));
+    rename(&env, "logs/app.log", "logs/app.log.2");
+    append(&env, "logs/app.log.1", &failure(3));
+    append(&env, "logs/app.log", &failure(4));
+    append(&env, "logs/unrelated.txt", &failure(91));
+    let mut daemon = run(&env, ARGS);
+    let mut seen = daemon.numbers(3);
+    seen.sort_unstable();
+    assert_eq!(seen, [2, 3, 4]);
+    assert!(daemon.stop().success());
+    assert!(daemon.rest().is_empty());
+}
+
+#[test]
+fn copytruncate_while_it_was_down_repeats_nothing() {
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    let mut daemon = run(&env, ARGS);
+    append(&env, "logs/app.log", &failure(1));
+    assert_eq!(daemon.numbers(1), [1]);
+    assert!(daemon.stop().success());
+
+    append(&env, "logs/app.log", &failure(2));
+    std::fs::copy(env.path("logs/app.log"), env.path("logs/app.log.1")).unwrap();
+    env.write("logs/app.log", failure(3));
+    let mut daemon = run(&env, ARGS);
+    let mut seen = daemon.numbers(2);
+    seen.sort_unstable();
+    assert_eq!(seen, [2, 3]);
+    assert!(daemon.stop().success());
+    assert!(daemon.rest().is_empty());
+}
+
+#[test]
 fn after_sigkill_nothing_is_lost_and_repeats_have_the_same_id() {
     let env = Env::new();
     env.write("logs/app.log", "");

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::follow::{Follow, Met};
 use super::plan::Plan;
@@ -21,6 +21,9 @@ use crate::store::{FileState, Store};
 /// Rows of files that nobody has seen for this long are forgotten.
 const FORGET_AFTER_SECONDS: i64 = 30 * 24 * 3600;
 
+/// File systems keep coarse time, and what happened just before an end may not have been seen any more.
+const SLACK: Duration = Duration::from_millis(100);
+
 /// More files that were let go are not remembered in memory; the store still has them.
 const MAX_REMEMBERED: usize = 100_000;
 
@@ -28,10 +31,14 @@ const MAX_REMEMBERED: usize = 100_000;
 pub struct Newcomers {
     /// What earlier runs left behind and this one has not met yet.
     stored: HashMap<FileKey, FileState>,
+    /// The same, whole, until the first walk is done.
+    left_behind: Vec<FileState>,
     /// Written paths that were watched before, in this run or an earlier one.
     watched: Vec<String>,
     first_walk: bool,
-    /// A little before this run began: file systems keep coarse time.
+    /// A little before nobody watched any more, if an earlier run says when that was.
+    before_gap: Option<SystemTime>,
+    /// A little before this run began.
     since: SystemTime,
     /// With more files than this, idle ones are closed between turns.
     pub max_open: usize,
@@ -39,10 +46,14 @@ pub struct Newcomers {
 
 impl Newcomers {
     pub fn load(store: &Store) -> rusqlite::Result<Newcomers> {
-        let stored = store.files()?.into_iter().map(|file| (file.key, file)).collect();
-        let since = SystemTime::now() - Duration::from_secs(1);
+        let left_behind = store.files()?;
+        let stored = left_behind.iter().map(|file| (file.key, file.clone())).collect();
+        let before_gap =
+            store.seen_until_ms()?.map(|ms| UNIX_EPOCH + Duration::from_millis(ms.cast_unsigned()) - SLACK);
+        let since = SystemTime::now() - SLACK;
         let max_open = raise_open_files_limit() / 2;
-        Ok(Newcomers { stored, watched: store.watched()?, first_walk: true, since, max_open })
+        let watched = store.watched()?;
+        Ok(Newcomers { stored, left_behind, watched, first_walk: true, before_gap, since, max_open })
     }
 
     pub fn is_first_walk(&self) -> bool {
@@ -53,6 +64,8 @@ impl Newcomers {
     pub fn walked(&mut self, watched: Vec<String>) {
         self.watched = watched;
         self.first_walk = false;
+        self.left_behind = Vec::new();
+        self.before_gap = None;
     }
 
     /// A file is no longer followed; should it come back, it goes on where it was.
@@ -125,38 +138,67 @@ impl Newcomers {
             (Start::Resume, ..) => (Tail::beginning(key, 0), Checkpoint::default()),
         };
         self.stored.remove(&key);
-        let met = Met { tail, checkpoint, file, path: path.to_path_buf(), place };
+        // A file that was renamed is still known by the name it was written under.
+        let met = Met { tail, checkpoint, file, path: listed.to_path_buf(), place };
         Ok(Some(Follow::new(met, Arc::clone(source), origin(plan, source, listed), clock)))
     }
 
-    /// Files that were renamed out of the sources while nobody watched: found by identity in the directory they
-    /// were in, and read to their end.
-    pub fn adopt(&mut self, plan: &Plan, clock: Instant) -> Vec<Follow> {
-        let lost = self.stored.values().filter(|file| plan.selection.source_of(&file.path).is_some());
-        let dirs: HashSet<_> = lost.filter_map(|file| Some(file.path.parent()?.to_path_buf())).collect();
+    /// Files that were rotated out of the sources while nobody watched, found in the directories of files that
+    /// were followed before: those known by their identity go on where they were, those born meanwhile beside a
+    /// listed file, with its name and an ending, are read too. `is_followed` knows what need not be looked at.
+    pub fn adopt(&mut self, plan: &Plan, clock: Instant, is_followed: impl Fn(FileKey) -> bool) -> Vec<Follow> {
+        let listed = |file: &&FileState| plan.selection.source_of(&file.path).is_some();
+        let dirs = self.left_behind.iter().filter(listed).filter_map(|file| file.path.parent());
+        let dirs: HashSet<PathBuf> = dirs.map(Path::to_path_buf).collect();
         let mut adopted = Vec::new();
         for entry in dirs.iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten().flatten() {
             let Ok(metadata) = entry.metadata() else { continue };
-            if !metadata.is_file() {
+            let key = FileKey::of(&metadata);
+            if !metadata.is_file() || is_followed(key) {
                 continue;
             }
-            let Some(stored) = self.stored.remove(&FileKey::of(&metadata)) else { continue };
-            adopted.extend(self.adopt_one(stored, &entry.path(), plan, clock));
+            let path = entry.path();
+            let heir = match self.stored.remove(&key) {
+                Some(stored) => self.inherit(&stored, &path, plan, clock),
+                None => self.born_in_gap(&path, &metadata, plan, clock),
+            };
+            adopted.extend(heir);
         }
         adopted
     }
 
-    fn adopt_one(&self, stored: FileState, path: &Path, plan: &Plan, clock: Instant) -> Option<Follow> {
-        let source = plan.selection.source_of(&stored.path)?;
+    /// Goes on in `path` where `before` stopped, if its content proves that it can.
+    fn inherit(&self, before: &FileState, path: &Path, plan: &Plan, clock: Instant) -> Option<Follow> {
+        let source = plan.selection.source_of(&before.path)?;
         let (file, metadata) = tail::open(path).ok()?;
-        if FileKey::of(&metadata) != stored.key {
+        let key = FileKey::of(&metadata);
+        let generation = if key == before.key { before.generation } else { 0 };
+        let tail = Tail::resume(key, generation, &file, &before.proof).ok()?.ok()?;
+        tracing::debug!(path = %visible(path), "was rotated while paytriage was not running; reading it to its end");
+        let origin = origin(plan, source, &before.path);
+        let mut checkpoint = before.checkpoint.clone();
+        if key != before.key && !checkpoint.reported.is_empty() {
+            // The ids belong to the original; what they stand for ended no later than what was read of it.
+            checkpoint.done = before.proof.at;
+        }
+        let met = Met { tail, checkpoint, file, path: before.path.clone(), place: Place::Moved };
+        Some(Follow::new(met, Arc::clone(source), origin, clock))
+    }
+
+    /// A backup that was made while nobody watched: a copy of what was followed, else a file nobody has seen.
+    fn born_in_gap(&mut self, path: &Path, metadata: &fs::Metadata, plan: &Plan, clock: Instant) -> Option<Follow> {
+        let gap = self.before_gap?;
+        if metadata.created().ok()? < gap || plan.selection.source_of(path).is_some() {
             return None;
         }
-        let tail = Tail::resume(stored.key, stored.generation, &file, &stored.proof).ok()?.ok()?;
-        tracing::debug!(path = %visible(path), "was rotated while paytriage was not running; reading it to its end");
-        let origin = origin(plan, source, &stored.path);
-        let met = Met { tail, checkpoint: stored.checkpoint, file, path: path.to_path_buf(), place: Place::Moved };
-        Some(Follow::new(met, Arc::clone(source), origin, clock))
+        let originals: Vec<_> = self.left_behind.iter().filter(|file| is_backup_of(path, &file.path)).collect();
+        let source = originals.iter().find_map(|file| plan.selection.source_of(&file.path))?;
+        if source.excludes(path) {
+            return None;
+        }
+        let copy = originals.iter().find_map(|file| self.inherit(file, path, plan, clock));
+        let listed = originals.first()?.path.clone();
+        copy.or_else(|| self.meet_moved(&listed, path, plan, clock).ok().flatten())
     }
 
     /// # Errors
@@ -164,6 +206,13 @@ impl Newcomers {
     pub fn forget_old(&self, store: &Store) -> rusqlite::Result<usize> {
         store.forget_files_before(jiff::Timestamp::now().as_second() - FORGET_AFTER_SECONDS)
     }
+}
+
+/// `app.log.1` and `app.log-20260701` are backups of `app.log`.
+fn is_backup_of(path: &Path, listed: &Path) -> bool {
+    let (Some(name), Some(original)) = (path.file_name(), listed.file_name()) else { return false };
+    let (name, original) = (name.as_encoded_bytes(), original.as_encoded_bytes());
+    path.parent() == listed.parent() && name.len() > original.len() && name.starts_with(original)
 }
 
 /// What the events of a file say about it.

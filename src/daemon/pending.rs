@@ -63,10 +63,6 @@ impl Pending {
         }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.dirty.is_empty() && self.finished.is_empty() && self.deleted.is_empty()
-    }
-
     /// True if no more should be read before a commit.
     pub fn is_full(&self) -> bool {
         self.events.len() >= MAX_EVENTS || self.bytes >= MAX_BYTES

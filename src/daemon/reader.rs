@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use super::files::Files;
 use super::meet::Newcomers;
 use super::pending::{Load, Pending};
@@ -71,6 +73,8 @@ pub struct Reader {
     /// The last commit failed; nothing is read until this time.
     stalled_until: Option<Instant>,
     blocked: bool,
+    /// Milliseconds since 1970.
+    round_began_ms: i64,
 }
 
 impl Reader {
@@ -97,6 +101,7 @@ impl Reader {
             next_displaced: None,
             stalled_until: None,
             blocked: false,
+            round_began_ms: Timestamp::now().as_millisecond(),
         })
     }
 
@@ -120,6 +125,7 @@ impl Reader {
 
     fn round(&mut self, mail: Mail<Request>) -> Flow {
         let clock = Instant::now();
+        self.round_began_ms = Timestamp::now().as_millisecond();
         for request in mail.requests {
             match request {
                 Request::Reload(plan) => self.reload(*plan, clock),
@@ -222,9 +228,8 @@ impl Reader {
         for key in self.settling.keys().copied().collect::<Vec<_>>() {
             self.flush(key, clock);
         }
-        if !self.pending.is_empty() {
-            self.commit(clock);
-        }
+        // Also when nothing is pending: the next run has to know until when somebody watched.
+        self.commit(clock);
         if self.stalled_until.is_some() {
             tracing::error!("ended without storing the last positions; they are read again at the next start");
         }

@@ -105,6 +105,10 @@ impl Selection {
 }
 
 impl Source {
+    pub fn excludes(&self, file: &Path) -> bool {
+        is_compressed(file) || self.exclude.matches(file)
+    }
+
     fn matches(&self, file: &Path) -> bool {
         self.patterns.iter().any(|pattern| pattern.matches(file)) && !self.exclude.matches(file)
     }

@@ -49,6 +49,8 @@ pub struct Batch {
     pub events: Vec<OutboxEvent>,
     /// Files that no longer exist.
     pub deleted: Vec<FileKey>,
+    /// Everything that happened to the files until then was looked at; milliseconds since 1970.
+    pub seen_until_ms: i64,
     /// Written paths of the sources in force, once they have been watched.
     pub watched: Option<Vec<String>>,
 }
@@ -126,6 +128,11 @@ impl Store {
         let mut select = db.connection.prepare("SELECT path FROM watched")?;
         let rows = select.query_map([], |row| row.get(0))?;
         rows.collect()
+    }
+
+    /// [`Batch::seen_until_ms`] of the last commit; `None` at the first start.
+    pub fn seen_until_ms(&self) -> rusqlite::Result<Option<i64>> {
+        self.lock().connection.query_row("SELECT until_ms FROM seen", [], |row| row.get(0)).optional()
     }
 
     /// Stores all of a batch or nothing.
@@ -282,6 +289,9 @@ fn write(transaction: &Transaction, batch: &Batch) -> rusqlite::Result<u64> {
     for event in &batch.events {
         added += insert.execute(params![event.id.0, event.body])? as u64;
     }
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO seen (id, until_ms) VALUES (0, ?1)")?
+        .execute([batch.seen_until_ms])?;
     if let Some(watched) = &batch.watched {
         transaction.execute("DELETE FROM watched", [])?;
         let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO watched (path) VALUES (?1)")?;

@@ -40,13 +40,14 @@ fn offsets_and_events_survive_together() {
         store.set_sinks(&["stdout"]).unwrap();
         let watched = Some(vec!["/var/log".to_owned()]);
         store.commit(&Batch { watched, ..batch(vec![file(1, 10), file(2, 20)], &[1, 2]) }).unwrap();
-        store.commit(&batch(vec![file(1, 30)], &[3])).unwrap();
+        store.commit(&Batch { seen_until_ms: 78, ..batch(vec![file(1, 30)], &[3]) }).unwrap();
     }
     let store = Store::open(&StateDir::lock(&state).unwrap()).unwrap();
     let mut files = store.files().unwrap();
     files.sort_by_key(|file| file.key);
     assert_eq!(files, [file(1, 30), file(2, 20)]);
     assert_eq!(store.watched().unwrap(), ["/var/log"]);
+    assert_eq!(store.seen_until_ms().unwrap(), Some(78));
     assert_eq!(store.n_waiting(), 3);
     assert_eq!(rows(&store, 0).len(), 3);
     let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;

@@ -142,7 +142,8 @@ impl Reader {
         if !self.newcomers.is_first_walk() {
             return;
         }
-        for follow in self.newcomers.adopt(&self.plan, clock) {
+        let files = &self.files;
+        for follow in self.newcomers.adopt(&self.plan, clock, |key| files.get(key).is_some()) {
             self.next_displaced.get_or_insert(clock);
             self.add(follow, clock);
         }

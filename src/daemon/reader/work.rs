@@ -149,7 +149,8 @@ impl Reader {
         let live = self.pending.dirty.iter().filter_map(|key| files.get(*key)).map(Follow::to_store);
         let states = self.pending.finished.iter().cloned().chain(live).collect();
         let (events, deleted) = (std::mem::take(&mut self.pending.events), self.pending.deleted.clone());
-        let batch = Batch { files: states, events, deleted, watched: self.pending.watched.clone() };
+        let watched = self.pending.watched.clone();
+        let batch = Batch { files: states, events, deleted, watched, seen_until_ms: self.round_began_ms };
         match self.store.commit(&batch) {
             Ok(()) => {
                 self.pending = Pending::default();
