@@ -34,6 +34,8 @@ pub enum Command {
                             grep 4012 app.log | paytriage explain"
     )]
     Explain(ExplainArgs),
+    /// Copy standard input with secrets and personal data masked, as events show it
+    Redact(RedactArgs),
     /// Look into the catalogue of known errors, or check one of your own
     #[command(subcommand)]
     Catalog(CatalogCommand),
@@ -119,6 +121,13 @@ pub struct ExplainArgs {
     pub catalog: Vec<String>,
 }
 
+#[derive(Debug, Args)]
+pub struct RedactArgs {
+    /// Configuration file whose [redact] applies
+    #[arg(long, value_name = "FILE", env = "PAYTRIAGE_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum CatalogCommand {
     /// List the entries
@@ -137,6 +146,15 @@ pub enum CatalogCommand {
     },
     /// Check catalogue files with their own test lines; without FILE, the built-in one
     Check { files: Vec<PathBuf> },
+    /// Turn the unknown codes of logs into entries to fill in
+    Draft {
+        /// Files, directories, globs, or - for standard input
+        #[arg(required = true)]
+        paths: Vec<String>,
+        /// Configuration file whose catalogue and sources' hints apply
+        #[arg(long, value_name = "FILE", env = "PAYTRIAGE_CONFIG")]
+        config: Option<PathBuf>,
+    },
     /// Count entries and codes by provider, category and severity
     Stats {
         #[command(flatten)]

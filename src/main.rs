@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Command::Man => commands::shell::man(),
         Command::Catalog(command) => commands::catalog::run(&command, &mut out, &mut err),
         Command::Config(command) => commands::config::run(&command, &env, &mut out, &mut err),
+        Command::Redact(args) => commands::redact::run(&args, &mut io::stdin().lock(), &mut out, &mut err),
         Command::Explain(args) => commands::explain::run(&args, &mut out),
     };
     outcome.unwrap_or_else(|error| explain(&error)).into()

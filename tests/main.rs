@@ -1,6 +1,7 @@
 //! The integration tests, one binary. `samples` compares with labels, `tidy` looks at the source; tests of the built program go by command
 //! (`scan_…`, `run_…`), and `cli_env` and `daemon` are how they run it.
 
+mod catalog;
 mod cli_env;
 mod daemon;
 mod readme;

@@ -1,5 +1,6 @@
 //! `paytriage catalog`: look into the catalogue, or check files of one's own.
 
+mod draft;
 mod list;
 mod show;
 mod stats;
@@ -12,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::CatalogError;
-use super::setup::catalog_of;
+use super::setup::{Setup, catalog_of};
 use crate::catalog::{Catalog, Entry, FALLBACK_ID, Problem};
 use crate::cli::CatalogCommand;
 use crate::config::CatalogConfig;
@@ -34,6 +35,9 @@ pub fn run(command: &CatalogCommand, out: &mut dyn Write, err: &mut dyn Write) -
             show::show(&catalog_of(&CatalogConfig::default(), &view.catalog)?, id, view, out)?
         }
         CatalogCommand::Check { files } => return check(files, out, err),
+        CatalogCommand::Draft { paths, config } => {
+            return draft::draft(&Setup::load(config.as_deref(), &[])?, paths, out, err);
+        }
         CatalogCommand::Stats { view } => {
             stats::stats(&catalog_of(&CatalogConfig::default(), &view.catalog)?, view.format, out)?
         }

@@ -34,12 +34,7 @@ impl Setup {
     /// # Errors
     /// Everything that is wrong with the configuration or with a catalogue file.
     pub fn load(config: Option<&Path>, catalogs: &[String]) -> Result<Setup> {
-        let env = |name: &str| std::env::var_os(name);
-        let config = match config {
-            Some(path) => config::load(path, &env)?,
-            None => Config::new(&env),
-        };
-        Setup::of(&config, catalogs)
+        Setup::of(&config_from(config)?, catalogs)
     }
 
     /// The same from a configuration that was read already.
@@ -100,6 +95,23 @@ pub fn catalog_of(config: &CatalogConfig, more: &[String]) -> Result<Catalog> {
     config.extra.extend_from_slice(more);
     catalog_in_force(&config)
         .map_err(|errors| anyhow!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+}
+
+/// The configuration in a file, or the defaults where none is named.
+fn config_from(file: Option<&Path>) -> Result<Config> {
+    let env = |name: &str| std::env::var_os(name);
+    Ok(match file {
+        Some(path) => config::load(path, &env)?,
+        None => Config::new(&env),
+    })
+}
+
+/// The masking rules of a configuration, without the rest of it.
+///
+/// # Errors
+/// Everything that is wrong with the configuration.
+pub fn redactor_from(config: Option<&Path>) -> Result<Redactor> {
+    redactor_of(&config_from(config)?.redact)
 }
 
 fn redactor_of(redact: &Redact) -> Result<Redactor> {
