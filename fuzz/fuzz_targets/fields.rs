@@ -1,0 +1,31 @@
+//! Reading words, fields, codes and ids of any text never fails, and what is found stands in the text.
+#![no_main]
+
+use std::sync::{Arc, LazyLock};
+
+use libfuzzer_sys::fuzz_target;
+use paytriage::catalog::Catalog;
+use paytriage::diagnose::{Diagnoser, Hints};
+use paytriage::record::{Level, words};
+
+static DIAGNOSER: LazyLock<Diagnoser> = LazyLock::new(|| Diagnoser::new(Arc::new(Catalog::builtin())));
+
+fuzz_target!(|text: &str| {
+    for word in words::words(text) {
+        assert!(text.get(word.clone()).is_some());
+        if let Some(value) = words::value_after(text, word.end) {
+            assert!(value.start >= word.end && text.get(value).is_some());
+        }
+    }
+    for level in [None, Some(Level::Error)] {
+        let hints = Hints { provider: None, path: "wxpay.log", level };
+        for occurrence in DIAGNOSER.examine(text, hints) {
+            assert!(text.get(occurrence.range).is_some());
+            assert!(occurrence.code.len() <= 128 && !occurrence.code.is_empty());
+        }
+        for finding in DIAGNOSER.diagnose(text, hints) {
+            assert!(finding.occurrence.verdict.is_ok());
+            assert!(finding.ids.out_trade_no.is_none_or(|order| text.contains(&order)));
+        }
+    }
+});
