@@ -1,7 +1,7 @@
 //! The HTTP server: `/healthz`, `/readyz` and `/metrics`, GET and HEAD only.
 //!
-//! Whatever a client does, it holds a connection for at most [`CONNECTION`] and there are at most
-//! [`MAX_CONNECTIONS`] of them; nothing of a request is kept.
+//! Whatever a client does, it holds a connection for at most ten seconds and there are at most
+//! 64 of them; nothing of a request is kept.
 
 use std::io;
 use std::net::SocketAddr;

@@ -3,6 +3,7 @@
 
 mod cli_env;
 mod daemon;
+mod readme;
 mod run_control;
 mod run_follow;
 mod run_rotation;

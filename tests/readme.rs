@@ -1,0 +1,87 @@
+//! README shows real output: each block between marks is what the program prints.
+//!
+//! `UPDATE_README=1 cargo test --test integration readme` rewrites them; the diff is reviewed like code.
+
+use std::fs;
+use std::path::Path;
+
+use crate::cli_env::Env;
+
+const SAMPLE: &str = "data/samples/seed_kiosk_stdlib.log";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// What the program prints when it is run in the repository.
+fn output(arguments: &[&str]) -> String {
+    let env = Env::new();
+    let output = env.command(arguments).current_dir(root()).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A session in a terminal: what is typed, and the first lines of what comes.
+fn session(typed: &str, arguments: &[&str], n_lines: usize) -> String {
+    let lines: String = output(arguments).lines().take(n_lines).map(|line| format!("{}\n", line.trim_end())).collect();
+    format!("```console\n$ paytriage {typed}\n{lines}```\n")
+}
+
+/// The first event of a sample, with what differs from run to run made up.
+fn event() -> String {
+    let text = output(&["scan", "--format", "json", "data/samples/py_alipay_gbk.log"]);
+    let line = text.lines().next().expect("an event");
+    let mut event: serde_json::Value = serde_json::from_str(line).unwrap();
+    event["id"] = "4f0c8e0b1f5a4f0f9d3a6a1d2b7c8e90".into();
+    event["observed_time"] = "2026-11-23T01:38:55.336Z".into();
+    event["source"]["host"] = "pay-1".into();
+    format!("```json\n{}\n```\n", serde_json::to_string_pretty(&event).unwrap())
+}
+
+fn options() -> String {
+    let mut table = String::from("| key | value | default | |\n|---|---|---|---|\n");
+    for option in paytriage::config::options() {
+        let row = format!("| `{}` | {} | {} | {} |\n", option.key, option.kind, option.default, option.help);
+        table.push_str(&row);
+    }
+    table
+}
+
+#[test]
+fn blocks_are_what_the_program_prints() {
+    let path = root().join("README.md");
+    let before = fs::read_to_string(&path).unwrap();
+    let mut after = before.clone();
+    for (name, text) in [
+        (
+            "explain",
+            session(
+                r#"explain "cashier shows: Payment failed (C6-1011)" | head -14"#,
+                &["explain", "cashier shows: Payment failed (C6-1011)"],
+                14,
+            ),
+        ),
+        ("summary", session(&format!("scan --format summary {SAMPLE}"), &["scan", "--format", "summary", SAMPLE], 40)),
+        (
+            "why",
+            session(
+                r#"explain "INFO config: retry_on=['SYSTEM_BUSY'] alipay" | head -1"#,
+                &["explain", "INFO config: retry_on=['SYSTEM_BUSY'] alipay"],
+                1,
+            ),
+        ),
+        ("event", event()),
+        ("options", options()),
+    ] {
+        let (open, close) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+        let start = after.find(&open).unwrap_or_else(|| panic!("no {open}")) + open.len();
+        let end = after[start..].find(&close).unwrap_or_else(|| panic!("no {close}")) + start;
+        after.replace_range(start..end, &text);
+    }
+    if std::env::var_os("UPDATE_README").is_some() {
+        fs::write(&path, &after).unwrap();
+    }
+    assert!(
+        before == after || std::env::var_os("UPDATE_README").is_some(),
+        "README.md is out of date: UPDATE_README=1 cargo test --test integration readme"
+    );
+}
