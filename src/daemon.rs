@@ -36,6 +36,9 @@ use crate::telemetry::Metrics;
 /// From the request to end until the process is gone, whatever does not move.
 const STOP_WITHIN: Duration = Duration::from_secs(8);
 
+/// Signals this close together are one request.
+const SAME_REQUEST: Duration = Duration::from_secs(1);
+
 /// Why the daemon did not start, or had to end.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -126,6 +129,14 @@ impl Stop {
             _ = self.interrupt.recv() => {}
         }
     }
+
+    /// Whoever asks again is in a hurry; but the same request often comes twice, to the process and to its group.
+    async fn asked_again(&mut self) {
+        let first = Instant::now();
+        while first.elapsed() < SAME_REQUEST {
+            self.asked().await;
+        }
+    }
 }
 
 /// How the configuration is loaded again.
@@ -181,8 +192,7 @@ impl Parts {
         let deadline = Instant::now() + STOP_WITHIN;
         tokio::select! {
             () = self.stop(deadline) => {}
-            // Whoever asks twice is in a hurry.
-            () = signals.stop.asked() => tracing::warn!("asked again, ending at once"),
+            () = signals.stop.asked_again() => tracing::warn!("asked again, ending at once"),
         }
         match ended {
             None | Some(stdout::End::Drained) => Ok(()),

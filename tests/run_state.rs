@@ -1,9 +1,10 @@
 //! `run --state`: what a restart, also a violent one, must neither lose nor repeat.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use crate::cli_env::Env;
-use crate::daemon::{Daemon, append, command, failure, number, rename, run, tally};
+use crate::daemon::{Daemon, append, command, eventually, failure, number, rename, run, tally};
 
 const ARGS: &[&str] = &["logs/*.log", "--state", "state"];
 
@@ -64,6 +65,11 @@ fn two_rotations_while_it_was_down_lose_nothing() {
     let mut daemon = run(&env, ARGS);
     append(&env, "logs/app.log", &failure(1));
     assert_eq!(daemon.numbers(1), [1]);
+    // Only a backup that is clearly older than the end of the watch is known to be none of ours.
+    let backup = env.path("logs/app.log.5").metadata().unwrap().created().unwrap();
+    eventually("the old backup is old", || backup.elapsed().is_ok_and(|age| age > Duration::from_millis(500)));
+    append(&env, "logs/app.log", &failure(10));
+    assert_eq!(daemon.numbers(1), [10]);
     assert!(daemon.stop().success());
 
     append(&env, "logs/app.log", &failure(2));
