@@ -123,7 +123,7 @@ pub struct ExplainArgs {
 
 #[derive(Debug, Args)]
 pub struct RedactArgs {
-    /// Configuration file whose [redact] applies
+    /// Configuration file whose rules for redaction apply
     #[arg(long, value_name = "FILE", env = "PAYTRIAGE_CONFIG")]
     pub config: Option<PathBuf>,
 }

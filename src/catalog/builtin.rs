@@ -2,8 +2,31 @@
 
 use super::{Guide, Text};
 
+/// A file's name and its text.
+macro_rules! file {
+    ($name:literal) => {
+        (concat!($name, ".toml"), include_str!(concat!("../../data/catalog/", $name, ".toml")))
+    };
+}
+
 /// Name and text of each built-in catalogue file, in the order their entries are listed.
-pub(super) const FILES: &[(&str, &str)] = &[("wallet.toml", include_str!("../../data/catalog/wallet.toml"))];
+pub(super) const FILES: &[(&str, &str)] = &[
+    file!("wallet"),
+    file!("alipay-trade"),
+    file!("alipay-refund"),
+    file!("alipay-fund"),
+    file!("alipay-preauth"),
+    file!("alipay-gateway"),
+    file!("alipay-sdk"),
+    file!("wechatpay-v3"),
+    file!("wechatpay-v2"),
+    file!("wechatpay-client"),
+    file!("wechatpay-sdk"),
+    file!("alipayplus"),
+    file!("antom-sdk"),
+    file!("issuer"),
+    file!("unionpay"),
+];
 
 /// A guide's id and its text in both languages.
 macro_rules! guide {
@@ -25,6 +48,9 @@ const GUIDES: &[(&str, &str, &str)] = &[
     guide!("payment-limits"),
     guide!("sms-verification-code"),
     guide!("wechat-pay-declined"),
+    guide!("unknown-outcome"),
+    guide!("alipay-signature"),
+    guide!("wechatpay-certificates"),
 ];
 
 pub(super) fn guides() -> Vec<Guide> {

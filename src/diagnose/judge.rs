@@ -6,8 +6,8 @@ use crate::catalog::Specificity;
 use crate::record::Level;
 use crate::record::words::{self, line_around};
 
-use super::keys::{Role, SURE};
-use super::mention::Mention;
+use super::keys::{self, Role, SURE};
+use super::mention::{Field, Mention};
 use super::verdict::{Because, Verdict, WhyNot};
 
 /// What is known about the record as a whole.
@@ -15,48 +15,80 @@ use super::verdict::{Because, Verdict, WhyNot};
 pub struct Setting<'t> {
     pub text: &'t str,
     pub level: Option<Level>,
-    /// The record or its source names a provider.
-    pub names_provider: bool,
+    /// The record or its source names a provider, or is about a payment.
+    pub about_payments: bool,
+}
+
+/// How far a code may be believed.
+#[derive(Debug, Clone, Copy)]
+pub struct Weight {
+    pub specificity: Specificity,
+    /// Something in the record speaks for the provider whose code it is.
+    pub own_provider: bool,
 }
 
 /// Decides about a code.
-pub fn code(setting: Setting<'_>, mention: &Mention, specificity: Specificity) -> Verdict {
+pub fn code(setting: Setting<'_>, mention: &Mention, weight: Weight) -> Verdict {
     let text = setting.text;
+    if mention.is_call(text) {
+        return Err(WhyNot::IsKey);
+    }
     if let Some(why) = not_a_report(text, mention) {
         return Err(why);
     }
-    let needs_provider = specificity != Specificity::Distinctive && !setting.names_provider;
+    let distinctive = weight.specificity == Specificity::Distinctive;
+    if weight.specificity == Specificity::Field {
+        fits_field(text, mention, weight)?;
+    } else if !distinctive && !setting.about_payments && mention.rank() < SURE {
+        return Err(WhyNot::NeedsProvider);
+    }
+    let name = |field: &Field| text[field.name.clone()].to_owned();
     match mention.field.as_ref().map(|field| (&field.role, field)) {
-        Some((Role::State, field)) if !field.loose => return Err(WhyNot::State(text[field.name.clone()].to_owned())),
-        Some((Role::Code { rank, .. }, field)) if *rank >= SURE => {
-            return Ok(Because::ErrorField(text[field.name.clone()].to_owned()));
-        }
+        Some((Role::State, field)) if !field.loose => Err(WhyNot::State(name(field))),
+        Some((Role::Code { rank, .. }, field)) if *rank >= SURE => Ok(Because::ErrorField(name(field))),
+        Some((Role::Code { .. }, field)) if distinctive && !field.list => Ok(Because::ErrorField(name(field))),
         Some((Role::Code { .. }, field)) => {
-            let failure = failure(setting, mention);
-            if failure.is_err() && (needs_provider || field.list) {
-                return Err(if needs_provider { WhyNot::NeedsProvider } else { WhyNot::NoFailure });
+            // `"code":"40004","msg":"…"` of a provider's answer needs no word of failure.
+            if !(weight.own_provider && mention.rank() >= keys::CODE && has_message(text, mention)) {
+                failure(setting, mention)?;
             }
-            return Ok(Because::ErrorField(text[field.name.clone()].to_owned()));
+            Ok(Because::ErrorField(name(field)))
         }
-        Some((Role::Other, field)) if !field.loose && (field.list || specificity != Specificity::Distinctive) => {
-            return Err(WhyNot::OtherField(text[field.name.clone()].to_owned()));
+        Some((Role::Other, field)) if !field.loose && (field.list || !distinctive) => {
+            Err(WhyNot::OtherField(name(field)))
         }
-        _ => {}
-    }
-    if specificity == Specificity::Field && !mention.bracketed {
-        return Err(WhyNot::NeedsField);
-    }
-    let failure = failure(setting, mention)?;
-    match specificity {
-        Specificity::Field => Ok(Because::Brackets),
-        _ => Ok(failure),
+        _ => match failure(setting, mention)? {
+            _ if weight.specificity == Specificity::Field => Ok(Because::Brackets),
+            because => Ok(because),
+        },
     }
 }
+
+/// A short or common code counts only as the value of an error field, or alone in brackets; if it is shorter still, only in
+/// the fields that hold such codes; and something must speak for its provider.
+fn fits_field(text: &str, mention: &Mention, weight: Weight) -> Result<(), WhyNot> {
+    let written = &text[mention.range.clone()];
+    let key = mention.field.as_ref().map_or("", |field| field.key.as_str());
+    let in_place = match written.len() {
+        0..SHORT => keys::holds_short_codes(key),
+        _ => mention.rank() > 0 || mention.bracketed,
+    };
+    let numeric = written.bytes().all(|b| b.is_ascii_digit());
+    match in_place {
+        false => Err(WhyNot::NeedsField),
+        true if numeric && !weight.own_provider => Err(WhyNot::NeedsProvider),
+        true => Ok(()),
+    }
+}
+
+/// Codes shorter than this are in too many places.
+const SHORT: usize = 4;
 
 /// Decides about a word that looks like a code but is in no entry, where a provider is known. A field that says only
 /// `code` needs a message beside it, or a failure.
 pub fn unknown_code(setting: Setting<'_>, mention: &Mention, specificity: Specificity) -> Verdict {
-    let because = code(Setting { names_provider: true, ..setting }, mention, specificity)?;
+    let weight = Weight { specificity, own_provider: true };
+    let because = code(Setting { about_payments: true, ..setting }, mention, weight)?;
     if (1..SURE).contains(&mention.rank()) && !has_message(setting.text, mention) {
         failure(setting, mention)?;
     }
@@ -183,6 +215,19 @@ const ABOUT_CODES: &[&str] = &[
     "metric",
     "metrics",
 ];
+
+/// True if the record is about a payment: it says so, or has fields that only payments have.
+pub fn is_about_payments(text: &str) -> bool {
+    keys::PAYMENT_ZH.iter().any(|word| text.contains(word))
+        || words::words(text).any(|word| {
+            let word = &text[word];
+            let key = words::normal_key(word);
+            keys::id(key.as_str()).is_some_and(|(id, _)| matches!(id, keys::Id::OutTradeNo | keys::Id::Merchant))
+                || word
+                    .split(['_', '-', '.'])
+                    .any(|part| keys::PAYMENT.iter().any(|want| part.eq_ignore_ascii_case(want)))
+        })
+}
 
 fn find_word<'t>(text: &'t str, wanted: &[&str]) -> Option<&'t str> {
     words::words(text).map(|range| &text[range]).find(|word| {

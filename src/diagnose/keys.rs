@@ -33,9 +33,10 @@ pub fn role(key: &str) -> Role {
         "payerrorcode" => (92, None),
         "errcode" => (90, None),
         "detailerrorcode" => (89, Some(Alipay)),
-        "respcode" | "responsecode" => (86, None),
+        _ if holds_short_codes(key) => (86, None),
         "errorcode" | "resultcode" => (85, None),
-        "failreason" | "failcode" | "failurecode" | "failurereason" | "declinecode" | "closereason" => (80, None),
+        "resultstatus" => (84, None),
+        "failreason" | "failcode" | "failurecode" | "failurereason" | "closereason" | "blockreason" => (80, None),
         "code" | "错误码" | "错误代码" | "返回码" => (CODE, None),
         "error" | "err" | "reason" | "exception" | "cause" => (60, None),
         "submsg"
@@ -58,6 +59,33 @@ pub fn role(key: &str) -> Role {
     Role::Code { rank, provider }
 }
 
+/// True for the fields in which card schemes, acquirers and UnionPay put their codes of two or three characters. Anywhere
+/// else such a code is an amount, a port, an exit status.
+pub fn holds_short_codes(key: &str) -> bool {
+    matches!(
+        key,
+        "respcode"
+            | "origrespcode"
+            | "responsecode"
+            | "declinecode"
+            | "networkdeclinecode"
+            | "issuerresponsecode"
+            | "refusalcode"
+            | "refusalreasoncode"
+            | "rawcode"
+            | "processorresponse"
+            | "processorresponsecode"
+            | "partnerresponsecode"
+            | "hostresponsecode"
+            | "f39"
+            | "de39"
+            | "field39"
+            | "bit39"
+            | "merchantadvicecode"
+            | "networkadvicecode"
+    )
+}
+
 /// The provider that alone has fields of this name, and how much that weighs.
 pub fn owner(key: &str) -> Option<(Provider, u32)> {
     use Provider::*;
@@ -66,6 +94,15 @@ pub fn owner(key: &str) -> Option<(Provider, u32)> {
         "errcodedes" | "mchid" | "submchid" | "spmchid" | "tradestate" | "tradestatedesc" | "wechatpaysignature"
         | "wechatpayserial" | "wechatpaynonce" | "prepayid" => (WechatPay, 6),
         "errcode" => (WechatPay, 3),
+        "declinecode"
+        | "networkdeclinecode"
+        | "issuerresponsecode"
+        | "refusalcode"
+        | "merchantadvicecode"
+        | "networkadvicecode"
+        | "de39"
+        | "f39"
+        | "processorresponsecode" => (Issuer, 6),
         "resultstatus"
         | "paymentresultcode"
         | "paymentresultmessage"
@@ -78,6 +115,34 @@ pub fn owner(key: &str) -> Option<(Provider, u32)> {
         _ => return None,
     })
 }
+
+/// Words of records that are about payments at all, in lower case, and the same in Chinese.
+pub const PAYMENT: &[&str] = &[
+    "pay",
+    "pays",
+    "paid",
+    "payment",
+    "payments",
+    "prepay",
+    "refund",
+    "refunds",
+    "transfer",
+    "trade",
+    "order",
+    "orders",
+    "checkout",
+    "cashier",
+    "wallet",
+    "charge",
+    "merchant",
+    "card",
+    "payer",
+    "settle",
+    "settlement",
+    "payout",
+    "withdraw",
+];
+pub const PAYMENT_ZH: [&str; 9] = ["支付", "付款", "收款", "退款", "订单", "交易", "转账", "商户", "扣款"];
 
 /// An identifier that events carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,6 +167,8 @@ pub fn id(key: &str) -> Option<(Id, u8)> {
         "orderid" | "orderno" | "ordersn" | "ordernumber" | "outorderno" | "combineouttradeno" | "partnertransid"
         | "referenceorderid" => (Id::OutTradeNo, 7),
         "order" | "订单号" | "订单" => (Id::OutTradeNo, 6),
+        "outbizno" | "outrequestno" | "outrefundno" | "partnertradeno" | "outbatchno" | "outbillno"
+        | "refundrequestid" | "merchantrefundno" => (Id::OutTradeNo, 4),
         "tradeno" | "paymentid" | "queryid" | "alipaytransid" => (Id::TradeNo, 5),
         "transactionid" => (Id::Transaction, 5),
         "requestid" | "alipayrequestid" | "xrequestid" | "reqid" => (Id::Request, 5),
@@ -125,6 +192,7 @@ pub fn named(word: &str) -> Option<Provider> {
         "wechat" | "wechatpay" | "wechatpayapi" | "weixin" | "wxpay" | "wechatpy" | "wechatpayv3" | "tenpay"
         | "微信" | "wechatpayexception" => WechatPay,
         "unionpay" | "upop" | "银联" | "chinapay" | "95516" => UnionPay,
+        "stripe" | "issuer" | "checkoutcom" => Issuer,
         _ => return None,
     })
 }

@@ -57,13 +57,18 @@ impl Mention {
         }
     }
 
-    /// True if the occurrence is a key itself: `CODE=…`, `"CODE": …`, `CODE -> …`, `CODE(…)`.
+    /// True if the occurrence is the name of a function or a constant: `CODE(…)`.
+    pub fn is_call(&self, text: &str) -> bool {
+        text[self.range.end..].starts_with('(')
+    }
+
+    /// True if the occurrence is a key itself: `CODE=…`, `"CODE": …`, `CODE -> …`.
     pub fn is_key(&self, text: &str) -> bool {
         let rest = &text[self.range.end..];
         let unquoted = rest.trim_start_matches(is_quote);
         let quoted = unquoted.len() < rest.len();
         let spaced = unquoted.trim_start_matches(' ');
-        if spaced.starts_with("->") || spaced.starts_with("=>") || rest.starts_with('(') {
+        if spaced.starts_with("->") || spaced.starts_with("=>") {
             return true;
         }
         let value = spaced.strip_prefix(':').or_else(|| spaced.strip_prefix('='));
@@ -139,6 +144,9 @@ pub fn is_quote(c: char) -> bool {
 
 /// The key whose value begins at `at`.
 fn field_before(text: &str, at: usize) -> Option<Field> {
+    if let Some(field) = separated_field(text, at) {
+        return Some(field);
+    }
     let mut left = text[..at].trim_end_matches(is_quote);
     left = left.strip_suffix("<![CDATA[").unwrap_or(left);
     let opened = left.trim_end_matches(['[', '(', '{']).trim_end_matches(is_quote);
@@ -165,6 +173,21 @@ fn field_before(text: &str, at: usize) -> Option<Field> {
     let key = normal_key(&text[name.clone()]).as_str().to_owned();
     let role = role_of(&key, &text[word]);
     Some(Field { name, key, role, list, loose: colon && spaced && !quoted })
+}
+
+/// `ErrorScene^_^40004^_^ACQ.X^_^…`: Alipay's Java SDK sets code and sub_code apart like this.
+fn separated_field(text: &str, at: usize) -> Option<Field> {
+    let left = text[..at].strip_suffix("^_^")?;
+    let line = line_around(text, left.len());
+    let name =
+        text[line.start..left.len()].find("ErrorScene").map(|start| line.start + start..line.start + start + 10)?;
+    let fields = text[name.end..at].matches("^_^").count();
+    let key = match fields {
+        1 => "code",
+        2 => "subcode",
+        _ => return None,
+    };
+    Some(Field { name, key: key.to_owned(), role: keys::role(key), list: false, loose: false })
 }
 
 /// The last part of a dotted key counts: `error.code`, `payer.openid`.
@@ -277,7 +300,6 @@ mod tests {
             "'SYSTEM_ERROR': {'a'",
             "\"SYSTEM_ERROR\": \"text\"",
             "SYSTEM_ERROR -> h",
-            "SYSTEM_ERROR(3)",
             "SYSTEM_ERROR: 3",
         ] {
             assert!(mention(text).is_key(text), "{text}");

@@ -22,7 +22,7 @@ use crate::provider::Provider;
 use crate::record::{Level, words};
 
 use evidence::Evidence;
-use judge::Setting;
+use judge::{Setting, Weight};
 use mention::Mention;
 use messages::Messages;
 
@@ -72,6 +72,14 @@ pub struct Diagnoser {
     messages: Messages,
 }
 
+/// Length from which a number is no longer likely to be some other program's error code.
+const LONG: usize = 6;
+
+/// True for Chinese messages of six characters or less: phrases that any program may use.
+fn is_everyday(message: &str) -> bool {
+    !message.is_ascii() && message.chars().count() <= 6
+}
+
 /// Rank of a code outside of any error field, and of a message.
 const PROSE: u8 = 50;
 const MESSAGE: u8 = 20;
@@ -99,11 +107,16 @@ impl Diagnoser {
     /// Every occurrence in a record, detections or not.
     pub fn examine(&self, text: &str, hints: Hints<'_>) -> Vec<Occurrence> {
         let evidence = Evidence::of_record(text, hints.provider, hints.path);
-        let setting = Setting { text, level: hints.level, names_provider: !evidence.is_empty() };
+        let about_payments = !evidence.is_empty() || judge::is_about_payments(text);
+        let setting = Setting { text, level: hints.level, about_payments };
         let codes = words::words(text).filter_map(|range| self.code_at(setting, &evidence, range));
         let messages = self.messages.find(text).into_iter().map(|found| {
             let mention = Mention::at(text, found.range);
             let verdict = judge::message(setting, &mention);
+            let verdict = verdict.and_then(|because| {
+                self.has_provider(text, &evidence.at(text, &mention), &mention, found.entries)?;
+                Ok(because)
+            });
             let candidates: Vec<(usize, Specificity)> =
                 found.entries.iter().map(|&e| (e, Specificity::Generic)).collect();
             self.occurrence(setting, &evidence, mention, &candidates, verdict, Kind::Message)
@@ -113,10 +126,13 @@ impl Diagnoser {
 
     fn code_at(&self, setting: Setting<'_>, evidence: &Evidence, range: Range<usize>) -> Option<Occurrence> {
         let word = &setting.text[range.clone()];
-        if let Some(candidates) = self.codes.get(word) {
+        if let Some(candidates) = self.codes.get(word)
+            && !self.is_anothers(&evidence.at(setting.text, &Mention::at(setting.text, range.clone())), candidates)
+        {
             let mention = Mention::at(setting.text, range);
             let specificity = candidates.iter().map(|&(_, s)| s).min_by_key(|&s| s as u8).unwrap_or(Specificity::Field);
-            let verdict = judge::code(setting, &mention, specificity);
+            let own_provider = self.is_spoken_for(&evidence.at(setting.text, &mention), &mention, candidates);
+            let verdict = judge::code(setting, &mention, Weight { specificity, own_provider });
             return Some(self.occurrence(setting, evidence, mention, candidates, verdict, Kind::Code));
         }
         let mention = unknown_code(setting.text, range)?;
@@ -132,6 +148,48 @@ impl Diagnoser {
             false => Err(WhyNot::NeedsProvider),
         };
         Some(self.occurrence(setting, evidence, mention, &[], verdict, Kind::UnknownCode))
+    }
+
+    /// True if something speaks for the provider of one of the entries. An issuer's codes come through every provider: they
+    /// need a field for card schemes' codes, or to be long.
+    fn is_spoken_for(&self, evidence: &Evidence, mention: &Mention, candidates: &[(usize, Specificity)]) -> bool {
+        let scheme_field = mention.field.as_ref().is_some_and(|field| keys::holds_short_codes(&field.key));
+        candidates.iter().any(|&(index, _)| match &self.catalog.entries()[index].provider {
+            None => true,
+            Some(Provider::Issuer) if scheme_field || mention.range.len() >= LONG => true,
+            Some(provider) => evidence.weight(provider) > 0,
+        })
+    }
+
+    /// True if the record names a provider, and the code is known of other providers only: then it is a code that no entry
+    /// knows.
+    fn is_anothers(&self, evidence: &Evidence, candidates: &[(usize, Specificity)]) -> bool {
+        let is_foreign = |&(index, specificity): &(usize, Specificity)| match &self.catalog.entries()[index].provider {
+            None | Some(Provider::Issuer) => false,
+            Some(provider) => specificity != Specificity::Distinctive && evidence.weight(provider) == 0,
+        };
+        evidence.winner().is_some() && candidates.iter().all(is_foreign)
+    }
+
+    /// Whether a message may be one of these entries': none of them must be contradicted by the provider that the record
+    /// names, and an everyday phrase needs its provider named.
+    fn has_provider(
+        &self,
+        text: &str,
+        evidence: &Evidence,
+        mention: &Mention,
+        entries: &[usize],
+    ) -> Result<(), WhyNot> {
+        let fits = |&index: &usize| match &self.catalog.entries()[index].provider {
+            None | Some(Provider::Issuer) => true,
+            Some(provider) => evidence.weight(provider) > 0,
+        };
+        match entries.iter().any(fits) {
+            true => Ok(()),
+            false if !evidence.is_empty() => Err(WhyNot::OtherProvider),
+            false if is_everyday(&text[mention.range.clone()]) => Err(WhyNot::NeedsProvider),
+            false => Ok(()),
+        }
     }
 
     fn occurrence(

@@ -5,8 +5,12 @@
 //! several times: with different codes on one line, or in objects that hold different order numbers.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use super::keys::{self, Role};
 use super::{Finding, Occurrence, ids};
+use crate::catalog::{Entry, Specificity};
+use crate::event::Kind;
 
 /// How far around a mention its JSON object is looked for, in bytes.
 const OBJECT: usize = 8 * 1024;
@@ -14,6 +18,7 @@ const OBJECT: usize = 8 * 1024;
 /// The operations that the confirmed occurrences of a record speak of.
 pub(super) fn operations(text: &str, confirmed: Vec<Occurrence>) -> Vec<Finding> {
     let Some(best) = confirmed.iter().map(|o| o.rank).max() else { return Vec::new() };
+    let detail = confirmed.iter().find(|o| is_detail(o)).map(|o| o.entry.clone());
     let mut leaders: Vec<Occurrence> = Vec::new();
     for occurrence in confirmed.into_iter().filter(|o| o.rank == best) {
         if leaders.iter().all(|leader| is_another(text, leader, &occurrence)) {
@@ -22,7 +27,10 @@ pub(super) fn operations(text: &str, confirmed: Vec<Occurrence>) -> Vec<Finding>
     }
     let alone = leaders.len() == 1;
     let mut findings: Vec<Finding> = Vec::new();
-    for occurrence in leaders {
+    for mut occurrence in leaders {
+        if let Some(detail) = detail.as_ref().filter(|_| alone) {
+            specify(&mut occurrence, detail);
+        }
         let own = if alone { 0..text.len() } else { part_of(text, &occurrence) };
         let mut ids = ids::ids(&text[own.clone()], occurrence.range.start.saturating_sub(own.start));
         if ids.out_trade_no.is_none() && !alone {
@@ -32,6 +40,27 @@ pub(super) fn operations(text: &str, confirmed: Vec<Occurrence>) -> Vec<Finding>
         findings.push(Finding { occurrence, ids, ordinal });
     }
     findings
+}
+
+/// True for the text of a message field that has an entry without codes.
+fn is_detail(occurrence: &Occurrence) -> bool {
+    let in_field = occurrence.key.as_deref().is_some_and(|key| matches!(keys::role(key), Role::Message { .. }));
+    occurrence.kind == Kind::Message && in_field && occurrence.entry.codes.is_empty()
+}
+
+/// A catch-all code says less than the text beside it (`SIGN_ERROR` with a text about the certificate's serial number): where
+/// that text has an entry of its own, it explains the event. The code stays what was written.
+fn specify(occurrence: &mut Occurrence, detail: &Arc<Entry>) {
+    let code = occurrence.entry.codes.iter().find(|code| code.text == occurrence.code);
+    let is_general = code.is_none_or(|code| code.specificity == Specificity::Generic);
+    let same_provider = detail.provider.is_some() && detail.provider == occurrence.provider;
+    if occurrence.kind == Kind::Message || !is_general || !same_provider {
+        return;
+    }
+    let general = std::mem::replace(&mut occurrence.entry, detail.clone());
+    if occurrence.kind == Kind::Code {
+        occurrence.alternatives.push(general.id.clone());
+    }
 }
 
 /// True if `next` speaks of another operation than `leader`.

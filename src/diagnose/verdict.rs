@@ -38,8 +38,10 @@ pub enum WhyNot {
     OtherField(String),
     /// Nothing around it speaks of a failure.
     NoFailure,
-    /// The code is too general to count here: no field for errors, and no provider is named.
+    /// The code is too general to count here: nothing speaks for its provider.
     NeedsProvider,
+    /// The record names another provider than the one whose text this is.
+    OtherProvider,
     /// The code is too short to count outside an error field or brackets.
     NeedsField,
     /// It is the text of a table of translations or messages.

@@ -50,12 +50,19 @@ fn why_not_en(why: &WhyNot) -> String {
             Level::Warn.as_str()
         ),
         WhyNot::NeedsProvider => {
-            "not reported: this word is too common; it would need an error field, or a provider named in the record or the source"
+            "not reported: this code is too common; nothing in the record or its source speaks for a payment provider"
                 .to_owned()
         }
-        WhyNot::NeedsField => "not reported: it is too short to mean anything outside an error field or brackets".to_owned(),
+        WhyNot::OtherProvider => {
+            "not reported: the record names another provider than the one whose text this is".to_owned()
+        }
+        WhyNot::NeedsField => {
+            "not reported: it is too short to mean anything outside an error field or brackets".to_owned()
+        }
         WhyNot::Translation => "not reported: it is the text of a table of messages".to_owned(),
-        WhyNot::TalksAboutCodes(word) => format!("not reported: \"{word}\" shows that the line talks about codes and reports none"),
+        WhyNot::TalksAboutCodes(word) => {
+            format!("not reported: \"{word}\" shows that the line talks about codes and reports none")
+        }
     }
 }
 
@@ -74,7 +81,8 @@ fn why_not_zh(why: &WhyNot) -> String {
                 Level::Warn.as_str()
             )
         }
-        WhyNot::NeedsProvider => "不上报：这个词太常见，需要出现在错误字段中，或记录、来源中写明了支付平台".to_owned(),
+        WhyNot::NeedsProvider => "不上报：这个错误码太常见，记录和来源中没有任何支付平台的线索".to_owned(),
+        WhyNot::OtherProvider => "不上报：记录中写明的是另一家支付平台".to_owned(),
         WhyNot::NeedsField => "不上报：太短，只有作为错误字段的值或单独出现在括号中才有意义".to_owned(),
         WhyNot::Translation => "不上报：它是消息对照表里的文本".to_owned(),
         WhyNot::TalksAboutCodes(word) => format!("不上报：“{word}”说明这一行只是在谈论错误码，并没有报告错误"),
