@@ -4,6 +4,7 @@
 mod catalog;
 mod cli_env;
 mod daemon;
+mod formats;
 mod readme;
 mod run_control;
 mod run_follow;

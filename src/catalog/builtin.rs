@@ -18,6 +18,8 @@ pub(super) const FILES: &[(&str, &str)] = &[
     file!("alipay-preauth"),
     file!("alipay-gateway"),
     file!("alipay-sdk"),
+    file!("alipay-legacy"),
+    file!("alipay-client"),
     file!("wechatpay-v3"),
     file!("wechatpay-v2"),
     file!("wechatpay-client"),

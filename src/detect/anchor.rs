@@ -1,8 +1,11 @@
 //! Chooses the part of a message that the automaton looks for.
 //!
-//! A message may stand with any run of white space between its words, and with quotes or slashes escaped. The
-//! anchor is its longest part that always looks the same: no white space, no character that escaping changes.
+//! A message may stand with any run of white space between its words, and with quotes or slashes escaped. Its anchor is a
+//! part that always looks the same: no white space, no character that escaping changes. The automaton takes only a few
+//! rare characters of it (`fragment`): with every form of every message in full it would take long to build and much
+//! memory, and what it finds is confirmed anyway.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 /// Where the anchor of `message` stands in it: its longest stretch (in bytes) of letters and digits. The whole
@@ -21,9 +24,37 @@ pub fn anchor(message: &str) -> Range<usize> {
     if best.is_empty() { 0..message.len() } else { best }
 }
 
+/// How often each character stands in a set of messages.
+#[derive(Debug, Default)]
+pub(super) struct Frequencies(HashMap<char, usize>);
+
+/// Characters of a fragment that is not ASCII, as it stands in UTF-8 or GBK, and as escapes, which are longer.
+pub(super) const PLAIN: usize = 4;
+pub(super) const ESCAPED: usize = 2;
+
+impl Frequencies {
+    pub fn of<'a>(messages: impl Iterator<Item = &'a str>) -> Frequencies {
+        let mut counts = HashMap::new();
+        messages.flat_map(str::chars).for_each(|c| *counts.entry(c).or_default() += 1);
+        Frequencies(counts)
+    }
+
+    /// The part of an anchor that the automaton looks for: all of it if it is ASCII (one form, and a word is cheap), else
+    /// the few characters in a row that are rarest together.
+    pub fn fragment<'a>(&self, anchor: &'a str, n_chars: usize) -> &'a str {
+        if anchor.is_ascii() {
+            return anchor;
+        }
+        let starts: Vec<usize> = anchor.char_indices().map(|(at, _)| at).chain([anchor.len()]).collect();
+        let windows = starts.windows(n_chars + 1).map(|window| &anchor[window[0]..window[n_chars]]);
+        let common = |part: &&str| part.chars().map(|c| self.0.get(&c).copied().unwrap_or_default()).sum::<usize>();
+        windows.min_by_key(common).unwrap_or(anchor)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::anchor;
+    use super::*;
 
     #[test]
     fn longest_word() {
@@ -35,5 +66,13 @@ mod tests {
         ] {
             assert_eq!(&message[anchor(message)], expected);
         }
+    }
+
+    #[test]
+    fn rare_characters() {
+        let frequencies = Frequencies::of(["请稍后再试", "请检查后再试", "请稍后"].into_iter());
+        assert_eq!(frequencies.fragment("请检查后再试", PLAIN), "检查后再");
+        assert_eq!(frequencies.fragment("Unsupported", PLAIN), "Unsupported");
+        assert_eq!(frequencies.fragment("余额", PLAIN), "余额");
     }
 }

@@ -5,13 +5,18 @@
 
 use encoding_rs::GBK;
 
-/// Every byte form of `text`, without duplicates; the plain UTF-8 form first. Pure ASCII has one form.
-///
-/// The forms: UTF-8; GBK; `\uXXXX` with one, two or four backslashes (JSON in JSON); `\xXX` of UTF-8 and of GBK,
-/// with one or two backslashes; percent-encoding of UTF-8 and of GBK, once and twice; decimal and hexadecimal
-/// character references, once and twice escaped.
-pub fn forms(text: &str) -> Vec<Vec<u8>> {
+/// The forms that a text has where nothing escapes it: UTF-8 and GBK. Pure ASCII has one.
+pub fn plain(text: &str) -> Vec<Vec<u8>> {
     let mut forms = vec![text.as_bytes().to_vec()];
+    forms.extend(gbk(text).filter(|_| !text.is_ascii()));
+    forms
+}
+
+/// The forms that escaping gives a text: `\uXXXX` with one, two or four backslashes (JSON in JSON); `\xXX` of UTF-8 and of
+/// GBK, with one or two backslashes; percent-encoding of UTF-8 and of GBK, once and twice; decimal and hexadecimal
+/// character references, once and twice escaped. Pure ASCII has none of its own.
+pub fn escaped(text: &str) -> Vec<Vec<u8>> {
+    let mut forms = Vec::new();
     if text.is_ascii() {
         return forms;
     }
@@ -30,7 +35,6 @@ pub fn forms(text: &str) -> Vec<Vec<u8>> {
     for (open, radix) in [("&#", 10), ("&#x", 16), ("&amp;#", 10), ("&amp;#x", 16)] {
         forms.push(character_references(text, open, radix));
     }
-    forms.extend(gbk);
     forms
 }
 
@@ -42,9 +46,10 @@ fn gbk(text: &str) -> Option<Vec<u8>> {
 
 fn unicode_escape(text: &str, backslashes: &str) -> Vec<u8> {
     map_non_ascii(text, |c, out| {
-        let mut units = [0; 2];
-        for unit in c.encode_utf16(&mut units) {
-            out.push_str(&format!("{backslashes}u{unit:04x}"));
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            out.extend_from_slice(backslashes.as_bytes());
+            out.push(b'u');
+            out.extend([12, 8, 4, 0].map(|shift| hex_digit(*unit as u32 >> shift)));
         }
     })
 }
@@ -52,24 +57,36 @@ fn unicode_escape(text: &str, backslashes: &str) -> Vec<u8> {
 fn character_references(text: &str, open: &str, radix: u32) -> Vec<u8> {
     map_non_ascii(text, |c, out| {
         let code = c as u32;
-        out.push_str(&if radix == 16 { format!("{open}{code:x};") } else { format!("{open}{code};") });
+        let number = if radix == 16 { format!("{code:x};") } else { format!("{code};") };
+        out.extend_from_slice(open.as_bytes());
+        out.extend_from_slice(number.as_bytes());
     })
 }
 
-fn map_non_ascii(text: &str, mut write: impl FnMut(char, &mut String)) -> Vec<u8> {
-    let mut out = String::new();
+fn map_non_ascii(text: &str, mut write: impl FnMut(char, &mut Vec<u8>)) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() * 4);
     for c in text.chars() {
-        if c.is_ascii() { out.push(c) } else { write(c, &mut out) }
+        if c.is_ascii() { out.push(c as u8) } else { write(c, &mut out) }
     }
-    out.into_bytes()
+    out
 }
 
 fn hex_escape(bytes: &[u8], prefix: &str, stays: fn(&u8) -> bool) -> Vec<u8> {
-    let mut out = String::new();
+    let mut out = Vec::with_capacity(bytes.len() * (prefix.len() + 2));
     for byte in bytes {
-        if stays(byte) { out.push(*byte as char) } else { out.push_str(&format!("{prefix}{byte:02x}")) }
+        if stays(byte) {
+            out.push(*byte);
+        } else {
+            out.extend_from_slice(prefix.as_bytes());
+            out.extend([hex_digit(u32::from(byte >> 4)), hex_digit(u32::from(*byte))]);
+        }
     }
-    out.into_bytes()
+    out
+}
+
+/// The last four bits as a lower-case digit.
+fn hex_digit(value: u32) -> u8 {
+    b"0123456789abcdef"[(value & 15) as usize]
 }
 
 #[cfg(test)]
@@ -77,12 +94,14 @@ mod tests {
     use super::*;
 
     fn has(text: &str, form: &str) -> bool {
-        forms(text).iter().any(|f| f.eq_ignore_ascii_case(form.as_bytes()))
+        let mut forms = plain(text).into_iter().chain(escaped(text));
+        forms.any(|f| f.eq_ignore_ascii_case(form.as_bytes()))
     }
 
     #[test]
     fn ascii_has_one_form() {
-        assert_eq!(forms("Risk"), vec![b"Risk".to_vec()]);
+        assert_eq!(plain("Risk"), vec![b"Risk".to_vec()]);
+        assert!(escaped("Risk").is_empty());
     }
 
     #[test]
@@ -100,7 +119,7 @@ mod tests {
         ] {
             assert!(has("余额", form), "{form}");
         }
-        assert!(forms("余额").contains(&vec![0xD3, 0xE0, 0xB6, 0xEE]));
+        assert!(plain("余额").contains(&vec![0xD3, 0xE0, 0xB6, 0xEE]));
     }
 
     #[test]

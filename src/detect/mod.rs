@@ -1,15 +1,18 @@
 //! Finds the places of a buffer that may hold a payment error.
 //!
-//! One Aho-Corasick automaton over whole buffers; no work per line. Its literals are the catalogue's codes, an
-//! anchor of each message in every encoding, the families of codes that providers reserve (`ACQ.`), the word
+//! One Aho-Corasick automaton over whole buffers; no work per line. Its literals are the catalogue's codes, a
+//! rare fragment of each message in every encoding, the families of codes that providers reserve (`ACQ.`), the word
 //! `code` where a code-like value follows, and the marks of lines that a container runtime cut in two. A
 //! candidate only says that its record is worth a look: what is a detection is decided on the decoded record.
 
 mod anchor;
 mod encode;
 
+use std::collections::BTreeSet;
+
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
 
+use anchor::Frequencies;
 pub use anchor::anchor;
 
 /// Prefixes of codes that only Alipay's gateway uses.
@@ -21,6 +24,9 @@ const CODE_WORDS_ZH: [&str; 3] = ["错误码", "错误代码", "返回码"];
 /// The key of error fields in all their spellings: `sub_code`, `errCode`, `"code"`, `Error code:`.
 const CODE_KEY: &str = "code";
 
+/// Keys of fields that hold numbers of providers and card schemes, and do not end in `code`.
+const NUMBER_KEYS: [&str; 5] = ["resultStatus", "processor_response", "DE39", "F39", "field39"];
+
 /// Lines that a Kubernetes runtime cut: the rest follows in the next line.
 const PARTIAL: [&str; 2] = [" stdout P ", " stderr P "];
 
@@ -31,6 +37,8 @@ enum Literal {
     Text,
     /// `code`: of interest only when a code-like value follows.
     Key,
+    /// A field for numbers: of interest only when one follows, or a word in capitals.
+    NumberKey,
 }
 
 /// Finds candidates.
@@ -45,18 +53,23 @@ impl Detector {
     ///
     /// # Panics
     /// If the literals need more states than an automaton can have (beyond 100 MiB of them).
-    pub fn new<'a>(codes: impl Iterator<Item = &'a str>, messages: impl Iterator<Item = &'a str>) -> Detector {
-        let mut texts: Vec<Vec<u8>> =
-            codes.filter(|code| code.len() >= MIN_CODE).map(|c| c.as_bytes().to_vec()).collect();
+    pub fn new<'a>(codes: impl Iterator<Item = &'a str>, messages: impl Iterator<Item = &'a str> + Clone) -> Detector {
+        let frequencies = Frequencies::of(messages.clone());
+        let mut texts: Vec<Vec<u8>> = codes.filter(|code| is_literal(code)).map(|c| c.as_bytes().to_vec()).collect();
         texts.extend(FAMILIES.iter().chain(&PARTIAL).map(|text| text.as_bytes().to_vec()));
-        for text in messages.map(|message| &message[anchor(message)]).chain(CODE_WORDS_ZH) {
-            texts.extend(encode::forms(text));
+        let anchors: Vec<&str> = messages.map(|message| &message[anchor(message)]).chain(CODE_WORDS_ZH).collect();
+        for (n_chars, forms) in [(anchor::PLAIN, encode::plain as fn(&str) -> _), (anchor::ESCAPED, encode::escaped)] {
+            let fragments: BTreeSet<&str> =
+                anchors.iter().map(|anchor| frequencies.fragment(anchor, n_chars)).collect();
+            texts.extend(fragments.into_iter().flat_map(forms));
         }
         texts.sort();
         texts.dedup();
         let mut literals = vec![Literal::Text; texts.len()];
         texts.push(CODE_KEY.into());
         literals.push(Literal::Key);
+        texts.extend(NUMBER_KEYS.map(Vec::from));
+        literals.resize(texts.len(), Literal::NumberKey);
         let automaton = AhoCorasickBuilder::new()
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::Standard)
@@ -71,14 +84,18 @@ impl Detector {
             let keep = match self.literals[hit.pattern().as_usize()] {
                 Literal::Text => true,
                 Literal::Key => code_value_follows(&buffer[..hit.start()], &buffer[hit.end()..]),
+                // What stands before `code` decides whether a number may; this key needs nothing before it.
+                Literal::NumberKey => code_value_follows(b"_", &buffer[hit.end()..]),
             };
             keep.then(|| hit.start())
         })
     }
 }
 
-/// Codes shorter than this are found by their field alone: as literals they would be everywhere.
-const MIN_CODE: usize = 4;
+/// Numbers and short codes are found by their field alone: as literals they would be everywhere.
+fn is_literal(code: &str) -> bool {
+    code.len() >= 4 && !code.bytes().all(|b| b.is_ascii_digit())
+}
 
 /// True if `rest`, the bytes behind a key, goes on with a separator and then something that looks like an error
 /// code. Escapes of quotes and separators count.
@@ -92,7 +109,7 @@ fn code_value_follows(before: &[u8], rest: &[u8]) -> bool {
                 separated = true;
                 1
             }
-            b' ' | b'"' | b'\'' | b'\\' | b'[' | b'(' | b'`' => 1,
+            b' ' | b'"' | b'\'' | b'\\' | b'[' | b'(' | b'{' | b'`' => 1,
             _ if tail.starts_with("：".as_bytes()) => {
                 separated = true;
                 3
@@ -171,6 +188,7 @@ mod tests {
             "Pay Error code: NEW_CODE, message",
             "2026-11-23T01:42:30.15Z stdout P half a line",
             "错误码：NEW_CODE",
+            "resultStatus={6001};memo={x}",
         ] {
             assert!(found(line), "{line}");
         }

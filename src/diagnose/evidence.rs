@@ -55,6 +55,11 @@ impl Evidence {
         if let Some(Role::Code { provider: Some(provider), .. }) = mention.field.as_ref().map(|field| &field.role) {
             evidence.add(provider.clone(), FIELD);
         }
+        // The numbers of Alipay's app SDK; Antom puts S, F and U there.
+        let number = text[mention.range.clone()].bytes().all(|b| b.is_ascii_digit());
+        if number && mention.field.as_ref().is_some_and(|field| field.key == "resultstatus") {
+            evidence.add(Provider::Alipay, FIELD);
+        }
         if super::mention::is_family(&text[mention.range.clone()]) {
             evidence.add(Provider::Alipay, FAMILY);
         }

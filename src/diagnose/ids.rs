@@ -100,10 +100,12 @@ fn order_in_prose(text: &str, failed_at: usize) -> Option<String> {
 /// Words that announce an order number.
 fn follows_order_word(before: &str) -> bool {
     let before = before.trim_end_matches([' ', ':', '#', '(', '"', '\'', '：', '（']);
-    ["order", "订单", "订单号", "for", "单号"].iter().any(|word| {
-        before.len() >= word.len()
-            && before.get(before.len() - word.len()..).is_some_and(|end| end.eq_ignore_ascii_case(word))
-    })
+    ["order", "订单", "订单号", "for", "单号", "trade_no", "tradeno", "order_no", "orderno", "order_id", "orderid"]
+        .iter()
+        .any(|word| {
+            before.len() >= word.len()
+                && before.get(before.len() - word.len()..).is_some_and(|end| end.eq_ignore_ascii_case(word))
+        })
 }
 
 /// Long enough, mostly digits, and none of the other things with many digits: a time, an address, a host, a field's value.
@@ -112,7 +114,8 @@ fn is_order_like(line: &str, word: &Range<usize>) -> bool {
     let digits = value.bytes().filter(u8::is_ascii_digit).count();
     let shape =
         (8..=64).contains(&value.len()) && digits >= 6 && digits * 2 >= value.len() && value.chars().all(is_id_char);
-    let date = value.len() >= 10 && value.as_bytes()[4] == b'-' && value.as_bytes()[7] == b'-';
+    let bytes = value.as_bytes();
+    let date = value.len() >= 10 && (bytes[4] == b'-' && bytes[7] == b'-' || bytes[2] == b'-' && bytes[6] == b'-');
     let before = line[..word.start].chars().next_back();
     let after = line[word.end..].chars().next();
     let in_time = after == Some(':') && line[word.end + 1..].starts_with(|c: char| c.is_ascii_digit())

@@ -81,6 +81,14 @@ fn fits_field(text: &str, mention: &Mention, weight: Weight) -> Result<(), WhyNo
     }
 }
 
+/// True for numbers and short words that are codes only in an error field, and stand in none: every log is full of them, and
+/// nobody wants to hear why they are not reported.
+pub fn is_mere_number(text: &str, mention: &Mention, candidates: &[(usize, Specificity)]) -> bool {
+    let written = &text[mention.range.clone()];
+    let number = written.len() < SHORT || written.bytes().all(|b| b.is_ascii_digit());
+    number && mention.rank() == 0 && !mention.bracketed && candidates.iter().all(|&(_, s)| s == Specificity::Field)
+}
+
 /// Codes shorter than this are in too many places.
 const SHORT: usize = 4;
 

@@ -29,7 +29,9 @@ pub fn role(key: &str) -> Role {
     use Provider::*;
     let (rank, provider) = match key {
         "subcode" => (100, Some(Alipay)),
-        "paymentresultcode" | "refundresultcode" | "captureresultcode" | "cancelresultcode" => (98, Some(AlipayPlus)),
+        "paymentresultcode" | "refundresultcode" | "captureresultcode" | "cancelresultcode" | "vaultingresultcode" => {
+            (98, Some(AlipayPlus))
+        }
         "payerrorcode" => (92, None),
         "errcode" => (90, None),
         "detailerrorcode" => (89, Some(Alipay)),
@@ -187,8 +189,8 @@ pub fn id(key: &str) -> Option<(Id, u8)> {
 pub fn named(word: &str) -> Option<Provider> {
     use Provider::*;
     Some(match word {
-        "alipay" | "支付宝" | "antfin" | "alipayapiexception" | "alipaysdk" | "alipaydev" => Alipay,
-        "antom" | "alipayplus" | "alipay+" => AlipayPlus,
+        "alipay" | "支付宝" | "antfin" | "alipayapiexception" | "alipaysdk" | "alipaydev" | "tradepay" => Alipay,
+        "antom" | "alipayplus" | "alipay+" | "alipayhk" => AlipayPlus,
         "wechat" | "wechatpay" | "wechatpayapi" | "weixin" | "wxpay" | "wechatpy" | "wechatpayv3" | "tenpay"
         | "微信" | "wechatpayexception" => WechatPay,
         "unionpay" | "upop" | "银联" | "chinapay" | "95516" => UnionPay,

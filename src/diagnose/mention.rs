@@ -89,7 +89,7 @@ impl Mention {
     pub fn is_path(&self, text: &str) -> bool {
         let before = text[..self.range.start].chars().next_back();
         let rest = &text[self.range.end..];
-        matches!(before, Some('/' | '#' | '\\' | '@' | '$' | '{' | '*')) && !self.quoted
+        matches!(before, Some('/' | '#' | '\\' | '@' | '$' | '*')) && !self.quoted
             || rest.starts_with('/')
             || rest.starts_with('.') && rest[1..].starts_with(|c: char| c.is_ascii_lowercase())
     }
@@ -116,7 +116,11 @@ impl Mention {
         let line = line_around(text, self.range.start);
         let content = &text[line.clone()];
         let above = line.start.checked_sub(1).map(|end| text[line_around(text, end)].trim_start());
-        content.contains(['│', '└']) || above.is_some_and(quotes_source) || is_frame(content.trim_start())
+        let left = &text[line.start..self.range.start];
+        content.contains(['│', '└'])
+            || above.is_some_and(quotes_source)
+            || is_frame(content.trim_start())
+            || is_compared(left)
     }
 
     /// True if a translation table or a list of messages holds it: its key is a code, or a dotted path.
@@ -126,6 +130,13 @@ impl Mention {
             is_code_shaped(name) || (name.contains('.') && field.role == Role::Other && !field.loose)
         })
     }
+}
+
+/// `if code == "CODE"`, `case 'CODE'`: what stands before a constant in source code.
+fn is_compared(left: &str) -> bool {
+    let left = left.trim_end_matches(is_quote).trim_end();
+    ["==", "!=", "<>"].iter().any(|operator| left.ends_with(operator))
+        || word_before(left, left.len()).is_some_and(|word| &left[word] == "case")
 }
 
 /// A frame of a Python traceback: the next line is the source it points at.

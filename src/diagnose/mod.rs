@@ -130,6 +130,9 @@ impl Diagnoser {
             && !self.is_anothers(&evidence.at(setting.text, &Mention::at(setting.text, range.clone())), candidates)
         {
             let mention = Mention::at(setting.text, range);
+            if judge::is_mere_number(setting.text, &mention, candidates) {
+                return None;
+            }
             let specificity = candidates.iter().map(|&(_, s)| s).min_by_key(|&s| s as u8).unwrap_or(Specificity::Field);
             let own_provider = self.is_spoken_for(&evidence.at(setting.text, &mention), &mention, candidates);
             let verdict = judge::code(setting, &mention, Weight { specificity, own_provider });

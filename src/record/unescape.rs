@@ -54,14 +54,14 @@ pub fn unescape(line: &str, out: &mut String, tally: &mut Tally) {
 
 fn has_escapes(text: &str) -> bool {
     memchr::memchr3(b'\\', b'%', b'&', text.as_bytes()).is_some()
-        || memchr::memchr2(b'\x1b', b'#', text.as_bytes()).is_some()
+        || memchr::memchr3(b'\x1b', b'#', b'[', text.as_bytes()).is_some()
 }
 
 /// One level of escapes. True if there was any.
 fn pass(text: &str, out: &mut String, tally: &mut Tally) -> bool {
     let mut rest = text;
     let mut changed = false;
-    while let Some(at) = rest.find(['\\', '%', '&', '#', '\x1b']) {
+    while let Some(at) = rest.find(['\\', '%', '&', '#', '[', '\x1b']) {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
         let lead = rest.as_bytes()[0];
@@ -70,6 +70,7 @@ fn pass(text: &str, out: &mut String, tally: &mut Tally) -> bool {
             b'%' => escaped_bytes(rest, Encoding::Percent, percent_byte, out, tally),
             b'&' => reference(rest, out, tally),
             b'#' => octal(rest, out),
+            b'[' => bare_colour(rest),
             _ => terminal_sequence(rest),
         };
         changed |= used.is_some();
@@ -233,6 +234,14 @@ fn terminal_sequence(text: &str) -> Option<usize> {
     parameters[..end].bytes().all(|b| (0x20..0x40).contains(&b)).then_some(2 + end + 1)
 }
 
+/// A colour whose escape character was lost on the way: `[35mBANK_ERROR`, `[0m`.
+fn bare_colour(text: &str) -> Option<usize> {
+    let len = text.bytes().skip(1).take(8).position(|b| !b.is_ascii_digit() && b != b';')? + 1;
+    let next = text[len..].strip_prefix('m')?.chars().next();
+    let reset = &text[..len] == "[0";
+    (len > 1 && (reset || next.is_some_and(|c| c.is_ascii_uppercase() || c == '[' || !c.is_ascii()))).then_some(len + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,6 +273,7 @@ mod tests {
         assert_eq!(plain(r#"{\"a\":\\\"b\\\"}"#).0, r#"{"a":"b"}"#);
         assert_eq!(plain(r"one\ntwo\\nthree\tx").0, "one\ntwo\nthree\tx");
         assert_eq!(plain("a#012b#0123 \x1b[31mred\x1b[0m").0, "a\nb#0123 red");
+        assert_eq!(plain("[35m[1mBANK_ERROR[0m took [35ms] [3m").0, "BANK_ERROR took [35ms] [3m");
         assert_eq!(plain(r"https:\/\/x").0, "https://x");
     }
 
