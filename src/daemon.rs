@@ -10,6 +10,7 @@ mod pending;
 mod plan;
 mod problems;
 mod reader;
+mod unknown;
 
 use std::io;
 use std::path::{Path, PathBuf};

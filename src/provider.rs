@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// A payment provider, or the card issuer behind one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum Provider {
     Alipay,
     /// Antom and Alipay+ (the cross-border APIs with `resultCode` and `paymentRequestId`).

@@ -5,10 +5,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::provider::Provider;
 
 /// The language of everything paytriage says to people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Lang {
     #[default]
     En,
@@ -16,7 +18,7 @@ pub enum Lang {
 }
 
 /// A text in both languages.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Text {
     pub en: String,
     pub zh: String,
@@ -32,7 +34,7 @@ impl Text {
 }
 
 /// Steps in both languages, in the order to try them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Steps {
     pub en: Vec<String>,
     pub zh: Vec<String>,
@@ -49,7 +51,7 @@ impl Steps {
 
 /// An entry's name: stable, lower-case, dotted, never used again for something else
 /// (`alipay.acq.trade-has-success`, `risk-control`).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct EntryId(pub Arc<str>);
 
 impl fmt::Display for EntryId {
@@ -59,7 +61,7 @@ impl fmt::Display for EntryId {
 }
 
 /// A code as it stands in logs, and how far it may be trusted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Code {
     /// Case-sensitive; letters, digits, `.`, `_` and `-` only, at most 128 bytes.
     pub text: String,
@@ -67,7 +69,7 @@ pub struct Code {
 }
 
 /// How much a code proves by standing somewhere (design, section 8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Specificity {
     /// Nobody else uses this word: value position is enough.
     Distinctive,
@@ -80,7 +82,7 @@ pub enum Specificity {
 }
 
 /// How bad one occurrence is for the merchant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Severity {
     Info,
     Warning,
@@ -89,7 +91,7 @@ pub enum Severity {
 }
 
 /// Who has to act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Actor {
     Payer,
     Merchant,
@@ -98,7 +100,7 @@ pub enum Actor {
 }
 
 /// The next move, in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Advice {
     QueryFirst,
     RetryLater,
@@ -113,7 +115,7 @@ pub enum Advice {
 }
 
 /// May the caller send the same request again, and could that charge twice?
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Retry {
     Safe,
     AfterQuery,
@@ -123,7 +125,7 @@ pub enum Retry {
 }
 
 /// What kind of trouble it is; used for grouping in lists and statistics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Category {
     /// Refused by risk control.
     Risk,
@@ -205,7 +207,7 @@ words!(Category {
 });
 
 /// One catalogue item.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     pub id: EntryId,
     /// `None`: the same word means the same everywhere; the event's provider comes from the surroundings.
@@ -232,9 +234,11 @@ pub struct Entry {
     pub guides: Vec<String>,
     /// Addresses of official documentation.
     pub docs: Vec<String>,
-    /// Log lines in which this entry must be found.
+    /// Log lines in which this entry must be found. Only a catalogue read from its files has them.
+    #[serde(skip)]
     pub examples: Vec<String>,
     /// Log lines that look like it and in which it must not be found.
+    #[serde(skip)]
     pub near_misses: Vec<String>,
 }
 
@@ -247,7 +251,7 @@ impl Entry {
 }
 
 /// A longer text that entries point to, in both languages (Markdown).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guide {
     pub id: String,
     pub title: Text,

@@ -8,6 +8,7 @@ mod check;
 mod draft;
 mod entry;
 mod load;
+mod prepared;
 mod problem;
 mod read;
 
@@ -35,11 +36,12 @@ pub struct Catalog {
 pub const FALLBACK_ID: &str = "unknown-code";
 
 impl Catalog {
-    /// The catalogue that is part of the program.
+    /// The catalogue that is part of the program, read from its TOML and Markdown. The build does this once; the program
+    /// starts from what [`Catalog::builtin`] has prepared.
     ///
     /// # Panics
-    /// If the embedded files have a problem, which a test rules out.
-    pub fn builtin() -> Catalog {
+    /// If the files have a problem; then the build fails.
+    pub fn from_sources() -> Catalog {
         let mut entries = Entries::default();
         let mut problems = Vec::new();
         for (name, text) in builtin::FILES {

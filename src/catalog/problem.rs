@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::EntryId;
 
 /// A position in a catalogue file; line and column count from 1, columns in characters.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct Place {
     pub file: Arc<str>,
     pub line: usize,

@@ -71,7 +71,7 @@ fn check(files: &[PathBuf], out: &mut dyn Write, err: &mut dyn Write) -> anyhow:
 
 /// The catalogue with these files in force, if it loads, reads well, and finds what it says.
 fn checked(files: &[(String, String)]) -> Result<Arc<Catalog>, Vec<Problem>> {
-    let catalog = Arc::new(Catalog::builtin().with_files(files)?);
+    let catalog = Arc::new(Catalog::from_sources().with_files(files)?);
     let problems: Vec<Problem> = catalog.check().into_iter().chain(trial::problems(&catalog)).collect();
     if problems.is_empty() { Ok(catalog) } else { Err(problems) }
 }

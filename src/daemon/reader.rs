@@ -19,6 +19,7 @@ use super::meet::Newcomers;
 use super::pending::{Load, Pending};
 use super::plan::Plan;
 use super::problems::Problems;
+use super::unknown::Unknown;
 use crate::config::Watch;
 use crate::identity::FileKey;
 use crate::source::lineage::Lineage;
@@ -62,6 +63,7 @@ pub struct Reader {
     newcomers: Newcomers,
     lineage: Lineage,
     problems: Problems,
+    unknown: Unknown,
     pending: Pending,
     buffer: Buffer,
     /// Files that wait to be flushed, and when.
@@ -93,6 +95,7 @@ impl Reader {
             files: Files::default(),
             lineage: Lineage::default(),
             problems: Problems::default(),
+            unknown: Unknown::default(),
             pending: Pending::default(),
             buffer: Buffer::default(),
             settling: HashMap::new(),

@@ -126,6 +126,7 @@ impl Reader {
     fn take(&mut self, events: Vec<Event>, clock: Instant) {
         for event in events {
             self.metrics.count_event(&event);
+            self.unknown.tell(&event);
             let mut body = Vec::new();
             self.writer.write(&event, &mut body);
             self.pending.event(event.id, body, clock);
