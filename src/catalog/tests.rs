@@ -23,7 +23,7 @@ near_miss = ["MY_SHOP_REFUSED_COUNT=1"]
 
 fn load(text: &str) -> Result<Catalog, Vec<String>> {
     let problems = |problems: Vec<Problem>| problems.iter().map(Problem::to_string).collect();
-    Catalog::builtin().with_files(&[("my.toml", text)]).map_err(problems)
+    Catalog::from_sources().with_files(&[("my.toml", text)]).map_err(problems)
 }
 
 /// `NEW` with one piece of text replaced.
@@ -104,7 +104,7 @@ fn own_entry_is_added_and_one_language_serves_for_both() {
 #[test]
 fn override_changes_only_the_fields_it_gives() {
     let text = "[[entry]]\nid = \"system-busy\"\nseverity = \"critical\"\npayer.en = [\"Please wait.\"]\n";
-    let (old, new) = (Catalog::builtin(), load(text).unwrap());
+    let (old, new) = (Catalog::from_sources(), load(text).unwrap());
     let mut expected = Entry::clone(old.get("system-busy").unwrap());
     expected.severity = Severity::Critical;
     expected.payer.en = vec!["Please wait.".to_owned()];

@@ -12,8 +12,8 @@ pub fn plain(text: &str) -> Vec<Vec<u8>> {
     forms
 }
 
-/// The forms that escaping gives a text: `\uXXXX` with one, two or four backslashes (JSON in JSON); `\xXX` of UTF-8 and of
-/// GBK, with one or two backslashes; percent-encoding of UTF-8 and of GBK, once and twice; decimal and hexadecimal
+/// The forms that escaping gives a text: `\uXXXX` with one, two or four backslashes (JSON in JSON); `\xXX` of UTF-8, with
+/// one or two backslashes, and of GBK with one; percent-encoding of UTF-8, once and twice, and of GBK once; decimal and hexadecimal
 /// character references, once and twice escaped. Pure ASCII has none of its own.
 pub fn escaped(text: &str) -> Vec<Vec<u8>> {
     let mut forms = Vec::new();
@@ -26,7 +26,7 @@ pub fn escaped(text: &str) -> Vec<Vec<u8>> {
     }
     for prefix in ["\\x", "\\\\x", "%", "%25"] {
         forms.push(hex_escape(text.as_bytes(), prefix, u8::is_ascii_alphanumeric));
-        if let Some(gbk) = &gbk {
+        if let Some(gbk) = gbk.as_ref().filter(|_| matches!(prefix, "\\x" | "%")) {
             // A letter may be the second half of a GBK character: some encoders escape it, some do not.
             forms.push(hex_escape(gbk, prefix, u8::is_ascii_alphanumeric));
             forms.push(hex_escape(gbk, prefix, |_| false));

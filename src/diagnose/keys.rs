@@ -95,7 +95,7 @@ pub fn owner(key: &str) -> Option<(Provider, u32)> {
         "subcode" | "submsg" => (Alipay, 8),
         "errcodedes" | "mchid" | "submchid" | "spmchid" | "tradestate" | "tradestatedesc" | "wechatpaysignature"
         | "wechatpayserial" | "wechatpaynonce" | "prepayid" => (WechatPay, 6),
-        "errcode" => (WechatPay, 3),
+        "errcode" => (WechatPay, 1),
         "declinecode"
         | "networkdeclinecode"
         | "issuerresponsecode"
@@ -194,7 +194,7 @@ pub fn named(word: &str) -> Option<Provider> {
         "wechat" | "wechatpay" | "wechatpayapi" | "weixin" | "wxpay" | "wechatpy" | "wechatpayv3" | "tenpay"
         | "微信" | "wechatpayexception" => WechatPay,
         "unionpay" | "upop" | "银联" | "chinapay" | "95516" => UnionPay,
-        "stripe" | "issuer" | "checkoutcom" => Issuer,
+        "stripe" | "checkoutcom" => Issuer,
         _ => return None,
     })
 }

@@ -80,6 +80,12 @@ fn is_everyday(message: &str) -> bool {
     !message.is_ascii() && message.chars().count() <= 6
 }
 
+/// Longest word that is taken for a code no entry knows, in bytes; no provider has longer ones.
+const MAX_UNKNOWN: usize = 80;
+
+/// Evidence that is too weak for a code that no entry knows: a field that others have too.
+const WEAK: u32 = 1;
+
 /// Rank of a code outside of any error field, and of a message.
 const PROSE: u8 = 50;
 const MESSAGE: u8 = 20;
@@ -140,7 +146,7 @@ impl Diagnoser {
         }
         let mention = unknown_code(setting.text, range)?;
         let evidence_here = evidence.at(setting.text, &mention);
-        let known_provider = evidence_here.winner().is_some();
+        let known_provider = evidence_here.winner().is_some_and(|winner| evidence_here.weight(winner) > WEAK);
         let specificity = if mention::is_family(&setting.text[mention.range.clone()]) {
             Specificity::Distinctive
         } else {
@@ -264,7 +270,7 @@ fn unknown_code(text: &str, range: Range<usize>) -> Option<Mention> {
         && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
         && word.bytes().any(|b| b.is_ascii_uppercase());
     let response = word.len() == 2 && word.bytes().all(|b| b.is_ascii_alphanumeric());
-    if !(family || capitals || response) || is_outcome(word) {
+    if !(family || capitals || response) || word.len() > MAX_UNKNOWN || is_outcome(word) {
         return None;
     }
     let mention = Mention::at(text, range);
@@ -297,5 +303,10 @@ fn is_outcome(word: &str) -> bool {
             | "DONE"
             | "00"
             | "A6"
-    )
+    ) || is_runtime_error(word)
+}
+
+/// What runtimes and HTTP clients put into a field named `code`: `ECONNREFUSED`, `ERR_BAD_REQUEST`.
+fn is_runtime_error(word: &str) -> bool {
+    word.starts_with("ERR_") || word.starts_with('E') && !word.contains('_') && !word.ends_with("ERROR")
 }

@@ -11,12 +11,14 @@ use super::keys::{self, Role};
 use super::{Finding, Occurrence, ids};
 use crate::catalog::{Entry, Specificity};
 use crate::event::Kind;
+use crate::record::words::line_around;
 
 /// How far around a mention its JSON object is looked for, in bytes.
 const OBJECT: usize = 8 * 1024;
 
 /// The operations that the confirmed occurrences of a record speak of.
 pub(super) fn operations(text: &str, confirmed: Vec<Occurrence>) -> Vec<Finding> {
+    let confirmed = without_inner_codes(text, confirmed);
     let Some(best) = confirmed.iter().map(|o| o.rank).max() else { return Vec::new() };
     let detail = confirmed.iter().find(|o| is_detail(o)).map(|o| o.entry.clone());
     let mut leaders: Vec<Occurrence> = Vec::new();
@@ -40,6 +42,19 @@ pub(super) fn operations(text: &str, confirmed: Vec<Occurrence>) -> Vec<Finding>
         findings.push(Finding { occurrence, ids, ordinal });
     }
     findings
+}
+
+/// Alipay's acquiring service ends a text with the code of an inner system, `…请联系管理员处理。[SOUNDWAVE_PARSER_FAIL]`: detail of that
+/// text, and no failure of its own.
+fn without_inner_codes(text: &str, confirmed: Vec<Occurrence>) -> Vec<Occurrence> {
+    let starts: Vec<usize> = confirmed.iter().map(|o| o.range.start).collect();
+    let is_inner = |o: &Occurrence| {
+        let before = text[..o.range.start].strip_suffix('[').filter(|_| text[o.range.end..].starts_with(']'));
+        let ends_sentence = before.is_some_and(|before| before.ends_with(['。', '，', '！']));
+        let line = line_around(text, o.range.start);
+        ends_sentence && starts.iter().any(|&start| line.start <= start && start < o.range.start)
+    };
+    confirmed.into_iter().filter(|o| !is_inner(o)).collect()
 }
 
 /// True for the text of a message field that has an entry without codes.
@@ -87,8 +102,7 @@ fn same_line(text: &str, one: &Occurrence, other: &Occurrence) -> bool {
 
 /// What belongs to one of several operations: its object, or its line.
 fn part_of(text: &str, occurrence: &Occurrence) -> Range<usize> {
-    object_around(text, &occurrence.range)
-        .unwrap_or_else(|| crate::record::words::line_around(text, occurrence.range.start))
+    object_around(text, &occurrence.range).unwrap_or_else(|| line_around(text, occurrence.range.start))
 }
 
 /// The innermost braces around a mention.
