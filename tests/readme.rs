@@ -69,6 +69,7 @@ fn blocks_are_what_the_program_prints() {
                 1,
             ),
         ),
+        ("stats", session("catalog stats | head -9", &["catalog", "stats"], 9)),
         ("event", event()),
         ("options", options()),
     ] {
