@@ -103,7 +103,8 @@ impl Redactor {
         for mask in masks {
             if mask.range.start >= at {
                 out.push_str(&visible(&text[at..mask.range.start]));
-                out.push_str(&mask.text);
+                // A mask may show the ends of what it hides.
+                out.push_str(&visible(&mask.text));
                 at = mask.range.end;
                 n_masks += 1;
             } else if mask.range.end > at {
@@ -202,6 +203,11 @@ mod tests {
     #[test]
     fn control_characters_become_visible() {
         assert_eq!(redacted("a\x1b[31mb\nc\u{202e}d\u{200b}"), "a\\x1b[31mb\\nc\\u{202e}d\\u{200b}");
+    }
+
+    #[test]
+    fn what_a_mask_leaves_is_made_visible_too() {
+        assert_eq!(redacted("openid=a\u{1}bcdefghijk\u{7}l"), "openid=a\\x01bc***jk\\x07l");
     }
 
     #[test]
