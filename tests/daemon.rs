@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -45,6 +46,12 @@ pub fn failure(n: usize) -> String {
     )
 }
 
+/// What every event on stdout must be.
+static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+    let schema = serde_json::from_str(paytriage::wire::EVENT_JSON_SCHEMA).unwrap();
+    jsonschema::draft202012::options().should_validate_formats(true).build(&schema).unwrap()
+});
+
 /// A running daemon; killed when the test is over.
 pub struct Daemon {
     child: Child,
@@ -74,7 +81,9 @@ impl Daemon {
     /// The next event.
     pub fn event(&mut self) -> serde_json::Value {
         let line = self.line();
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+        let event = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(SCHEMA.is_valid(&event), "no valid event: {line}");
+        event
     }
 
     /// The numbers of the next `n` events, as [`failure`] wrote them.

@@ -176,6 +176,27 @@ fn any_chunking_gives_the_same_events() {
 }
 
 #[test]
+fn every_event_validates() {
+    let engine = engine();
+    let schema: serde_json::Value = serde_json::from_str(paytriage::wire::EVENT_JSON_SCHEMA).unwrap();
+    let validator = jsonschema::draft202012::options().should_validate_formats(true).build(&schema).unwrap();
+    let mut n_events = 0;
+    for path in samples() {
+        for event in events(&engine, &file(&path), &fs::read(&path).unwrap(), 65536) {
+            for lang in [Lang::En, Lang::Zh] {
+                let mut line = Vec::new();
+                EventWriter::new(&Catalog::builtin(), lang).write(&event, &mut line);
+                let value = serde_json::from_slice(&line).unwrap();
+                let wrong: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
+                assert!(wrong.is_empty(), "{}: {wrong:?}", path.display());
+                n_events += 1;
+            }
+        }
+    }
+    assert!(n_events > 300);
+}
+
+#[test]
 fn a_checkpoint_at_any_point_goes_on_without_loss_or_repeat() {
     let engine = engine();
     for path in samples() {
