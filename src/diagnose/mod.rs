@@ -118,45 +118,47 @@ impl Diagnoser {
         let codes = words::words(text).filter_map(|range| self.code_at(setting, &evidence, range));
         let messages = self.messages.find(text).into_iter().map(|found| {
             let mention = Mention::at(text, found.range);
+            let here = evidence.at(text, &mention);
             let verdict = judge::message(setting, &mention);
             let verdict = verdict.and_then(|because| {
-                self.has_provider(text, &evidence.at(text, &mention), &mention, found.entries)?;
+                self.has_provider(text, &here, &mention, found.entries)?;
                 Ok(because)
             });
             let candidates: Vec<(usize, Specificity)> =
                 found.entries.iter().map(|&e| (e, Specificity::Generic)).collect();
-            self.occurrence(setting, &evidence, mention, &candidates, verdict, Kind::Message)
+            self.occurrence(text, &here, mention, &candidates, verdict, Kind::Message)
         });
         codes.chain(messages).collect()
     }
 
     fn code_at(&self, setting: Setting<'_>, evidence: &Evidence, range: Range<usize>) -> Option<Occurrence> {
-        let word = &setting.text[range.clone()];
-        if let Some(candidates) = self.codes.get(word)
-            && !self.is_anothers(&evidence.at(setting.text, &Mention::at(setting.text, range.clone())), candidates)
-        {
-            let mention = Mention::at(setting.text, range);
-            if judge::is_mere_number(setting.text, &mention, candidates) {
+        let text = setting.text;
+        let known = self.codes.get(&text[range.clone()]);
+        if known.is_none() && !is_code_like(&text[range.clone()]) {
+            return None;
+        }
+        let mention = Mention::at(text, range);
+        let here = evidence.at(text, &mention);
+        if let Some(candidates) = known.filter(|candidates| !self.is_anothers(&here, candidates)) {
+            if judge::is_mere_number(text, &mention, candidates) {
                 return None;
             }
             let specificity = candidates.iter().map(|&(_, s)| s).min_by_key(|&s| s as u8).unwrap_or(Specificity::Field);
-            let own_provider = self.is_spoken_for(&evidence.at(setting.text, &mention), &mention, candidates);
+            let own_provider = self.is_spoken_for(&here, &mention, candidates);
             let verdict = judge::code(setting, &mention, Weight { specificity, own_provider });
-            return Some(self.occurrence(setting, evidence, mention, candidates, verdict, Kind::Code));
+            return Some(self.occurrence(text, &here, mention, candidates, verdict, Kind::Code));
         }
-        let mention = unknown_code(setting.text, range)?;
-        let evidence_here = evidence.at(setting.text, &mention);
-        let known_provider = evidence_here.winner().is_some_and(|winner| evidence_here.weight(winner) > WEAK);
-        let specificity = if mention::is_family(&setting.text[mention.range.clone()]) {
-            Specificity::Distinctive
-        } else {
-            Specificity::Field
-        };
+        if !may_be_unknown_code(text, &mention) {
+            return None;
+        }
+        let known_provider = here.winner().is_some_and(|winner| here.weight(winner) > WEAK);
+        let is_family = mention::is_family(&text[mention.range.clone()]);
+        let specificity = if is_family { Specificity::Distinctive } else { Specificity::Field };
         let verdict = match known_provider {
             true => judge::unknown_code(setting, &mention, specificity),
             false => Err(WhyNot::NeedsProvider),
         };
-        Some(self.occurrence(setting, evidence, mention, &[], verdict, Kind::UnknownCode))
+        Some(self.occurrence(text, &here, mention, &[], verdict, Kind::UnknownCode))
     }
 
     /// True if something speaks for the provider of one of the entries. An issuer's codes come through every provider: they
@@ -201,24 +203,24 @@ impl Diagnoser {
         }
     }
 
+    /// `evidence` is as seen from the mention.
     fn occurrence(
         &self,
-        setting: Setting<'_>,
+        text: &str,
         evidence: &Evidence,
         mention: Mention,
         candidates: &[(usize, Specificity)],
         verdict: Verdict,
         kind: Kind,
     ) -> Occurrence {
-        let evidence = evidence.at(setting.text, &mention);
         let entries: Vec<&Arc<Entry>> = candidates.iter().map(|&(index, _)| &self.catalog.entries()[index]).collect();
-        let choice = choose(&entries, &evidence);
+        let choice = choose(&entries, evidence);
         let entry = choice.map_or_else(|| self.catalog.fallback(), |n| entries[n]).clone();
         let provider = entry.provider.clone().or_else(|| evidence.winner().cloned());
-        let written = &setting.text[mention.range.clone()];
+        let written = &text[mention.range.clone()];
         Occurrence {
             code: if kind == Kind::Message { entry.reported_code().to_owned() } else { written.to_owned() },
-            confidence: confidence(&entry, &evidence, kind, mention.rank()),
+            confidence: confidence(&entry, evidence, kind, mention.rank()),
             alternatives: entries
                 .iter()
                 .filter(|e| e.id != entry.id && provider.is_none())
@@ -262,21 +264,25 @@ fn confidence(entry: &Entry, evidence: &Evidence, kind: Kind, rank: u8) -> Confi
     }
 }
 
-/// A word in an error field, or of a provider's own family, that looks like a code no entry knows.
-fn unknown_code(text: &str, range: Range<usize>) -> Option<Mention> {
-    let word = &text[range.clone()];
-    let family = mention::is_family(word);
+/// True for words that are written like a code: of a provider's own family, capitals, or the two characters of a
+/// response code; and that say more than that there is an error.
+fn is_code_like(word: &str) -> bool {
     let capitals = word.len() >= 4
         && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
         && word.bytes().any(|b| b.is_ascii_uppercase());
-    let response = word.len() == 2 && word.bytes().all(|b| b.is_ascii_alphanumeric());
-    if !(family || capitals || response) || word.len() > MAX_UNKNOWN || is_outcome(word) {
-        return None;
-    }
-    let mention = Mention::at(text, range);
+    (mention::is_family(word) || capitals || is_response(word)) && word.len() <= MAX_UNKNOWN && !is_outcome(word)
+}
+
+fn is_response(word: &str) -> bool {
+    word.len() == 2 && word.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+/// True for a code-like word in an error field, or of a provider's own family.
+fn may_be_unknown_code(text: &str, mention: &Mention) -> bool {
+    let word = &text[mention.range.clone()];
     let key = mention.field.as_ref().map_or("", |field| field.key.as_str());
-    let in_field = if response { key == "respcode" } else { mention.rank() >= keys::CODE };
-    (family || in_field).then_some(mention)
+    let in_field = if is_response(word) { key == "respcode" } else { mention.rank() >= keys::CODE };
+    is_code_like(word) && (mention::is_family(word) || in_field)
 }
 
 /// Values of error fields that are no errors, or say no more than that there is one.
