@@ -101,7 +101,7 @@ impl Engine {
     pub fn new(catalog: Arc<Catalog>, redactor: Redactor) -> Engine {
         let entries = catalog.entries();
         let codes = entries.iter().flat_map(|entry| entry.codes.iter().map(|code| code.text.as_str()));
-        let messages = entries.iter().flat_map(|entry| entry.messages.iter().map(String::as_str));
+        let messages = entries.iter().flat_map(|entry| entry.messages.iter().map(|message| message.text.as_str()));
         Engine { detector: Detector::new(codes, messages), diagnoser: Diagnoser::new(catalog), redactor }
     }
 

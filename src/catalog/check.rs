@@ -94,7 +94,7 @@ pub(super) fn catalog(catalog: &Catalog) -> Vec<Problem> {
 struct Check<'c> {
     catalog: &'c Catalog,
     /// Who has a code, by provider.
-    owners: HashMap<(Option<&'c Provider>, &'c str), &'c EntryId>,
+    owners: HashMap<(Option<&'c Provider>, &'c str, &'c [String]), &'c EntryId>,
     problems: Vec<Problem>,
 }
 
@@ -126,7 +126,12 @@ impl<'c> Check<'c> {
 
     fn codes(&mut self, entry: &'c Entry) {
         for code in &entry.codes {
-            match self.owners.insert((entry.provider.as_ref(), &code.text), &entry.id) {
+            let named = code.specificity == Specificity::Named;
+            let fields: &[String] = if named { &code.fields } else { &[] };
+            if named && fields.is_empty() {
+                self.report(entry, "codes", Wrong::NoFields(code.text.clone()));
+            }
+            match self.owners.insert((entry.provider.as_ref(), &code.text, fields), &entry.id) {
                 Some(other) if *other == entry.id => self.report(entry, "codes", Wrong::Repeated(code.text.clone())),
                 Some(other) => {
                     self.report(entry, "codes", Wrong::CodeTwice { code: code.text.clone(), other: other.clone() })
@@ -142,11 +147,15 @@ impl<'c> Check<'c> {
     fn messages(&mut self, entry: &Entry) {
         let mut seen = HashSet::new();
         for message in &entry.messages {
-            if !seen.insert(message) {
-                self.report(entry, "messages", Wrong::Repeated(message.clone()));
+            let text = &message.text;
+            if !seen.insert(text) {
+                self.report(entry, "messages", Wrong::Repeated(text.clone()));
             }
-            if is_weak_message(message) {
-                self.report(entry, "messages", Wrong::WeakMessage(message.clone()));
+            if is_weak_message(text) {
+                self.report(entry, "messages", Wrong::WeakMessage(text.clone()));
+            }
+            if let Some(code) = message.code.as_ref().filter(|code| entry.codes.iter().all(|own| own.text != **code)) {
+                self.report(entry, "messages", Wrong::ForeignCode { message: text.clone(), code: code.clone() });
             }
         }
     }

@@ -9,7 +9,9 @@ use toml::de::DeValue;
 
 use super::problem::{Problem, Wrong};
 use super::read::{Found, Reader, Table};
-use super::{Actor, Advice, Category, Code, Entry, EntryId, FALLBACK_ID, Retry, Severity, Specificity, Steps, Text};
+use super::{
+    Actor, Advice, Category, Code, Entry, EntryId, FALLBACK_ID, Message, Retry, Severity, Specificity, Steps, Text,
+};
 use crate::provider::Provider;
 
 /// Longest code an event can carry.
@@ -21,7 +23,7 @@ pub(super) struct Draft {
     /// Of the codes that have none of their own.
     specificity: Option<Specificity>,
     codes: Option<Vec<CodeDraft>>,
-    messages: Option<Vec<String>>,
+    messages: Option<Vec<Message>>,
     message_code: Option<String>,
     title: Both<String>,
     category: Option<Category>,
@@ -44,10 +46,11 @@ struct Both<T> {
     zh: Option<T>,
 }
 
-/// A code and, where it differs from the entry's, its own specificity.
+/// A code and, where it differs from the entry's, its own specificity; with the fields to which it is bound.
 struct CodeDraft {
     text: String,
     specificity: Option<Specificity>,
+    fields: Vec<String>,
 }
 
 impl Draft {
@@ -56,7 +59,7 @@ impl Draft {
             provider: provider(reader, table),
             specificity: reader.word(table, "specificity", Specificity::ALL),
             codes: codes(reader, table),
-            messages: reader.strings(table, "messages"),
+            messages: messages(reader, table),
             message_code: message_code(reader, table),
             title: both(reader, table, "title", Reader::text),
             category: reader.word(table, "category", Category::ALL),
@@ -80,6 +83,7 @@ impl Draft {
         let code = |code: &Code| CodeDraft {
             text: code.text.clone(),
             specificity: Some(code.specificity).filter(|own| Some(*own) != specificity),
+            fields: code.fields.clone(),
         };
         Draft {
             provider: entry.provider.clone(),
@@ -130,7 +134,11 @@ impl Draft {
     /// The entry, if nothing is missing.
     pub fn build(self, id: EntryId, mut gaps: Gaps<'_, '_>) -> Option<Entry> {
         let specificity = self.specificity.unwrap_or(Specificity::Generic);
-        let code = |code: CodeDraft| Code { text: code.text, specificity: code.specificity.unwrap_or(specificity) };
+        let code = |code: CodeDraft| Code {
+            text: code.text,
+            specificity: code.specificity.unwrap_or(specificity),
+            fields: code.fields,
+        };
         let codes: Vec<Code> = self.codes.unwrap_or_default().into_iter().map(code).collect();
         let messages = self.messages.unwrap_or_default();
         gaps.searched(&id, &codes, &messages);
@@ -203,7 +211,7 @@ impl Gaps<'_, '_> {
     }
 
     /// The fallback is never searched for; every other entry has to be.
-    fn searched(&mut self, id: &EntryId, codes: &[Code], messages: &[String]) {
+    fn searched(&mut self, id: &EntryId, codes: &[Code], messages: &[Message]) {
         let is_searched = !codes.is_empty() || !messages.is_empty();
         let wrong = match (&*id.0 == FALLBACK_ID, is_searched) {
             (true, true) => Wrong::FallbackSearched,
@@ -253,7 +261,8 @@ fn message_code<'i>(reader: &mut Reader<'i>, table: &mut Table<'i>) -> Option<St
     code_text(reader, found, "message_code")
 }
 
-/// A code is a string, or `{ code = "C6-1011", specificity = "field" }` where it differs from the others.
+/// A code is a string, or `{ code = "C6-1011", specificity = "field" }` where it differs from the others, or
+/// `{ code = "PAYERROR", fields = ["trade_state"] }` where a field that is no error field holds it.
 fn codes<'i>(reader: &mut Reader<'i>, table: &mut Table<'i>) -> Option<Vec<CodeDraft>> {
     let items = reader.array(table, "codes")?;
     Some(items.into_iter().filter_map(|item| code(reader, item)).collect())
@@ -262,17 +271,41 @@ fn codes<'i>(reader: &mut Reader<'i>, table: &mut Table<'i>) -> Option<Vec<CodeD
 fn code<'i>(reader: &mut Reader<'i>, item: Spanned<DeValue<'i>>) -> Option<CodeDraft> {
     if let DeValue::String(_) = item.get_ref() {
         let found = reader.as_string(item, "codes".to_owned())?;
-        return Some(CodeDraft { text: code_text(reader, found, "codes")?, specificity: None });
+        return Some(CodeDraft { text: code_text(reader, found, "codes")?, specificity: None, fields: Vec::new() });
     }
     let mut table = reader.as_table(item, "codes".to_owned())?;
     let span = table.span.clone();
     let text = reader.string(&mut table, "code");
     let specificity = reader.word(&mut table, "specificity", Specificity::ALL);
+    let fields = reader.strings(&mut table, "fields").unwrap_or_default();
     reader.close(table);
     if text.is_none() {
         reader.report(span, "codes.code", Wrong::Missing);
     }
-    Some(CodeDraft { text: code_text(reader, text?, "codes.code")?, specificity })
+    Some(CodeDraft { text: code_text(reader, text?, "codes.code")?, specificity, fields })
+}
+
+/// A message is a string, or `{ message = "…", code = "…", needs_provider = true }`.
+fn messages<'i>(reader: &mut Reader<'i>, table: &mut Table<'i>) -> Option<Vec<Message>> {
+    let items = reader.array(table, "messages")?;
+    Some(items.into_iter().filter_map(|item| message(reader, item)).collect())
+}
+
+fn message<'i>(reader: &mut Reader<'i>, item: Spanned<DeValue<'i>>) -> Option<Message> {
+    if let DeValue::String(_) = item.get_ref() {
+        let text = reader.as_string(item, "messages".to_owned())?.value;
+        return Some(Message { text, code: None, needs_provider: false });
+    }
+    let mut table = reader.as_table(item, "messages".to_owned())?;
+    let span = table.span.clone();
+    let text = reader.string(&mut table, "message");
+    let code = reader.string(&mut table, "code").and_then(|found| code_text(reader, found, "messages.code"));
+    let needs_provider = reader.flag(&mut table, "needs_provider").unwrap_or_default();
+    reader.close(table);
+    if text.is_none() {
+        reader.report(span, "messages.message", Wrong::Missing);
+    }
+    Some(Message { text: text?.value, code, needs_provider })
 }
 
 fn code_text(reader: &mut Reader<'_>, found: Found<String>, key: &str) -> Option<String> {

@@ -66,6 +66,19 @@ pub struct Code {
     /// Case-sensitive; letters, digits, `.`, `_` and `-` only, at most 128 bytes.
     pub text: String,
     pub specificity: Specificity,
+    /// Fields that are no error fields for others, but hold this code as a failure: `PAYERROR` as `trade_state`. In any
+    /// spelling; empty for most.
+    pub fields: Vec<String>,
+}
+
+/// A text as providers write it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    pub text: String,
+    /// The code that goes with it, where the entry has several.
+    pub code: Option<String>,
+    /// Others say the same: something must speak for the provider.
+    pub needs_provider: bool,
 }
 
 /// How much a code proves by standing somewhere (design, section 8).
@@ -79,6 +92,9 @@ pub enum Specificity {
     /// Too short or too common to mean anything alone (`51`, `40004`): only as the value of an error field
     /// or alone in brackets, `(C6-1011)`.
     Field,
+    /// It means this in the fields that the entry names, and something else or nothing everywhere else: `03` as merchant
+    /// advice, `ABNORMAL` as the state of a refund.
+    Named,
 }
 
 /// How bad one occurrence is for the merchant.
@@ -176,7 +192,7 @@ macro_rules! words {
 }
 
 words!(Lang { En = "en", Zh = "zh" });
-words!(Specificity { Distinctive = "distinctive", Generic = "generic", Field = "field" });
+words!(Specificity { Distinctive = "distinctive", Generic = "generic", Field = "field", Named = "named" });
 words!(Severity { Info = "info", Warning = "warning", Error = "error", Critical = "critical" });
 words!(Actor { Payer = "payer", Merchant = "merchant", Issuer = "issuer", Provider = "provider" });
 words!(Advice {
@@ -215,9 +231,9 @@ pub struct Entry {
     /// Codes as they stand in logs, the one to report first.
     pub codes: Vec<Code>,
     /// Message texts as providers write them, whatever their language.
-    pub messages: Vec<String>,
+    pub messages: Vec<Message>,
     /// The code that events carry when only the message was found and no code exists
-    /// (`UNSUPPORTED_CARD`). Entries with codes report their first one.
+    /// (`UNSUPPORTED_CARD`). A message's own code wins over it; without either the entry's first code is reported.
     pub message_code: Option<String>,
     pub title: Text,
     pub category: Category,
@@ -243,7 +259,13 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The code that an event of this entry carries when it was found by its message alone.
+    /// The code that an event of this entry carries when it was found by its message alone, `written` as the catalogue has it.
+    pub fn code_of_message(&self, written: &str) -> &str {
+        let own = self.messages.iter().find(|message| message.text == written).and_then(|m| m.code.as_deref());
+        own.or(self.message_code.as_deref()).unwrap_or_else(|| self.reported_code())
+    }
+
+    /// The code that stands for the whole entry.
     pub fn reported_code(&self) -> &str {
         let code = self.codes.first().map(|code| &code.text);
         code.or(self.message_code.as_ref()).map_or(&*self.id.0, String::as_str)

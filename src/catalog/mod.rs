@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use entry::{
-    Actor, Advice, Category, Code, Entry, EntryId, Guide, Lang, Retry, Severity, Specificity, Steps, Text,
+    Actor, Advice, Category, Code, Entry, EntryId, Guide, Lang, Message, Retry, Severity, Specificity, Steps, Text,
 };
 pub(crate) use problem::nearest;
 pub use problem::{DisableError, Place, Problem, Wrong};

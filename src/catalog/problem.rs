@@ -83,6 +83,12 @@ pub enum Wrong {
     CodeTwice { code: String, other: EntryId },
     #[error("{0} stands here twice")]
     Repeated(String),
+    #[error(
+        "{0} is bound to fields, but names none; give {{ code = \"{0}\", specificity = \"named\", fields = [\"…\"] }}"
+    )]
+    NoFields(String),
+    #[error("{message:?} is said to go with {code}, which is not among the codes of this entry")]
+    ForeignCode { message: String, code: String },
     #[error("{0} is too short or too common to be distinctive; make it generic or field")]
     WeakCode(String),
     #[error(

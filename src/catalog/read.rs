@@ -165,6 +165,17 @@ impl<'i> Reader<'i> {
         None
     }
 
+    /// `true` or `false`.
+    pub fn flag(&mut self, table: &mut Table<'i>, key: &'static str) -> Option<bool> {
+        let value = table.take(key)?;
+        let span = value.span();
+        match value.into_inner() {
+            DeValue::Boolean(flag) => return Some(flag),
+            other => self.wrong_type(span, table.path(key), "true or false", &other),
+        }
+        None
+    }
+
     /// Reports the keys that nobody asked for.
     pub fn close(&mut self, table: Table<'i>) {
         for (key, _) in &table.fields {

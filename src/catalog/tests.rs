@@ -122,7 +122,7 @@ fn override_of_specificity_spares_codes_that_have_their_own() {
 #[test]
 fn override_of_codes_keeps_their_specificity() {
     let catalog = load("[[entry]]\nid = \"system-busy\"\ncodes = [\"BUSY_NOW\"]\n").unwrap();
-    let expected = [Code { text: "BUSY_NOW".to_owned(), specificity: Specificity::Generic }];
+    let expected = [Code { text: "BUSY_NOW".to_owned(), specificity: Specificity::Generic, fields: Vec::new() }];
     assert_eq!(catalog.get("system-busy").unwrap().codes, expected);
 }
 

@@ -18,6 +18,9 @@ pub use anchor::anchor;
 /// Prefixes of codes that only Alipay's gateway uses.
 pub const FAMILIES: [&str; 5] = ["ACQ.", "AQC.", "isv.", "isp.", "aop."];
 
+/// How the code at the end of a failed request's id begins, at WeChat Pay.
+pub const REQUEST_ID_CODE: &str = "268";
+
 /// Words for "error code" in Chinese prose and pages.
 const CODE_WORDS_ZH: [&str; 3] = ["错误码", "错误代码", "返回码"];
 
@@ -39,6 +42,8 @@ enum Literal {
     Key,
     /// A field for numbers: of interest only when one follows, or a word in capitals.
     NumberKey,
+    /// How the end of a failed request's id begins: of interest only when the rest follows.
+    RequestId,
 }
 
 /// Finds candidates.
@@ -70,6 +75,8 @@ impl Detector {
         literals.push(Literal::Key);
         texts.extend(NUMBER_KEYS.map(Vec::from));
         literals.resize(texts.len(), Literal::NumberKey);
+        texts.push([b"-", REQUEST_ID_CODE.as_bytes()].concat());
+        literals.push(Literal::RequestId);
         let automaton = AhoCorasickBuilder::new()
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::Standard)
@@ -86,6 +93,7 @@ impl Detector {
                 Literal::Key => code_value_follows(&buffer[..hit.start()], &buffer[hit.end()..]),
                 // What stands before `code` decides whether a number may; this key needs nothing before it.
                 Literal::NumberKey => code_value_follows(b"_", &buffer[hit.end()..]),
+                Literal::RequestId => is_request_id(&buffer[..hit.start()], &buffer[hit.end()..]),
             };
             keep.then(|| hit.start())
         })
@@ -95,6 +103,15 @@ impl Detector {
 /// Numbers and short codes are found by their field alone: as literals they would be everywhere.
 fn is_literal(code: &str) -> bool {
     code.len() >= 4 && !code.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Hexadecimal digits before the mark, six digits behind it.
+fn is_request_id(before: &[u8], rest: &[u8]) -> bool {
+    let id = &before[before.len().saturating_sub(16)..];
+    id.len() == 16
+        && id.iter().all(u8::is_ascii_hexdigit)
+        && rest.len() >= 6
+        && rest[..6].iter().all(u8::is_ascii_digit)
 }
 
 /// True if `rest`, the bytes behind a key, goes on with a separator and then something that looks like an error

@@ -1,7 +1,7 @@
 //! Whose error it is: weighs everything in a record that names a provider.
 
 use crate::provider::Provider;
-use crate::record::words::{normal_key, words};
+use crate::record::words::{Key, normal_key, value_after, words};
 
 use super::keys::{self, Role};
 use super::mention::Mention;
@@ -10,6 +10,10 @@ use super::mention::Mention;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
     weights: Vec<(Provider, u32)>,
+    /// How many different fields speak for a provider.
+    n_fields: usize,
+    /// A provider is named: in the record, by its file's name, or in the configuration.
+    is_named: bool,
 }
 
 /// A configured provider, and the file's name, tell something, but less than the record itself.
@@ -33,12 +37,24 @@ impl Evidence {
         }
         evidence.add_names(path, NAME);
         evidence.add_names(text, NAMED);
+        evidence.is_named = !evidence.is_empty();
+        let mut fields: Vec<Key> = Vec::new();
         for word in words(text) {
-            if let Some((owner, weight)) = keys::owner(normal_key(&text[word]).as_str()) {
+            let key = normal_key(&text[word]);
+            if let Some((owner, weight)) = keys::owner(key.as_str()) {
                 evidence.add_once(owner, weight);
+                if !fields.contains(&key) {
+                    fields.push(key);
+                }
             }
         }
-        if text.contains("/v3/pay/") {
+        evidence.n_fields = fields.len();
+        if keys::GLOBAL_GATEWAY.iter().any(|part| text.contains(part)) {
+            evidence.add(Provider::AlipayPlus, FIELD);
+        }
+        // What WeChat Pay says about a parameter.
+        let detail = text.contains("\"issue\"") && text.contains("\"location\"");
+        if detail || keys::WECHATPAY_CALLS.iter().any(|part| text.contains(part)) {
             evidence.add_once(Provider::WechatPay, 4);
         }
         evidence
@@ -55,9 +71,12 @@ impl Evidence {
         if let Some(Role::Code { provider: Some(provider), .. }) = mention.field.as_ref().map(|field| &field.role) {
             evidence.add(provider.clone(), FIELD);
         }
+        if mention.key() == "resultcode" && has_result_status(text) {
+            evidence.add(Provider::AlipayPlus, FIELD);
+        }
         // The numbers of Alipay's app SDK; Antom puts S, F and U there.
         let number = text[mention.range.clone()].bytes().all(|b| b.is_ascii_digit());
-        if number && mention.field.as_ref().is_some_and(|field| field.key == "resultstatus") {
+        if number && mention.key() == "resultstatus" {
             evidence.add(Provider::Alipay, FIELD);
         }
         if super::mention::is_family(&text[mention.range.clone()]) {
@@ -66,8 +85,25 @@ impl Evidence {
         evidence
     }
 
+    /// The same, and a thing that only this provider has.
+    pub fn and(&self, provider: Provider) -> Evidence {
+        let mut evidence = self.clone();
+        evidence.add(provider, FIELD);
+        evidence
+    }
+
     pub fn is_empty(&self) -> bool {
         self.weights.is_empty()
+    }
+
+    /// True if a field speaks for a provider.
+    pub fn has_fields(&self) -> bool {
+        self.n_fields > 0
+    }
+
+    /// True if more than one field speaks for a provider: one name alone, other programs have too.
+    pub fn is_manifold(&self) -> bool {
+        self.is_named || self.n_fields > 1
     }
 
     pub fn weight(&self, provider: &Provider) -> u32 {
@@ -100,7 +136,7 @@ impl Evidence {
     fn add_names(&mut self, text: &str, weight: u32) {
         let mut seen: Vec<Provider> = Vec::new();
         let parts = text.split(|c: char| !c.is_ascii_alphanumeric() && c.is_ascii() && c != '+');
-        let chinese = ["支付宝", "微信", "银联"].into_iter().filter(|name| text.contains(name));
+        let chinese = ["支付宝", "微信", "银联", "checkout.com"].into_iter().filter(|name| text.contains(name));
         for part in parts.chain(chinese) {
             if let Some(provider) = keys::named(normal_key(part).as_str()).filter(|provider| !seen.contains(provider)) {
                 self.add(provider.clone(), weight);
@@ -108,4 +144,12 @@ impl Evidence {
             }
         }
     }
+}
+
+/// `"resultStatus":"F"`: how Antom and Alipay+ answer beside their `resultCode`.
+fn has_result_status(text: &str) -> bool {
+    memchr::memmem::find_iter(text.as_bytes(), "resultStatus").any(|at| {
+        let value = value_after(text, at + "resultStatus".len());
+        value.is_some_and(|value| matches!(&text[value], "S" | "F" | "U"))
+    })
 }

@@ -6,6 +6,7 @@ use crate::catalog::Specificity;
 use crate::record::Level;
 use crate::record::words::{self, line_around};
 
+use super::index::Candidate;
 use super::keys::{self, Role, SURE};
 use super::mention::{Field, Mention};
 use super::verdict::{Because, Verdict, WhyNot};
@@ -25,6 +26,8 @@ pub struct Weight {
     pub specificity: Specificity,
     /// Something in the record speaks for the provider whose code it is.
     pub own_provider: bool,
+    /// Fields that only a provider has do, not only its name.
+    pub own_fields: bool,
 }
 
 /// Decides about a code.
@@ -35,6 +38,9 @@ pub fn code(setting: Setting<'_>, mention: &Mention, weight: Weight) -> Verdict 
     }
     if let Some(why) = not_a_report(text, mention) {
         return Err(why);
+    }
+    if is_namesake(text, mention) {
+        return Err(WhyNot::OtherProvider);
     }
     let distinctive = weight.specificity == Specificity::Distinctive;
     if weight.specificity == Specificity::Field {
@@ -64,29 +70,66 @@ pub fn code(setting: Setting<'_>, mention: &Mention, weight: Weight) -> Verdict 
     }
 }
 
+/// Decides about a code in a field that its entry names: the field says enough, if something speaks for the provider.
+pub fn named_field(setting: Setting<'_>, mention: &Mention, own_provider: bool) -> Verdict {
+    if let Some(why) = not_a_report(setting.text, mention) {
+        return Err(why);
+    }
+    match &mention.field {
+        Some(field) if own_provider => Ok(Because::ErrorField(setting.text[field.name.clone()].to_owned())),
+        _ => Err(WhyNot::NeedsProvider),
+    }
+}
+
+/// True for a code of Taobao's platform or of Aliyun, whose families are Alipay's too.
+fn is_namesake(text: &str, mention: &Mention) -> bool {
+    let word = &text[mention.range.clone()];
+    (word.starts_with("isv.") || word.starts_with("isp.")) && {
+        let lower = text.to_ascii_lowercase();
+        keys::NAMESAKES.iter().any(|name| lower.contains(name))
+            && !lower.contains("alipay")
+            && !lower.contains("支付宝")
+    }
+}
+
 /// A short or common code counts only as the value of an error field, or alone in brackets; if it is shorter still, only in
 /// the fields that hold such codes; and something must speak for its provider.
 fn fits_field(text: &str, mention: &Mention, weight: Weight) -> Result<(), WhyNot> {
     let written = &text[mention.range.clone()];
-    let key = mention.field.as_ref().map_or("", |field| field.key.as_str());
-    let in_place = match written.len() {
-        0..SHORT => keys::holds_short_codes(key),
-        _ => mention.rank() > 0 || mention.bracketed,
-    };
     let numeric = written.bytes().all(|b| b.is_ascii_digit());
+    let in_place = match written.len() {
+        0..SHORT => keys::holds_short_codes(mention.key()),
+        _ if mention.rank() > 0 || mention.bracketed => true,
+        _ => !numeric && is_announced(text, mention),
+    };
     match in_place {
         false => Err(WhyNot::NeedsField),
         true if numeric && !weight.own_provider => Err(WhyNot::NeedsProvider),
+        // Every service answers with numbers of its own in `code`.
+        true if numeric && mention.rank() <= keys::CODE && !weight.own_fields => Err(WhyNot::NeedsProvider),
         true => Ok(()),
     }
 }
 
+/// `refund of order 1 failed: CODE`, `支付失败：CODE`: what stands behind a word of failure and a colon is what failed.
+pub fn is_announced(text: &str, mention: &Mention) -> bool {
+    let before = text[..mention.range.start].trim_end_matches([' ', '"', '\'', '`', '[', '(']);
+    let Some(before) = before.strip_suffix([':', '：']) else { return false };
+    let before = before.trim_end();
+    FAILURE_ZH.into_iter().any(|word| before.ends_with(word))
+        || words::word_before(before, before.len())
+            .is_some_and(|word| word.end == before.len() && find_word(&before[word], FAILURE).is_some())
+}
+
 /// True for numbers and short words that are codes only in an error field, and stand in none: every log is full of them, and
 /// nobody wants to hear why they are not reported.
-pub fn is_mere_number(text: &str, mention: &Mention, candidates: &[(usize, Specificity)]) -> bool {
+pub fn is_mere_number(text: &str, mention: &Mention, candidates: &[&Candidate]) -> bool {
     let written = &text[mention.range.clone()];
     let number = written.len() < SHORT || written.bytes().all(|b| b.is_ascii_digit());
-    number && mention.rank() == 0 && !mention.bracketed && candidates.iter().all(|&(_, s)| s == Specificity::Field)
+    number
+        && mention.rank() == 0
+        && !mention.bracketed
+        && candidates.iter().all(|c| c.specificity == Specificity::Field)
 }
 
 /// Codes shorter than this are in too many places.
@@ -95,7 +138,7 @@ const SHORT: usize = 4;
 /// Decides about a word that looks like a code but is in no entry, where a provider is known. A field that says only
 /// `code` needs a message beside it, or a failure.
 pub fn unknown_code(setting: Setting<'_>, mention: &Mention, specificity: Specificity) -> Verdict {
-    let weight = Weight { specificity, own_provider: true };
+    let weight = Weight { specificity, own_provider: true, own_fields: true };
     let because = code(Setting { about_payments: true, ..setting }, mention, weight)?;
     if (1..SURE).contains(&mention.rank()) && !has_message(setting.text, mention) {
         failure(setting, mention)?;
@@ -161,10 +204,16 @@ fn failure(setting: Setting<'_>, mention: &Mention) -> Verdict {
     if let Some(word) = find_word(before, ABOUT_CODES) {
         return Err(WhyNot::TalksAboutCodes(word.to_owned()));
     }
-    match find_word(before, FAILURE).or_else(|| FAILURE_ZH.into_iter().find(|word| before.contains(word))) {
+    // What stands above a body that is spread over lines speaks for all of it.
+    let header = &setting.text[line_around(setting.text, 0)];
+    match failure_word(before).or_else(|| failure_word(header).filter(|_| line.start > 0)) {
         Some(word) => Ok(Because::FailureWord(word.to_owned())),
         None => Err(WhyNot::NoFailure),
     }
+}
+
+fn failure_word(text: &str) -> Option<&str> {
+    find_word(text, FAILURE).or_else(|| FAILURE_ZH.into_iter().find(|word| text.contains(word)))
 }
 
 /// Words that report a failure.

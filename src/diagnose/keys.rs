@@ -38,8 +38,10 @@ pub fn role(key: &str) -> Role {
         _ if holds_short_codes(key) => (86, None),
         "errorcode" | "resultcode" => (85, None),
         "resultstatus" => (84, None),
-        "failreason" | "failcode" | "failurecode" | "failurereason" | "closereason" | "blockreason" => (80, None),
-        "code" | "错误码" | "错误代码" | "返回码" => (CODE, None),
+        "resultdetails" => (85, Some(Alipay)),
+        "disablereason" | "failreason" | "failcode" | "failurecode" | "failurereason" | "closereason"
+        | "blockreason" => (80, None),
+        "code" | "eventcode" | "错误码" | "错误代码" | "返回码" => (CODE, None),
         "error" | "err" | "reason" | "exception" | "cause" => (60, None),
         "submsg"
         | "errcodedes"
@@ -88,13 +90,62 @@ pub fn holds_short_codes(key: &str) -> bool {
     )
 }
 
+/// True for the fields whose codes are their own: `03` as merchant advice is not the `03` of a response code, and the numbers
+/// of Adyen's refusal reasons are a list of Adyen's.
+pub fn has_own_codes(key: &str) -> bool {
+    matches!(key, "merchantadvicecode" | "networkadvicecode" | "refusalreasoncode")
+}
+
+/// True for values of ISO 8583's field 39 that approve: `11`, approved for a VIP.
+pub fn is_approval(key: &str, code: &str) -> bool {
+    matches!(key, "f39" | "de39" | "field39" | "bit39" | "responsecode") && matches!(code, "00" | "11")
+}
+
+/// Texts that Alipay's gateway puts beside its numbers.
+const GATEWAY_MESSAGES: [&str; 8] = [
+    "Business Failed",
+    "Service Currently Unavailable",
+    "Invalid Arguments",
+    "Missing Required Arguments",
+    "Insufficient Token Permissions",
+    "Insufficient Permissions",
+    "Insufficient Conditions",
+    "order success pay inprocess",
+];
+
+/// True if a text holds what Alipay's gateway alone says.
+pub fn has_gateway_message(text: &str) -> bool {
+    text.contains("_response") || GATEWAY_MESSAGES.iter().any(|message| text.contains(message))
+}
+
+/// Hosts, paths and packages of Alipay's international gateway, whose names say "alipay" too.
+pub const GLOBAL_GATEWAY: [&str; 5] =
+    ["com.alipay.global.api", "com.alipay.ams", "-global.alipay.com", "/ams/api/", "/ams/sandbox/api/"];
+
+/// Paths of WeChat Pay's v3 API, and how its Go library begins an error.
+pub const WECHATPAY_CALLS: [&str; 2] = ["/v3/pay/", "error http response:[StatusCode:"];
+
+/// Systems whose codes look like Alipay's (`isv.…`): the Taobao platform, and Aliyun's text messages.
+pub const NAMESAKES: [&str; 6] = ["taobao", "tmall", "dysms", "aliyun", "alidayu", "短信"];
+
 /// The provider that alone has fields of this name, and how much that weighs.
 pub fn owner(key: &str) -> Option<(Provider, u32)> {
     use Provider::*;
     Some(match key {
         "subcode" | "submsg" => (Alipay, 8),
-        "errcodedes" | "mchid" | "submchid" | "spmchid" | "tradestate" | "tradestatedesc" | "wechatpaysignature"
-        | "wechatpayserial" | "wechatpaynonce" | "prepayid" => (WechatPay, 6),
+        "errcodedes"
+        | "userreceivedaccount"
+        | "payerrefund"
+        | "settlementrefund"
+        | "mchid"
+        | "submchid"
+        | "spmchid"
+        | "tradestate"
+        | "tradestatedesc"
+        | "wechatpaysignature"
+        | "wechatpayserial"
+        | "wechatpaynonce"
+        | "prepayid" => (WechatPay, 6),
         "errcode" => (WechatPay, 1),
         "declinecode"
         | "networkdeclinecode"
@@ -112,7 +163,8 @@ pub fn owner(key: &str) -> Option<(Provider, u32)> {
         | "resultmessage"
         | "refundrequestid"
         | "paymentresult" => (AlipayPlus, 6),
-        "merid" | "respmsg" | "queryid" | "txntype" | "txnamt" | "respcode" | "txntime" => (UnionPay, 6),
+        "merid" | "merorderid" | "origrespcode" | "respmsg" | "queryid" | "txntype" | "txnamt" | "respcode"
+        | "txntime" => (UnionPay, 6),
         "buyerlogonid" | "buyerpayamount" | "invoiceamount" | "alipaytraceid" => (Alipay, 4),
         _ => return None,
     })
@@ -193,8 +245,13 @@ pub fn named(word: &str) -> Option<Provider> {
         "antom" | "alipayplus" | "alipay+" | "alipayhk" => AlipayPlus,
         "wechat" | "wechatpay" | "wechatpayapi" | "weixin" | "wxpay" | "wechatpy" | "wechatpayv3" | "tenpay"
         | "微信" | "wechatpayexception" => WechatPay,
-        "unionpay" | "upop" | "银联" | "chinapay" | "95516" => UnionPay,
-        "stripe" | "checkoutcom" => Issuer,
+        "unionpay" | "chinaums" | "upop" | "银联" | "chinapay" | "95516" => UnionPay,
+        "stripe" | "adyen" | "checkoutcom" | "shopify" | "braintree" | "worldpay" | "cybersource" => Issuer,
+        // Classes, packages and tables: `WxPayException`, `AlipayTradeService`.
+        _ if ["wxpay", "wechatpay", "weixinpay"].iter().any(|name| word.starts_with(name)) => WechatPay,
+        _ if word.starts_with("alipayplus") || word.starts_with("antom") => AlipayPlus,
+        _ if word.starts_with("alipay") => Alipay,
+        _ if word.starts_with("unionpay") => UnionPay,
         _ => return None,
     })
 }

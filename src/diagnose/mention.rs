@@ -49,6 +49,11 @@ impl Mention {
         }
     }
 
+    /// The field's key in normal spelling; empty outside of one.
+    pub fn key(&self) -> &str {
+        self.field.as_ref().map_or("", |field| field.key.as_str())
+    }
+
     /// Rank of the field as an error field; 0 outside of one.
     pub fn rank(&self) -> u8 {
         match self.field.as_ref().map(|field| &field.role) {
@@ -155,7 +160,7 @@ pub fn is_quote(c: char) -> bool {
 
 /// The key whose value begins at `at`.
 fn field_before(text: &str, at: usize) -> Option<Field> {
-    if let Some(field) = separated_field(text, at) {
+    if let Some(field) = separated_field(text, at).or_else(|| batch_row(text, at)) {
         return Some(field);
     }
     let mut left = text[..at].trim_end_matches(is_quote);
@@ -186,6 +191,15 @@ fn field_before(text: &str, at: usize) -> Option<Field> {
     Some(Field { name, key, role, list, loose: colon && spaced && !quoted })
 }
 
+/// `result_details=2026…^5.00^CODE$…`: rows of Alipay's notifications about batches.
+fn batch_row(text: &str, at: usize) -> Option<Field> {
+    let amount = text[..at].strip_suffix('^')?;
+    let row = amount.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let id = row.strip_suffix('^').filter(|_| row.len() < amount.len())?;
+    let name = word_before(text, id.len())?;
+    Some(Field { name, key: "resultdetails".to_owned(), role: keys::role("resultdetails"), list: false, loose: false })
+}
+
 /// `ErrorScene^_^40004^_^ACQ.X^_^…`: Alipay's Java SDK sets code and sub_code apart like this.
 fn separated_field(text: &str, at: usize) -> Option<Field> {
     let left = text[..at].strip_suffix("^_^")?;
@@ -211,6 +225,9 @@ fn role_of(key: &str, name: &str) -> Role {
 
 /// `Error code: X`, `Pay Error code: X`.
 fn error_code_phrase(text: &str, word: &Range<usize>) -> Option<Range<usize>> {
+    if !text[word.clone()].eq_ignore_ascii_case("code") {
+        return None;
+    }
     let head = text[..word.start].strip_suffix(' ')?;
     let error = word_before(text, head.len()).filter(|w| text[w.clone()].eq_ignore_ascii_case("error"))?;
     let pay = text[..error.start].strip_suffix(' ').and_then(|head| word_before(text, head.len()));

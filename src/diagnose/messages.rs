@@ -3,57 +3,69 @@
 //! Letters match without regard to ASCII case, any run of white space (or the `+` of a query string) matches any
 //! other, and full-width punctuation matches its ASCII twin.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
 
+use crate::catalog::Message;
 use crate::detect::anchor;
 
 /// A message and the entries that have it.
 #[derive(Debug)]
-struct Message {
+struct Phrase {
     text: String,
     /// Where its anchor stands in `text`.
     anchor: Range<usize>,
     entries: Vec<usize>,
+    /// All of its entries want something that speaks for their provider.
+    needs_provider: bool,
 }
 
 /// All messages, searchable.
 #[derive(Debug)]
 pub struct Messages {
     anchors: AhoCorasick,
-    messages: Vec<Message>,
+    phrases: Vec<Phrase>,
 }
 
 /// A message found in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found<'m> {
     pub range: Range<usize>,
+    /// As the catalogue has it.
+    pub written: &'m str,
     /// Indexes of the entries that have this message.
     pub entries: &'m [usize],
+    pub needs_provider: bool,
 }
 
 impl Messages {
-    /// Takes pairs of a message and the index of its entry.
+    /// Takes each message with the index of its entry.
     ///
     /// # Panics
     /// If there are more messages than an automaton can hold (beyond 100 MiB of them).
-    pub fn new<'a>(pairs: impl Iterator<Item = (&'a str, usize)>) -> Messages {
-        let mut messages: Vec<Message> = Vec::new();
-        for (text, entry) in pairs {
-            match messages.iter_mut().find(|m| m.text == text) {
-                Some(message) => message.entries.push(entry),
+    pub fn new<'a>(messages: impl Iterator<Item = (&'a Message, usize)>) -> Messages {
+        let mut phrases: Vec<Phrase> = Vec::new();
+        let mut known: HashMap<&str, usize> = HashMap::new();
+        for (message, entry) in messages {
+            let at = *known.entry(&message.text).or_insert(phrases.len());
+            match phrases.get_mut(at) {
+                Some(phrase) => {
+                    phrase.entries.push(entry);
+                    phrase.needs_provider &= message.needs_provider;
+                }
                 None => {
-                    let anchor = anchor(text);
-                    messages.push(Message { text: text.to_owned(), anchor, entries: vec![entry] });
+                    let (text, needs_provider) = (message.text.clone(), message.needs_provider);
+                    phrases.push(Phrase { anchor: anchor(&text), text, entries: vec![entry], needs_provider });
                 }
             }
         }
         let anchors = AhoCorasickBuilder::new()
             .ascii_case_insensitive(true)
-            .build(messages.iter().map(|m| &m.text[m.anchor.clone()]))
+            .build(phrases.iter().map(|m| &m.text[m.anchor.clone()]))
             .expect("a catalogue of less than 100 MiB");
-        Messages { anchors, messages }
+        Messages { anchors, phrases }
     }
 
     /// The messages in `text`, without those inside a longer one.
@@ -62,10 +74,15 @@ impl Messages {
             .anchors
             .find_overlapping_iter(text)
             .filter_map(|hit| {
-                let message = &self.messages[hit.pattern().as_usize()];
+                let message = &self.phrases[hit.pattern().as_usize()];
                 let start = hit.start() - backward(&text[..hit.start()], &message.text[..message.anchor.start])?;
                 let end = hit.start() + forward(&text[hit.start()..], &message.text[message.anchor.start..])?;
-                whole_words(text, &(start..end)).then(|| Found { range: start..end, entries: &message.entries })
+                whole_words(text, &(start..end)).then(|| Found {
+                    range: start..end,
+                    written: &message.text,
+                    entries: &message.entries,
+                    needs_provider: message.needs_provider,
+                })
             })
             .collect();
         found.sort_by_key(|f| (f.range.start, std::cmp::Reverse(f.range.end)));
@@ -134,7 +151,9 @@ fn whole_words(text: &str, range: &Range<usize>) -> bool {
     let joined = |left: usize| {
         left > 0 && left < bytes.len() && bytes[left - 1].is_ascii_alphanumeric() && bytes[left].is_ascii_alphanumeric()
     };
-    !joined(range.start) && !joined(range.end)
+    // yansongda/pay puts WeChat Pay's "OK" right before the text: `Get Wechat API Error:OKMCHID不存在`.
+    let after_ok = text[..range.start].ends_with(":OK");
+    (!joined(range.start) || after_ok) && !joined(range.end)
 }
 
 #[cfg(test)]
@@ -144,7 +163,10 @@ mod tests {
     fn found(text: &str) -> Vec<&str> {
         let pairs =
             [("Risk Detected", 0), ("System is busy, please try again later", 1), ("交易不存在", 2), ("不存在", 3)];
-        Messages::new(pairs.into_iter()).find(text).into_iter().map(|f| &text[f.range]).collect()
+        let message = |text: &str| Message { text: text.to_owned(), code: None, needs_provider: false };
+        let pairs = pairs.map(|(text, entry)| (message(text), entry));
+        let messages = Messages::new(pairs.iter().map(|(message, entry)| (message, *entry)));
+        messages.find(text).into_iter().map(|f| &text[f.range]).collect()
     }
 
     #[test]

@@ -5,14 +5,15 @@
 
 mod evidence;
 mod ids;
+mod index;
 mod judge;
 mod keys;
 mod mention;
 mod messages;
 mod operations;
+mod request_id;
 mod verdict;
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -22,9 +23,10 @@ use crate::provider::Provider;
 use crate::record::{Level, words};
 
 use evidence::Evidence;
+use index::{Candidate, Claim, Index};
 use judge::{Setting, Weight};
 use mention::Mention;
-use messages::Messages;
+use messages::{Found, Messages};
 
 pub use verdict::{Because, Verdict, WhyNot};
 
@@ -68,7 +70,7 @@ pub struct Finding {
 #[derive(Debug)]
 pub struct Diagnoser {
     catalog: Arc<Catalog>,
-    codes: HashMap<String, Vec<(usize, Specificity)>>,
+    codes: Index,
     messages: Messages,
 }
 
@@ -86,21 +88,16 @@ const MAX_UNKNOWN: usize = 80;
 /// Evidence that is too weak for a code that no entry knows: a field that others have too.
 const WEAK: u32 = 1;
 
-/// Rank of a code outside of any error field, and of a message.
+/// Rank of a code outside of any error field, in a request's id, and of a message.
 const PROSE: u8 = 50;
+const REQUEST_ID: u8 = 10;
 const MESSAGE: u8 = 20;
 
 impl Diagnoser {
     pub fn new(catalog: Arc<Catalog>) -> Diagnoser {
-        let mut codes: HashMap<String, Vec<(usize, Specificity)>> = HashMap::new();
-        for (index, entry) in catalog.entries().iter().enumerate() {
-            for code in &entry.codes {
-                codes.entry(code.text.clone()).or_default().push((index, code.specificity));
-            }
-        }
+        let codes = Index::new(catalog.entries().iter());
         let entries = catalog.entries().iter().enumerate();
-        let messages =
-            Messages::new(entries.flat_map(|(index, entry)| entry.messages.iter().map(move |m| (m.as_str(), index))));
+        let messages = Messages::new(entries.flat_map(|(index, entry)| entry.messages.iter().map(move |m| (m, index))));
         Diagnoser { catalog, codes, messages }
     }
 
@@ -117,42 +114,40 @@ impl Diagnoser {
         let setting = Setting { text, level: hints.level, about_payments };
         let codes = words::words(text).filter_map(|range| self.code_at(setting, &evidence, range));
         let messages = self.messages.find(text).into_iter().map(|found| {
-            let mention = Mention::at(text, found.range);
+            let mention = Mention::at(text, found.range.clone());
             let here = evidence.at(text, &mention);
             let verdict = judge::message(setting, &mention);
             let verdict = verdict.and_then(|because| {
-                self.has_provider(text, &here, &mention, found.entries)?;
+                self.has_provider(text, &here, &mention, &found)?;
                 Ok(because)
             });
-            let candidates: Vec<(usize, Specificity)> =
-                found.entries.iter().map(|&e| (e, Specificity::Generic)).collect();
-            self.occurrence(text, &here, mention, &candidates, verdict, Kind::Message)
+            let occurrence = self.occurrence(text, &here, mention, found.entries, verdict, Kind::Message);
+            Occurrence { code: occurrence.entry.code_of_message(found.written).to_owned(), ..occurrence }
         });
         codes.chain(messages).collect()
     }
 
     fn code_at(&self, setting: Setting<'_>, evidence: &Evidence, range: Range<usize>) -> Option<Occurrence> {
         let text = setting.text;
-        let known = self.codes.get(&text[range.clone()]);
-        if known.is_none() && !is_code_like(&text[range.clone()]) {
+        if let Some(code) = request_id::code(text, &range) {
+            return self.request_id_code(text, evidence, code);
+        }
+        let known = self.codes.knows(&text[range.clone()]);
+        if !known && !is_code_like(&text[range.clone()]) {
             return None;
         }
         let mention = Mention::at(text, range);
         let here = evidence.at(text, &mention);
-        if let Some(candidates) = known.filter(|candidates| !self.is_anothers(&here, candidates)) {
-            if judge::is_mere_number(text, &mention, candidates) {
-                return None;
-            }
-            let specificity = candidates.iter().map(|&(_, s)| s).min_by_key(|&s| s as u8).unwrap_or(Specificity::Field);
-            let own_provider = self.is_spoken_for(&here, &mention, candidates);
-            let verdict = judge::code(setting, &mention, Weight { specificity, own_provider });
-            return Some(self.occurrence(text, &here, mention, candidates, verdict, Kind::Code));
+        let claim = self.codes.claim(&text[mention.range.clone()], mention.key());
+        if let Some(claim) = claim.filter(|claim| !self.is_anothers(&here, claim)) {
+            return self.known_code(setting, &here, mention, &claim);
         }
         if !may_be_unknown_code(text, &mention) {
             return None;
         }
-        let known_provider = here.winner().is_some_and(|winner| here.weight(winner) > WEAK);
         let is_family = mention::is_family(&text[mention.range.clone()]);
+        let known_provider = here.winner().is_some_and(|winner| here.weight(winner) > WEAK)
+            && (is_family || here.is_manifold() || judge::is_about_payments(text));
         let specificity = if is_family { Specificity::Distinctive } else { Specificity::Field };
         let verdict = match known_provider {
             true => judge::unknown_code(setting, &mention, specificity),
@@ -161,11 +156,46 @@ impl Diagnoser {
         Some(self.occurrence(text, &here, mention, &[], verdict, Kind::UnknownCode))
     }
 
+    fn known_code(
+        &self,
+        setting: Setting<'_>,
+        here: &Evidence,
+        mention: Mention,
+        claim: &Claim<'_>,
+    ) -> Option<Occurrence> {
+        let candidates = claim.candidates();
+        let own_provider = self.is_spoken_for(here, &mention, candidates);
+        let verdict = match claim {
+            Claim::Named(_) => judge::named_field(setting, &mention, own_provider),
+            Claim::Open(_) if judge::is_mere_number(setting.text, &mention, candidates) => return None,
+            Claim::Open(_) if keys::is_approval(mention.key(), &setting.text[mention.range.clone()]) => return None,
+            Claim::Open(_) => {
+                let specificity = candidates.iter().map(|c| c.specificity).min_by_key(|&s| s as u8);
+                let specificity = specificity.unwrap_or(Specificity::Field);
+                let own_fields = here.has_fields() || keys::has_gateway_message(setting.text);
+                judge::code(setting, &mention, Weight { specificity, own_provider, own_fields })
+            }
+        };
+        let entries: Vec<usize> = candidates.iter().map(|c| c.entry).collect();
+        Some(self.occurrence(setting.text, here, mention, &entries, verdict, Kind::Code))
+    }
+
+    /// The end of a request's id tells the cause of a failure that other words of the record tell less finely.
+    fn request_id_code(&self, text: &str, evidence: &Evidence, code: Range<usize>) -> Option<Occurrence> {
+        let claim = self.codes.claim(&text[code.clone()], "")?;
+        let entries: Vec<usize> = claim.candidates().iter().map(|c| c.entry).collect();
+        let mention = Mention { range: code, field: None, bracketed: false, quoted: false };
+        let verdict = Ok(Because::ErrorField(request_id::FIELD.to_owned()));
+        let here = evidence.and(Provider::WechatPay);
+        let occurrence = self.occurrence(text, &here, mention, &entries, verdict, Kind::Code);
+        Some(Occurrence { rank: REQUEST_ID, key: Some(request_id::KEY.to_owned()), ..occurrence })
+    }
+
     /// True if something speaks for the provider of one of the entries. An issuer's codes come through every provider: they
     /// need a field for card schemes' codes, or to be long.
-    fn is_spoken_for(&self, evidence: &Evidence, mention: &Mention, candidates: &[(usize, Specificity)]) -> bool {
-        let scheme_field = mention.field.as_ref().is_some_and(|field| keys::holds_short_codes(&field.key));
-        candidates.iter().any(|&(index, _)| match &self.catalog.entries()[index].provider {
+    fn is_spoken_for(&self, evidence: &Evidence, mention: &Mention, candidates: &[&Candidate]) -> bool {
+        let scheme_field = keys::holds_short_codes(mention.key());
+        candidates.iter().any(|c| match &self.catalog.entries()[c.entry].provider {
             None => true,
             Some(Provider::Issuer) if scheme_field || mention.range.len() >= LONG => true,
             Some(provider) => evidence.weight(provider) > 0,
@@ -174,12 +204,12 @@ impl Diagnoser {
 
     /// True if the record names a provider, and the code is known of other providers only: then it is a code that no entry
     /// knows.
-    fn is_anothers(&self, evidence: &Evidence, candidates: &[(usize, Specificity)]) -> bool {
-        let is_foreign = |&(index, specificity): &(usize, Specificity)| match &self.catalog.entries()[index].provider {
+    fn is_anothers(&self, evidence: &Evidence, claim: &Claim<'_>) -> bool {
+        let is_foreign = |c: &&Candidate| match &self.catalog.entries()[c.entry].provider {
             None | Some(Provider::Issuer) => false,
-            Some(provider) => specificity != Specificity::Distinctive && evidence.weight(provider) == 0,
+            Some(provider) => c.specificity != Specificity::Distinctive && evidence.weight(provider) == 0,
         };
-        evidence.winner().is_some() && candidates.iter().all(is_foreign)
+        evidence.winner().is_some() && claim.candidates().iter().all(is_foreign)
     }
 
     /// Whether a message may be one of these entries': none of them must be contradicted by the provider that the record
@@ -189,16 +219,16 @@ impl Diagnoser {
         text: &str,
         evidence: &Evidence,
         mention: &Mention,
-        entries: &[usize],
+        found: &Found<'_>,
     ) -> Result<(), WhyNot> {
         let fits = |&index: &usize| match &self.catalog.entries()[index].provider {
             None | Some(Provider::Issuer) => true,
             Some(provider) => evidence.weight(provider) > 0,
         };
-        match entries.iter().any(fits) {
+        match found.entries.iter().any(fits) {
             true => Ok(()),
             false if !evidence.is_empty() => Err(WhyNot::OtherProvider),
-            false if is_everyday(&text[mention.range.clone()]) => Err(WhyNot::NeedsProvider),
+            false if found.needs_provider || is_everyday(&text[mention.range.clone()]) => Err(WhyNot::NeedsProvider),
             false => Ok(()),
         }
     }
@@ -209,17 +239,17 @@ impl Diagnoser {
         text: &str,
         evidence: &Evidence,
         mention: Mention,
-        candidates: &[(usize, Specificity)],
+        candidates: &[usize],
         verdict: Verdict,
         kind: Kind,
     ) -> Occurrence {
-        let entries: Vec<&Arc<Entry>> = candidates.iter().map(|&(index, _)| &self.catalog.entries()[index]).collect();
+        let entries: Vec<&Arc<Entry>> = candidates.iter().map(|&index| &self.catalog.entries()[index]).collect();
         let choice = choose(&entries, evidence);
         let entry = choice.map_or_else(|| self.catalog.fallback(), |n| entries[n]).clone();
         let provider = entry.provider.clone().or_else(|| evidence.winner().cloned());
         let written = &text[mention.range.clone()];
         Occurrence {
-            code: if kind == Kind::Message { entry.reported_code().to_owned() } else { written.to_owned() },
+            code: written.to_owned(),
             confidence: confidence(&entry, evidence, kind, mention.rank()),
             alternatives: entries
                 .iter()
@@ -277,12 +307,12 @@ fn is_response(word: &str) -> bool {
     word.len() == 2 && word.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
-/// True for a code-like word in an error field, or of a provider's own family.
+/// True for a code-like word in an error field or right behind a word of failure, or of a provider's own family.
 fn may_be_unknown_code(text: &str, mention: &Mention) -> bool {
     let word = &text[mention.range.clone()];
-    let key = mention.field.as_ref().map_or("", |field| field.key.as_str());
-    let in_field = if is_response(word) { key == "respcode" } else { mention.rank() >= keys::CODE };
-    is_code_like(word) && (mention::is_family(word) || in_field)
+    let in_field = if is_response(word) { mention.key() == "respcode" } else { mention.rank() >= keys::CODE };
+    let announced = || mention::is_code_shaped(word) && judge::is_announced(text, mention);
+    is_code_like(word) && (mention::is_family(word) || in_field || announced())
 }
 
 /// Values of error fields that are no errors, or say no more than that there is one.

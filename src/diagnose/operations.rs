@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::keys::{self, Role};
-use super::{Finding, Occurrence, ids};
+use super::{Finding, Occurrence, ids, request_id};
 use crate::catalog::{Entry, Specificity};
 use crate::event::Kind;
 use crate::record::words::line_around;
@@ -20,7 +20,8 @@ const OBJECT: usize = 8 * 1024;
 pub(super) fn operations(text: &str, confirmed: Vec<Occurrence>) -> Vec<Finding> {
     let confirmed = without_inner_codes(text, confirmed);
     let Some(best) = confirmed.iter().map(|o| o.rank).max() else { return Vec::new() };
-    let detail = confirmed.iter().find(|o| is_detail(o)).map(|o| o.entry.clone());
+    let details: Vec<(Detail, Arc<Entry>)> =
+        confirmed.iter().filter_map(|o| Some((detail_in(o)?, o.entry.clone()))).collect();
     let mut leaders: Vec<Occurrence> = Vec::new();
     for occurrence in confirmed.into_iter().filter(|o| o.rank == best) {
         if leaders.iter().all(|leader| is_another(text, leader, &occurrence)) {
@@ -30,8 +31,8 @@ pub(super) fn operations(text: &str, confirmed: Vec<Occurrence>) -> Vec<Finding>
     let alone = leaders.len() == 1;
     let mut findings: Vec<Finding> = Vec::new();
     for mut occurrence in leaders {
-        if let Some(detail) = detail.as_ref().filter(|_| alone) {
-            specify(&mut occurrence, detail);
+        if alone {
+            specify(&mut occurrence, &details);
         }
         let own = if alone { 0..text.len() } else { part_of(text, &occurrence) };
         let mut ids = ids::ids(&text[own.clone()], occurrence.range.start.saturating_sub(own.start));
@@ -57,21 +58,46 @@ fn without_inner_codes(text: &str, confirmed: Vec<Occurrence>) -> Vec<Occurrence
     confirmed.into_iter().filter(|o| !is_inner(o)).collect()
 }
 
-/// True for the text of a message field that has an entry without codes.
-fn is_detail(occurrence: &Occurrence) -> bool {
-    let in_field = occurrence.key.as_deref().is_some_and(|key| matches!(keys::role(key), Role::Message { .. }));
-    occurrence.kind == Kind::Message && in_field && occurrence.entry.codes.is_empty()
+/// What may tell more about a failure than its code does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    /// The code in a request's id.
+    RequestId,
+    /// A text that no code stands for.
+    Text,
+    /// A text that goes with a code of its own.
+    TextOfCode,
 }
 
-/// A catch-all code says less than the text beside it (`SIGN_ERROR` with a text about the certificate's serial number): where
+/// Codes that say only that the request was refused; the text beside them says why.
+const CATCH_ALL: [&str; 6] =
+    ["PARAM_ERROR", "INVALID_REQUEST", "NO_AUTH", "SIGN_ERROR", "INVALID_PARAMETER", "ACQ.INVALID_PARAMETER"];
+
+/// What a mention may add: the text of a message field, or the code in a request's id.
+fn detail_in(occurrence: &Occurrence) -> Option<Detail> {
+    let key = occurrence.key.as_deref()?;
+    if key == request_id::KEY {
+        return Some(Detail::RequestId);
+    }
+    let in_field = occurrence.kind == Kind::Message && matches!(keys::role(key), Role::Message { .. });
+    let own_codes = occurrence.entry.codes.iter().any(|code| code.specificity != Specificity::Field);
+    in_field.then_some(if own_codes { Detail::TextOfCode } else { Detail::Text })
+}
+
+/// A general code says less than the text beside it (`SIGN_ERROR` with a text about the certificate's serial number): where
 /// that text has an entry of its own, it explains the event. The code stays what was written.
-fn specify(occurrence: &mut Occurrence, detail: &Arc<Entry>) {
+fn specify(occurrence: &mut Occurrence, details: &[(Detail, Arc<Entry>)]) {
     let code = occurrence.entry.codes.iter().find(|code| code.text == occurrence.code);
     let is_general = code.is_none_or(|code| code.specificity == Specificity::Generic);
-    let same_provider = detail.provider.is_some() && detail.provider == occurrence.provider;
-    if occurrence.kind == Kind::Message || !is_general || !same_provider {
+    let is_catch_all = CATCH_ALL.contains(&occurrence.code.as_str());
+    if occurrence.kind == Kind::Message || !is_general && !is_catch_all {
         return;
     }
+    let says_more = |(detail, entry): &&(Detail, Arc<Entry>)| {
+        let same_provider = entry.provider.is_some() && entry.provider == occurrence.provider;
+        same_provider && entry.id != occurrence.entry.id && (*detail != Detail::TextOfCode || is_catch_all)
+    };
+    let Some((_, detail)) = details.iter().find(says_more) else { return };
     let general = std::mem::replace(&mut occurrence.entry, detail.clone());
     if occurrence.kind == Kind::Code {
         occurrence.alternatives.push(general.id.clone());

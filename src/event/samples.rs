@@ -20,7 +20,7 @@ pub(crate) fn entry() -> Entry {
     Entry {
         id: EntryId("issuer-declined".into()),
         provider: None,
-        codes: vec![Code { text: "ISSUER_DECLINED".to_owned(), specificity: Specificity::Generic }],
+        codes: vec![Code { text: "ISSUER_DECLINED".to_owned(), specificity: Specificity::Generic, fields: Vec::new() }],
         messages: Vec::new(),
         message_code: None,
         title: text("The card issuer declined", "发卡行拒绝交易"),

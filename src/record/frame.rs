@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memrchr};
 
-use super::line::{self, Line, Shape};
+use super::line::{self, Shape};
 
 /// The longest record of several lines, in bytes; what is longer is cut. One line may be longer.
 pub const MAX_RECORD: usize = 64 * 1024;
@@ -49,11 +49,13 @@ pub fn context(buffer: &[u8], line: usize) -> usize {
     let mut at = line;
     let mut loose = 0;
     loop {
-        let content = line::unwrap(&buffer[at..line_end(buffer, at)]).content;
+        let shape = line::unwrap(&buffer[at..line_end(buffer, at)]).shape();
         let above = (at > 0).then(|| line_start(buffer, at - 1));
         let cut = above.is_some_and(|above| line::unwrap(&buffer[above..at]).wrapping.is_partial());
-        match line::shape(content) {
-            Shape::Start if !cut => return at,
+        let opens = || above.is_some_and(|above| opens_next_object(buffer, above, at));
+        match shape {
+            Shape::Start | Shape::Single if !cut => return at,
+            Shape::Continuation if opens() => return at,
             Shape::Plain | Shape::Heading => loose += 1,
             _ => {}
         }
@@ -62,6 +64,12 @@ pub fn context(buffer: &[u8], line: usize) -> usize {
             _ => return at,
         }
     }
+}
+
+/// True if the line at `at` begins another object than the one that the line above it, at `above`, has closed.
+fn opens_next_object(buffer: &[u8], above: usize, at: usize) -> bool {
+    let content = |at: usize| line::unwrap(&buffer[at..line_end(buffer, at)]).content;
+    line::opens_next_object(content(above), content(at))
 }
 
 /// Start of the line that holds `at`.
@@ -83,6 +91,8 @@ struct Cursor {
     in_traceback: bool,
     /// The line before was cut by its runtime.
     cut: bool,
+    /// Start of the line before.
+    above: Option<usize>,
 }
 
 struct Step {
@@ -92,7 +102,7 @@ struct Step {
 
 impl Cursor {
     fn at(at: usize) -> Cursor {
-        Cursor { at, loose: None, in_traceback: false, cut: false }
+        Cursor { at, loose: None, in_traceback: false, cut: false, above: None }
     }
 
     fn next(&mut self, buffer: &[u8]) -> Option<Step> {
@@ -101,9 +111,12 @@ impl Cursor {
             return None;
         }
         self.at = line_end(buffer, at);
-        let Line { content, wrapping, .. } = line::unwrap(&buffer[at..self.at]);
-        let starts = !self.cut && self.starts(line::shape(content));
-        self.cut = wrapping.is_partial();
+        let line = line::unwrap(&buffer[at..self.at]);
+        let opens = self.above.is_some_and(|above| opens_next_object(buffer, above, at));
+        let shape = if opens { Shape::Single } else { line.shape() };
+        let starts = !self.cut && self.starts(shape);
+        self.above = Some(at);
+        self.cut = line.wrapping.is_partial();
         Some(Step { at, starts })
     }
 
@@ -111,6 +124,11 @@ impl Cursor {
         match shape {
             Shape::Start => {
                 self.loose = Some(0);
+                self.in_traceback = false;
+                true
+            }
+            Shape::Single => {
+                self.loose = None;
                 self.in_traceback = false;
                 true
             }
@@ -161,6 +179,21 @@ mod tests {
     fn a_header_line_keeps_its_pretty_body() {
         let log = ">>> ali pay\n{\n  \"sub_code\": \"HIT\"\n}\n>>> ant pay\n{\n}\n";
         assert_eq!(record(log, "HIT"), ">>> ali pay\n{\n  \"sub_code\": \"HIT\"\n}\n");
+    }
+
+    #[test]
+    fn prefixed_lines_make_records_of_several_lines() {
+        let at = |rest: &str| format!("Nov 23 09:30:01 web1 shop[12]: {rest}\n");
+        let log: String = ["pay failed {", "  code: 'HIT'", "}", "cart saved", "mail sent"].map(at).concat();
+        assert_eq!(record(&log, "HIT").lines().count(), 3);
+        assert_eq!(record(&log, "cart").lines().count(), 1);
+    }
+
+    #[test]
+    fn each_pretty_object_of_a_log_is_a_record() {
+        let log = "{\n  \"a\": \"one\"\n}\n{\n  \"a\": \"two\"\n}\n";
+        assert_eq!(record(log, "one"), "{\n  \"a\": \"one\"\n}\n");
+        assert_eq!(record(log, "two"), "{\n  \"a\": \"two\"\n}\n");
     }
 
     #[test]

@@ -50,15 +50,29 @@ pub fn level(text: &str) -> Option<Level> {
             return Some(level);
         }
     }
-    None
+    java_util_logging(text)
 }
 
-/// `[error]`, `error:`, `| ERROR |`: lower case counts only as a tag, near the start of the line.
+/// The second line of a record of java.util.logging begins with the level, in the language of its user.
+fn java_util_logging(text: &str) -> Option<Level> {
+    let (level, _) = text.split('\n').nth(1)?.split_once(": ")?;
+    Some(match level {
+        "SEVERE" | "严重" => Level::Error,
+        "WARNING" | "警告" => Level::Warn,
+        "INFO" | "信息" | "CONFIG" | "配置" => Level::Info,
+        "FINE" | "FINER" | "FINEST" | "详细" | "较详细" | "非常详细" => Level::Debug,
+        _ => return None,
+    })
+}
+
+/// `[error]`, `error:`, `| ERROR |`, `error     `: lower case counts only as a tag or a column, near the start of the line.
 fn is_tag(line: &str, word: &std::ops::Range<usize>) -> bool {
     let after = line[word.end..].chars().next();
     let before = line[..word.start].chars().next_back();
     word.start < 64
-        && (matches!((before, after), (Some('['), Some(']' | ':'))) || after == Some(':'))
+        && (matches!((before, after), (Some('['), Some(']' | ':')))
+            || after == Some(':')
+            || before == Some(' ') && line[word.end..].starts_with("   "))
         && before.is_none_or(|c| matches!(c, ' ' | '[' | '\t'))
 }
 

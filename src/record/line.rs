@@ -7,6 +7,9 @@ use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
+/// What is looked at of a line, in bytes.
+const HEAD: usize = 160;
+
 /// A physical line without its line end and its wrapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line<'a> {
@@ -30,6 +33,9 @@ pub enum Wrapping {
     Docker {
         partial: bool,
     },
+    /// A supervisor wrote time and program before every line: syslog, the journal, pm2. What follows may be part of a
+    /// record of several lines, or a record without any mark of its own.
+    Prefixed,
 }
 
 impl Wrapping {
@@ -37,6 +43,12 @@ impl Wrapping {
     pub fn is_partial(self) -> bool {
         matches!(self, Wrapping::Cri { partial: true } | Wrapping::Docker { partial: true })
     }
+}
+
+/// True for a line that only opens an object, below one that only closes another: in a log of pretty-printed objects each
+/// begins a record.
+pub fn opens_next_object(above: &[u8], content: &[u8]) -> bool {
+    matches!(content, b"{" | b", {") && matches!(above, b"}" | b"},")
 }
 
 /// How a line relates to the record before it.
@@ -53,25 +65,51 @@ pub enum Shape {
     Heading,
     /// Unindented text without any mark: belongs to a dated record close above, else stands for itself.
     Plain,
+    /// The same behind a supervisor's prefix, which is a mark: stands for itself.
+    Single,
 }
 
-/// `docker compose logs`: the service's name and a bar.
-static COMPOSE: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"(?-u)^[A-Za-z0-9][\w.-]{0,62}\s{0,32}\| ").expect("literal"));
+/// What a supervisor writes before every line: `Nov 23 09:30:01 web1 shop[12]: ` (syslog, the journal),
+/// `2026-11-23T09:30:01+08:00 web1 shop[12]: ` (rsyslog), `<14>1 2026-11-23T09:30:01Z web1 shop 12 - - ` (RFC 5424),
+/// `2026-11-23 09:30:01 +08:00: ` and `2026-11-23T09:30:01: ` (pm2).
+static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"(?-u)^(?:(?:<\d{1,3}>)?[A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} [\w.:-]+ [\w./@-]{1,64}(?:\[\d+\])?: ",
+        r"|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:?\d{2}) [\w.:-]+ [\w./@-]{1,64}(?:\[\d+\])?: ",
+        r"|<\d{1,3}>1 \d{4}-\d{2}-\d{2}T\S+ \S+ \S+ \S+ \S+ - ",
+        r"|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}: ",
+        r"|\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})? ?[+-]\d{2}:\d{2}: ",
+        r")"
+    ))
+    .expect("literal")
+});
+
+/// Colours, also escaped ones.
+static COLOUR: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?-u)(?:\x1b|\\u001[bB]|#033)\[[0-9;]*m").expect("literal"));
+
+/// `docker compose logs` and `pm2 logs`: the service's name and a bar.
+static COMPOSE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?-u)^(?:\x1b\[[0-9;]*m)*(?:\d{1,3}\|)?[A-Za-z0-9][\w.-]{0,62}\s{0,32}\| (?:\x1b\[[0-9;]*m)*")
+        .expect("literal")
+});
 
 static START: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
-        r"(?-u)^(?:(?:\x1b|\\u001[bB]|#033)\[[0-9;]*m)*(?:",
-        r"\W{0,3}\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[T :,_]|$)", // 2026-11-23T… [2026/11/23 …
-        r"|\W{0,2}\d{1,2}[-/.](?:\d{1,2}|[A-Z][a-z]{2})[-/.]\d{4}[ :T,]", // 23/Nov/2026: 11/23/2026
-        r"|\W{0,2}\d{2}:\d{2}:\d{2}(?:[.,]\d+)?[\s\]|]",      // 01:10:18.716
-        r"|(?:<\d{1,3}>)?(?:1 \d{4}-|[A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2}|[A-Z][a-z]{2} \d{1,2}, \d{4} )", // syslog, JUL
-        r"|\W{0,2}(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL|SEVERE)\b[\]:|\s]",
-        r"|\W{0,2}(?:trace|debug|info|notice|warn|warning|error|fatal|critical)(?:\]|: )",
-        r"|[IWEF]\d{4} \d{2}:\d{2}:\d{2}",                 // glog
+        r"(?-u)^(?:",
+        r"[^\w\s]{0,3}\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[T :,_]|$)", // 2026-11-23T… [2026/11/23 …
+        r"|[^\w\s]{0,2}\d{1,2}[-/.](?:\d{1,2}|[A-Z][a-z]{2})[-/.]\d{4}[\] :T,]", // 23/Nov/2026: [11/23/2026]
+        r"|[^\w\s]{0,2}\d{2}:\d{2}:\d{2}(?:[.,]\d+)?[\s\]|]",      // 01:10:18.716
+        r"|(?:<\d{1,3}>)?(?:1 \d{4}-|[A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2})", // syslog
+        r"|(?:[A-Z][a-z]{2}|(?:\d|一|二|三|四|五|六|七|八|九|十)+月) \d{1,2}, \d{4} ", // JUL
+        r"|\s?[^\w\s]{0,2}(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL|SEVERE)\b[\]:|\s]",
+        r"|[^\w\s]{0,2}(?:trace|debug|info|notice|warn|warning|error|fatal|critical)(?:\]|: )",
+        r"|\[Nest\] \d+ +- |<(?:record|log4j:event|Event)[ >]",
+        r"|\[\d{1,6}\] [\w.*-]{1,128}: \[\[?\d{10}", // Fluent Bit's stdout
+        r"|[IWEF]\d{4} \d{2}:\d{2}:\d{2}",           // glog
         r"|(?:ts|time|timestamp|level|lvl|t|datetime)=\S", // logfmt
-        r"|\S+ \S+ \S+ \[\d{2}/[A-Z][a-z]{2}/\d{4}",       // access log
-        r"|\d{10}(?:\d{3})?(?:\.\d+)?\s",                  // epoch
+        r"|\S+ \S+ \S+ \[\d{2}/[A-Z][a-z]{2}/\d{4}", // access log
+        r"|\d{10}(?:\d{3})?(?:\.\d+)?\s",            // epoch
         r"|\W{0,2}[A-Z][a-z]{2},? [A-Z]?[a-z]{0,2} ?\d{1,2} [A-Z][a-z]{2} \d{4}|\W{0,2}[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2}", // Mon Nov 23 …
         r")"
     ))
@@ -80,7 +118,7 @@ static START: LazyLock<Regex> = LazyLock::new(|| {
 
 static CONTINUATION: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
-        r#"(?-u)^(?:\s|$|[{}\[\])(<"'^]|\\t|\\n|"#,
+        r#"(?-u)^(?:\s|$|[{}\])(<"'^]|\[(?:\s|$|[\[\]{}"'\d]|stacktrace\])|\\t|\\n|"#,
         r"at |Caused by|Suppressed:|\.\.\. |During handling|The above exception|> File |#\d+ |--- |--> ",
         r"|goroutine \d|exit status",
         r")"
@@ -114,6 +152,9 @@ pub fn unwrap(line: &[u8]) -> Line<'_> {
         let partial = !content.ends_with(b"\\n");
         let content = content.strip_suffix(b"\\n").unwrap_or(content);
         return Line { content, wrapping: Wrapping::Docker { partial }, stamp };
+    }
+    if let Some(prefix) = PREFIX.find(&line[..line.len().min(HEAD)]) {
+        return Line { content: &line[prefix.end()..], wrapping: Wrapping::Prefixed, stamp: None };
     }
     let content = COMPOSE.find(line).map_or(line, |prefix| &line[prefix.end()..]);
     Line { content, wrapping: Wrapping::None, stamp: None }
@@ -150,9 +191,19 @@ fn trim_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// Tells how the content of a line relates to the record before it.
-pub fn shape(content: &[u8]) -> Shape {
-    let head = &content[..content.len().min(96)];
+impl Line<'_> {
+    /// Tells how the line relates to the record before it.
+    pub fn shape(&self) -> Shape {
+        match (shape(self.content), self.wrapping) {
+            (Shape::Plain, Wrapping::Prefixed) => Shape::Single,
+            (shape, _) => shape,
+        }
+    }
+}
+
+fn shape(content: &[u8]) -> Shape {
+    let head = COLOUR.replace_all(&content[..content.len().min(HEAD)], b"");
+    let head = &*head;
     let is_object = is_json_object(content);
     if START.is_match(head) || is_object && is_log_record(content) {
         Shape::Start
@@ -175,7 +226,9 @@ fn is_log_record(object: &[u8]) -> bool {
         Regex::new(r#"\\?"(?:level|levelname|lvl|severity|@?timestamp|time|ts|asctime|datetime|date)\\?"\s*:"#)
             .expect("literal")
     });
-    KEYS.is_match(&object[..object.len().min(512)])
+    // Some write the time last.
+    let (head, tail) = (object.len().min(512), object.len().saturating_sub(256));
+    KEYS.is_match(&object[..head]) || KEYS.is_match(&object[tail..])
 }
 
 /// A whole JSON object on one line.
@@ -215,6 +268,13 @@ mod tests {
             "level=error msg=x",
             "Mon Nov 23 01:05:06 2026 x",
             "\u{1b}[31m2026-11-23 01:05:06 x",
+            "\u{1b}[32m[Nest] 18311  - \u{1b}[39m11/23/2026, 6:20:57 AM ERROR x",
+            "[11/23/2026] [6:20:59 AM] [pay] › ✖  error     x",
+            "11月 23, 2026 9:30:01 上午 com.shop.pay.Pay pay",
+            "十一月 23, 2026 9:30:01 上午 com.shop.pay.Pay pay",
+            r#"[0] cpu.local: [1795426208.000000001, {"log"=>"x"}]"#,
+            "<record>",
+            " INFO x",
         ] {
             assert_eq!(shape(line.as_bytes()), Shape::Start, "{line}");
         }
@@ -222,9 +282,16 @@ mod tests {
 
     #[test]
     fn continuations() {
-        for line in
-            ["\tat com.example.Pay.pay(Pay.java:3)", "Caused by: x", "} ", "{", "[stacktrace]", "#0 /x.php(8): f()", ""]
-        {
+        for line in [
+            "  error: '{\"code\":\"X\"}'",
+            "\tat com.example.Pay.pay(Pay.java:3)",
+            "Caused by: x",
+            "} ",
+            "{",
+            "[stacktrace]",
+            "#0 /x.php(8): f()",
+            "",
+        ] {
             assert_eq!(shape(line.as_bytes()), Shape::Continuation, "{line}");
         }
         assert_eq!(shape(b"Traceback (most recent call last):"), Shape::Traceback);
@@ -251,8 +318,34 @@ mod tests {
             ">>> ali alipay.trade.pay",
             "GET /help 200",
             "支付失败",
+            "[wxpay] create order error {",
         ] {
             assert_eq!(shape(line.as_bytes()), Shape::Plain, "{line}");
+        }
+    }
+
+    #[test]
+    fn behind_a_prefix_a_line_is_what_it_is_without() {
+        for prefix in [
+            "Nov 23 09:30:01 web1 shop[12]: ",
+            "2026-11-23T09:30:01.123456+08:00 web1 shop[12]: ",
+            "<14>1 2026-11-23T09:30:01Z web1 shop 12 - - ",
+            "2026-11-23 09:30:01 +08:00: ",
+            "2026-11-23T09:30:01: ",
+        ] {
+            for (rest, shape) in [
+                ("pay failed", Shape::Single),
+                ("    at x", Shape::Continuation),
+                ("2026-11-23 09:30:01 INFO x", Shape::Start),
+                ("Traceback (most recent call last):", Shape::Traceback),
+            ] {
+                let line = format!("{prefix}{rest}");
+                assert_eq!(
+                    (unwrap(line.as_bytes()).content, unwrap(line.as_bytes()).shape()),
+                    (rest.as_bytes(), shape),
+                    "{line}"
+                );
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::charset::{self, Charset, Encoding};
-use super::line;
+use super::line::{self, Wrapping};
 use super::unescape::{self, Tally};
 
 /// The text of one record, with the way back to its physical lines.
@@ -29,7 +29,11 @@ impl Text {
         let mut parts: Vec<u8> = Vec::new();
         for (number, physical) in record.split_inclusive(|&b| b == b'\n').enumerate() {
             text.n_lines = number + 1;
-            let line = line::unwrap(physical);
+            let mut line = line::unwrap(physical);
+            if number == 0 && line.wrapping == Wrapping::Prefixed {
+                // The prefix of the first line tells when and where.
+                line.content = physical.trim_ascii_end();
+            }
             if number == 0 {
                 text.stamped = line.stamp.and_then(|stamp| std::str::from_utf8(stamp).ok()?.parse().ok());
             }

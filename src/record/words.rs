@@ -58,7 +58,7 @@ pub fn line_around(text: &str, at: usize) -> Range<usize> {
 
 /// A key in one spelling: lower case, without `_`, `-` and `.` (`out_trade_no`, `outTradeNo` and `Out-Trade-No` are
 /// one key). Every word of a record is looked at this way, so it is kept on the stack.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
     bytes: [u8; MAX_KEY],
     len: usize,

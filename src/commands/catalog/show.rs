@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::super::setup::terminal_width;
 use super::{all, provider_of};
-use crate::catalog::{Catalog, Entry, Guide, Lang, nearest};
+use crate::catalog::{Catalog, Code, Entry, Guide, Lang, nearest};
 use crate::cli::{CatalogView, ExplainFormat};
 use crate::render::{self, View};
 
@@ -54,7 +54,7 @@ struct EntryJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     provider: Option<&'a str>,
     codes: Vec<CodeJson<'a>>,
-    messages: &'a [String],
+    messages: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message_code: Option<&'a str>,
     title: &'a str,
@@ -75,6 +75,8 @@ struct EntryJson<'a> {
 struct CodeJson<'a> {
     code: &'a str,
     specificity: &'static str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    fields: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -110,8 +112,8 @@ pub fn entry_json(catalog: &Catalog, entry: &Entry, lang: Lang) -> serde_json::R
     let view = EntryJson {
         entry: &entry.id.0,
         provider: entry.provider.as_ref().map(|provider| provider.as_str()),
-        codes: codes.map(|code| CodeJson { code: &code.text, specificity: code.specificity.as_str() }).collect(),
-        messages: &entry.messages,
+        codes: codes.map(code_json).collect(),
+        messages: entry.messages.iter().map(|message| message.text.as_str()).collect(),
         message_code: entry.message_code.as_deref(),
         title: entry.title.get(lang),
         category: entry.category.as_str(),
@@ -126,6 +128,10 @@ pub fn entry_json(catalog: &Catalog, entry: &Entry, lang: Lang) -> serde_json::R
         defined_in: catalog.place(&entry.id).map(|place| &*place.file),
     };
     serde_json::to_value(&view)
+}
+
+fn code_json(code: &Code) -> CodeJson<'_> {
+    CodeJson { code: &code.text, specificity: code.specificity.as_str(), fields: &code.fields }
 }
 
 fn guide_json(guide: &Guide, lang: Lang, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -147,10 +153,15 @@ fn pretty(entry: &Entry, view: &View, out: &mut dyn Write) -> anyhow::Result<()>
         writeln!(out, "  {name:10}  {fact}")?;
     }
     for code in &entry.codes {
-        writeln!(out, "  {:10}  {} ({})", "code", code.text, code.specificity)?;
+        match code.fields.is_empty() {
+            true => writeln!(out, "  {:10}  {} ({})", "code", code.text, code.specificity)?,
+            false => {
+                writeln!(out, "  {:10}  {} ({} in {})", "code", code.text, code.specificity, code.fields.join(", "))?
+            }
+        }
     }
     for message in &entry.messages {
-        writeln!(out, "  {:10}  {message}", "message")?;
+        writeln!(out, "  {:10}  {}", "message", message.text)?;
     }
     Ok(writeln!(out)?)
 }

@@ -67,7 +67,7 @@ fn containing(part: &str, catalog: &Catalog) -> Vec<Arc<Entry>> {
     }
     let texts = |entry: &Entry| {
         let titles = [Lang::En, Lang::Zh].map(|lang| folded(entry.title.get(lang)));
-        entry.messages.iter().map(|m| folded(m)).chain(titles).any(|text| text.contains(&part))
+        entry.messages.iter().map(|m| folded(&m.text)).chain(titles).any(|text| text.contains(&part))
     };
     catalog.entries().iter().filter(|entry| texts(entry)).take(MAX_PARTIAL).cloned().collect()
 }
@@ -80,7 +80,7 @@ fn folded(text: &str) -> String {
 fn near(asked: &str, catalog: &Catalog) -> Vec<String> {
     let wanted = asked.to_lowercase();
     let codes = catalog.entries().iter().flat_map(|entry| entry.codes.iter().map(|code| code.text.clone()));
-    let messages = catalog.entries().iter().flat_map(|entry| entry.messages.iter().cloned());
+    let messages = catalog.entries().iter().flat_map(|entry| entry.messages.iter().map(|message| message.text.clone()));
     let mut alike: Vec<(f64, String)> = codes
         .chain(messages)
         .map(|name| (strsim::jaro_winkler(&wanted, &name.to_lowercase()), name))

@@ -1,0 +1,71 @@
+//! Which entries a code may belong to, by where it stands.
+//!
+//! Some codes mean what they mean in certain fields only: `ABNORMAL` as a refund's status, `03` as a merchant advice code. The
+//! catalogue names the fields of such codes; elsewhere they are other codes, or none.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::keys;
+use crate::catalog::{Entry, Specificity};
+use crate::record::words::normal_key;
+
+/// An entry that has a code.
+#[derive(Debug)]
+pub struct Candidate {
+    /// Its place among the catalogue's entries.
+    pub entry: usize,
+    pub specificity: Specificity,
+    /// In normal spelling.
+    fields: Vec<String>,
+}
+
+/// All codes of a catalogue.
+#[derive(Debug)]
+pub struct Index(HashMap<String, Vec<Candidate>>);
+
+/// What a code may be, where it stands.
+#[derive(Debug)]
+pub enum Claim<'i> {
+    /// These entries name the field in which it stands.
+    Named(Vec<&'i Candidate>),
+    /// These entries have it; the surroundings decide.
+    Open(Vec<&'i Candidate>),
+}
+
+impl Index {
+    pub fn new<'e>(entries: impl Iterator<Item = &'e Arc<Entry>>) -> Index {
+        let mut codes: HashMap<String, Vec<Candidate>> = HashMap::new();
+        for (entry, code) in entries.enumerate().flat_map(|(at, entry)| entry.codes.iter().map(move |code| (at, code)))
+        {
+            let fields = code.fields.iter().map(|field| normal_key(field).as_str().to_owned()).collect();
+            let candidate = Candidate { entry, specificity: code.specificity, fields };
+            codes.entry(code.text.clone()).or_default().push(candidate);
+        }
+        Index(codes)
+    }
+
+    pub fn knows(&self, code: &str) -> bool {
+        self.0.contains_key(code)
+    }
+
+    /// What `code` may be as the value of the field `key` (in normal spelling; empty outside of any field). `None` if no
+    /// entry has it there.
+    pub fn claim(&self, code: &str, key: &str) -> Option<Claim<'_>> {
+        let all = self.0.get(code)?;
+        let named: Vec<&Candidate> = all.iter().filter(|c| c.fields.iter().any(|field| field == key)).collect();
+        if !named.is_empty() {
+            return Some(Claim::Named(named));
+        }
+        let open: Vec<&Candidate> = all.iter().filter(|c| c.specificity != Specificity::Named).collect();
+        (!open.is_empty() && !keys::has_own_codes(key)).then_some(Claim::Open(open))
+    }
+}
+
+impl<'i> Claim<'i> {
+    pub fn candidates(&self) -> &[&'i Candidate] {
+        match self {
+            Claim::Named(candidates) | Claim::Open(candidates) => candidates,
+        }
+    }
+}
