@@ -200,7 +200,7 @@ fn is_weak(code: &Code) -> bool {
 
 fn is_weak_message(message: &str) -> bool {
     let weight: usize = message.chars().filter(|c| c.is_alphanumeric()).map(|c| if c.is_ascii() { 1 } else { 3 }).sum();
-    let is_one_word = message.is_ascii() && message.split_whitespace().count() < 2;
+    let is_one_word = message.is_ascii() && message.split_whitespace().count() < 2 && !message.contains(':');
     weight < MIN_MESSAGE_WEIGHT || is_one_word
 }
 

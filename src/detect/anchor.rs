@@ -8,13 +8,18 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+/// The two ways to write the first character of "account", which providers mix: messages match with either.
+pub fn is_account(c: char) -> bool {
+    matches!(c, '账' | '帐')
+}
+
 /// Where the anchor of `message` stands in it: its longest stretch (in bytes) of letters and digits. The whole
 /// message where it has none.
 pub fn anchor(message: &str) -> Range<usize> {
     let mut best = 0..0;
     let mut start = 0;
     for (at, c) in message.char_indices().chain([(message.len(), ' ')]) {
-        if !c.is_alphanumeric() {
+        if !c.is_alphanumeric() || is_account(c) {
             if at - start > best.len() {
                 best = start..at;
             }

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
 
 use anchor::Frequencies;
-pub use anchor::anchor;
+pub use anchor::{anchor, is_account};
 
 /// Prefixes of codes that only Alipay's gateway uses.
 pub const FAMILIES: [&str; 5] = ["ACQ.", "AQC.", "isv.", "isp.", "aop."];
@@ -26,6 +26,9 @@ const CODE_WORDS_ZH: [&str; 3] = ["错误码", "错误代码", "返回码"];
 
 /// The key of error fields in all their spellings: `sub_code`, `errCode`, `"code"`, `Error code:`.
 const CODE_KEY: &str = "code";
+
+/// Numbers of Alipay's gateway as some SDKs write them before the text: `40004 - …`.
+const GATEWAY_NUMBERS: [&str; 7] = ["40001 - ", "40002 - ", "40003 - ", "40004 - ", "40006 - ", "20000 - ", "20001 - "];
 
 /// Keys of fields that hold numbers of providers and card schemes, and do not end in `code`.
 const NUMBER_KEYS: [&str; 5] = ["resultStatus", "processor_response", "DE39", "F39", "field39"];
@@ -61,7 +64,7 @@ impl Detector {
     pub fn new<'a>(codes: impl Iterator<Item = &'a str>, messages: impl Iterator<Item = &'a str> + Clone) -> Detector {
         let frequencies = Frequencies::of(messages.clone());
         let mut texts: Vec<Vec<u8>> = codes.filter(|code| is_literal(code)).map(|c| c.as_bytes().to_vec()).collect();
-        texts.extend(FAMILIES.iter().chain(&PARTIAL).map(|text| text.as_bytes().to_vec()));
+        texts.extend(FAMILIES.iter().chain(&PARTIAL).chain(&GATEWAY_NUMBERS).map(|text| text.as_bytes().to_vec()));
         let anchors: Vec<&str> = messages.map(|message| &message[anchor(message)]).chain(CODE_WORDS_ZH).collect();
         for (n_chars, forms) in [(anchor::PLAIN, encode::plain as fn(&str) -> _), (anchor::ESCAPED, encode::escaped)] {
             let fragments: BTreeSet<&str> =

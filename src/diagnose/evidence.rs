@@ -17,10 +17,12 @@ pub struct Evidence {
 }
 
 /// A configured provider, and the file's name, tell something, but less than the record itself.
-const HINT: u32 = 3;
-const NAME: u32 = 1;
+const HINT: u32 = 4;
+const NAME: u32 = 2;
 /// A provider named anywhere in the record; named close before the occurrence.
-const NAMED: u32 = 2;
+const NAMED: u32 = 3;
+/// What is too weak to count alone: a field that others have too, the name of the file.
+pub const WEAK: u32 = 1;
 const CLOSE: u32 = 6;
 /// The occurrence's own field, or its code's family.
 const FIELD: u32 = 10;
@@ -94,6 +96,16 @@ impl Evidence {
 
     pub fn is_empty(&self) -> bool {
         self.weights.is_empty()
+    }
+
+    /// Adds what a code beside its own text tells.
+    pub fn pair(&mut self, provider: &Provider) {
+        self.add_once(provider.clone(), NAMED);
+    }
+
+    /// True if more speaks for some provider than a field that others have too.
+    pub fn is_strong(&self) -> bool {
+        self.weights.iter().any(|&(_, weight)| weight > WEAK)
     }
 
     /// True if a field speaks for a provider.

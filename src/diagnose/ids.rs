@@ -7,6 +7,7 @@ use crate::event::Ids;
 use crate::record::words::{line_around, normal_key, value_after, words};
 
 use super::keys::{self, Id};
+use super::mention::Mention;
 
 /// Longest identifier that any of the providers allows, with room (UnionPay's `reqReserved` aside).
 const MAX_LEN: usize = 128;
@@ -92,7 +93,7 @@ fn order_in_prose(text: &str, failed_at: usize) -> Option<String> {
         let line_text = &text[line];
         let named = words(line_text)
             .filter(|w| follows_order_word(&line_text[..w.start]))
-            .find(|w| is_order_like(line_text, w));
+            .find(|w| is_order_number(line_text, w));
         named.or_else(|| words(line_text).find(|w| is_order_like(line_text, w))).map(|w| line_text[w].to_owned())
     })
 }
@@ -100,12 +101,33 @@ fn order_in_prose(text: &str, failed_at: usize) -> Option<String> {
 /// Words that announce an order number.
 fn follows_order_word(before: &str) -> bool {
     let before = before.trim_end_matches([' ', ':', '#', '(', '"', '\'', '：', '（']);
-    ["order", "订单", "订单号", "for", "单号", "trade_no", "tradeno", "order_no", "orderno", "order_id", "orderid"]
-        .iter()
-        .any(|word| {
-            before.len() >= word.len()
-                && before.get(before.len() - word.len()..).is_some_and(|end| end.eq_ignore_ascii_case(word))
-        })
+    [
+        "order",
+        "payment",
+        "订单",
+        "订单号",
+        "for",
+        "单号",
+        "trade_no",
+        "tradeno",
+        "order_no",
+        "orderno",
+        "order_id",
+        "orderid",
+    ]
+    .iter()
+    .any(|word| {
+        before.len() >= word.len()
+            && before.get(before.len() - word.len()..).is_some_and(|end| end.eq_ignore_ascii_case(word))
+    })
+}
+
+/// What stands behind a word for it may be shorter.
+fn is_order_number(line: &str, word: &Range<usize>) -> bool {
+    let value = &line[word.clone()];
+    let announced = line[..word.start].trim_end_matches([' ', '#', ':']).to_ascii_lowercase();
+    let short = (5..8).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit());
+    is_order_like(line, word) || short && (announced.ends_with("order") || announced.ends_with("订单"))
 }
 
 /// Long enough, mostly digits, and none of the other things with many digits: a time, an address, a host, a field's value.
@@ -125,8 +147,31 @@ fn is_order_like(line: &str, word: &Range<usize>) -> bool {
     let quoted_value =
         line[..word.start].trim_end_matches(['"', '\'', ' ']).ends_with([':', '=']) && before != Some(' ');
     let serial = value.len() >= 32 && value.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-    let address = value.starts_with("0x");
+    // Anything else that has a name of its own, or is made like one: an app, a trace, a thread.
+    let named = matches!(before, Some('>' | '['))
+        || Mention::at(line, word.clone()).field.is_some_and(|field| {
+            !field.key.is_empty() && !matches!(keys::id(&field.key), Some((Id::OutTradeNo, _)) | None)
+        });
+    let made = is_uuid(value) || is_app(value) || is_thread(value);
+    let address = value.starts_with("0x") || named || made;
     shape && !address && !date && !in_time && !in_path && !quoted_value && !serial
+}
+
+/// `202449f5-a3d0-30ca-ce38-00f003914feb`.
+fn is_uuid(value: &str) -> bool {
+    value.len() == 36 && value.split('-').map(str::len).eq([8, 4, 4, 4, 12])
+}
+
+/// WeChat's app ids: `wx` and sixteen hexadecimal digits.
+fn is_app(value: &str) -> bool {
+    value.strip_prefix("wx").is_some_and(|id| id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+/// Addresses of threads, as Python's loggers print them.
+fn is_thread(value: &str) -> bool {
+    value.len() == 15
+        && value.bytes().all(|b| b.is_ascii_digit())
+        && (value.starts_with("139") || value.starts_with("140"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! Decides whether an occurrence is a detection (design, section 8).
 
 use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use crate::catalog::Specificity;
 use crate::record::Level;
@@ -45,7 +48,10 @@ pub fn code(setting: Setting<'_>, mention: &Mention, weight: Weight) -> Verdict 
     let distinctive = weight.specificity == Specificity::Distinctive;
     if weight.specificity == Specificity::Field {
         fits_field(text, mention, weight)?;
-    } else if !distinctive && !setting.about_payments && mention.rank() < SURE {
+    }
+    // In an error field of a payment record any code may be meant; in prose a provider's own needs its provider.
+    let is_meant = setting.about_payments && (mention.rank() > 0 || weight.own_provider);
+    if !distinctive && !is_meant {
         return Err(WhyNot::NeedsProvider);
     }
     let name = |field: &Field| text[field.name.clone()].to_owned();
@@ -97,16 +103,20 @@ fn is_namesake(text: &str, mention: &Mention) -> bool {
 fn fits_field(text: &str, mention: &Mention, weight: Weight) -> Result<(), WhyNot> {
     let written = &text[mention.range.clone()];
     let numeric = written.bytes().all(|b| b.is_ascii_digit());
+    // `40004 - 交易不存在`: SDKs that give the parent code and the text.
+    let before_text = numeric && text[mention.range.end..].starts_with(" - ");
     let in_place = match written.len() {
         0..SHORT => keys::holds_short_codes(mention.key()),
-        _ if mention.rank() > 0 || mention.bracketed => true,
+        _ if mention.rank() > 0 || mention.bracketed || before_text => true,
         _ => !numeric && is_announced(text, mention),
     };
     match in_place {
         false => Err(WhyNot::NeedsField),
         true if numeric && !weight.own_provider => Err(WhyNot::NeedsProvider),
         // Every service answers with numbers of its own in `code`.
-        true if numeric && mention.rank() <= keys::CODE && !weight.own_fields => Err(WhyNot::NeedsProvider),
+        true if numeric && !before_text && mention.rank() <= keys::CODE && !weight.own_fields => {
+            Err(WhyNot::NeedsProvider)
+        }
         true => Ok(()),
     }
 }
@@ -187,11 +197,21 @@ fn not_a_report(text: &str, mention: &Mention) -> Option<WhyNot> {
         Some(WhyNot::Metric)
     } else if mention.is_path(text) {
         Some(WhyNot::Path)
+    } else if is_referer(text, mention) {
+        Some(WhyNot::Path)
     } else if mention.is_listed(text) {
         Some(WhyNot::Listed)
     } else {
         None
     }
+}
+
+/// True inside the referer of an access log's line: the page that asked for this one told of the failure itself.
+fn is_referer(text: &str, mention: &Mention) -> bool {
+    static REQUEST: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r#"" [1-5][0-9]{2} (?:[0-9]+|-) "[^"]*$"#).expect("literal"));
+    let line = line_around(text, mention.range.start);
+    REQUEST.is_match(&text[line.start..mention.range.start])
 }
 
 /// What in the record speaks of a failure.

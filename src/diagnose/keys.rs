@@ -39,7 +39,7 @@ pub fn role(key: &str) -> Role {
         "errorcode" | "resultcode" => (85, None),
         "resultstatus" => (84, None),
         "resultdetails" => (85, Some(Alipay)),
-        "disablereason" | "failreason" | "failcode" | "failurecode" | "failurereason" | "closereason"
+        "lasterror" | "disablereason" | "failreason" | "failcode" | "failurecode" | "failurereason" | "closereason"
         | "blockreason" => (80, None),
         "code" | "eventcode" | "错误码" | "错误代码" | "返回码" => (CODE, None),
         "error" | "err" | "reason" | "exception" | "cause" => (60, None),
@@ -122,8 +122,8 @@ pub fn has_gateway_message(text: &str) -> bool {
 pub const GLOBAL_GATEWAY: [&str; 5] =
     ["com.alipay.global.api", "com.alipay.ams", "-global.alipay.com", "/ams/api/", "/ams/sandbox/api/"];
 
-/// Paths of WeChat Pay's v3 API, and how its Go library begins an error.
-pub const WECHATPAY_CALLS: [&str; 2] = ["/v3/pay/", "error http response:[StatusCode:"];
+/// Paths of WeChat Pay's v3 API, how its Go library begins an error, and the answers of its v2 API.
+pub const WECHATPAY_CALLS: [&str; 3] = ["/v3/pay/", "error http response:[StatusCode:", "<return_code>"];
 
 /// Systems whose codes look like Alipay's (`isv.…`): the Taobao platform, and Aliyun's text messages.
 pub const NAMESAKES: [&str; 6] = ["taobao", "tmall", "dysms", "aliyun", "alidayu", "短信"];
@@ -217,12 +217,14 @@ pub enum Id {
 pub fn id(key: &str) -> Option<(Id, u8)> {
     Some(match key {
         "outtradeno" | "商户订单号" => (Id::OutTradeNo, 9),
-        "paymentrequestid" | "mchorderno" | "merchantorderno" | "merchantorderid" | "merordid" => (Id::OutTradeNo, 8),
-        "orderid" | "orderno" | "ordersn" | "ordernumber" | "outorderno" | "combineouttradeno" | "partnertransid"
-        | "referenceorderid" => (Id::OutTradeNo, 7),
+        "paymentrequestid" | "merchantreference" | "mchorderno" | "merchantorderno" | "merchantorderid"
+        | "merordid" => (Id::OutTradeNo, 8),
+        "orderid" | "payorderid" | "orderno" | "ordersn" | "ordernumber" | "outorderno" | "combineouttradeno"
+        | "partnertransid" | "referenceorderid" => (Id::OutTradeNo, 7),
         "order" | "订单号" | "订单" => (Id::OutTradeNo, 6),
         "outbizno" | "outrequestno" | "outrefundno" | "partnertradeno" | "outbatchno" | "outbillno"
         | "refundrequestid" | "merchantrefundno" => (Id::OutTradeNo, 4),
+        "reference" => (Id::OutTradeNo, 2),
         "tradeno" | "paymentid" | "queryid" | "alipaytransid" => (Id::TradeNo, 5),
         "transactionid" => (Id::Transaction, 5),
         "requestid" | "alipayrequestid" | "xrequestid" | "reqid" => (Id::Request, 5),

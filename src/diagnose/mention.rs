@@ -64,7 +64,9 @@ impl Mention {
 
     /// True if the occurrence is the name of a function or a constant: `CODE(…)`.
     pub fn is_call(&self, text: &str) -> bool {
-        text[self.range.end..].starts_with('(')
+        let rest = &text[self.range.end..];
+        // MyBatis names the type of each parameter.
+        rest.starts_with('(') && !rest.starts_with("(String)")
     }
 
     /// True if the occurrence is a key itself: `CODE=…`, `"CODE": …`, `CODE -> …`.
@@ -80,6 +82,8 @@ impl Mention {
         match value {
             None => false,
             Some(_) if quoted || spaced.starts_with('=') => true,
+            // `INVALID_REQUEST:201 商户订单号重复`: WeChat Pay's finer number, and its text.
+            Some(value) if is_numbered_text(value) => false,
             // `CODE: message` is prose; `CODE: 3`, `CODE: {` and `CODE: true` are tables.
             Some(value) => {
                 let value = value.trim_start_matches(' ');
@@ -111,9 +115,9 @@ impl Mention {
         let line = line_around(text, self.range.start);
         let Some(open) = text[line.start..self.range.start].rfind('{').map(|at| line.start + at) else { return false };
         let Some(close) = text[self.range.end..line.end].find('}').map(|at| self.range.end + at) else { return false };
-        text[..open].bytes().next_back().is_some_and(is_core)
+        text[..open].trim_end_matches('{').bytes().next_back().is_some_and(is_core)
             && !text[open..close].contains(':')
-            && text[close + 1..line.end].trim_start_matches(' ').starts_with(|c: char| c.is_ascii_digit())
+            && text[close + 1..line.end].trim_start_matches([' ', '}']).starts_with(|c: char| c.is_ascii_digit())
     }
 
     /// True if its line is code that a traceback quotes, or a variable that it dumps.
@@ -135,6 +139,13 @@ impl Mention {
             is_code_shaped(name) || (name.contains('.') && field.role == Role::Other && !field.loose)
         })
     }
+}
+
+/// Three digits, a blank, and Chinese text.
+fn is_numbered_text(value: &str) -> bool {
+    let text = value.trim_start_matches(|c: char| c.is_ascii_digit());
+    value.len() - text.len() == 3
+        && text.strip_prefix(' ').is_some_and(|text| text.starts_with(|c: char| !c.is_ascii()))
 }
 
 /// `if code == "CODE"`, `case 'CODE'`: what stands before a constant in source code.
@@ -261,7 +272,9 @@ fn follows_in_list(right: &str) -> bool {
 }
 
 fn precedes_in_list(left: &str) -> bool {
-    let Some(rest) = left.trim_end().strip_suffix([',', '|', '、', ';']) else { return false };
+    let left = left.trim_end();
+    let joined = [" and", " or", "和", "或"].iter().find_map(|word| left.strip_suffix(word));
+    let Some(rest) = joined.or_else(|| left.strip_suffix([',', '|', '、', ';'])) else { return false };
     let rest = rest.trim_end_matches(|c| c == ' ' || is_quote(c));
     word_before(rest, rest.len()).is_some_and(|word| is_listable(&rest[word]))
 }

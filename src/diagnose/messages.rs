@@ -9,7 +9,7 @@ use std::ops::Range;
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
 
 use crate::catalog::Message;
-use crate::detect::anchor;
+use crate::detect::{anchor, is_account};
 
 /// A message and the entries that have it.
 #[derive(Debug)]
@@ -99,6 +99,8 @@ impl Messages {
 /// Length of the start of `text` that reads like `message`.
 fn forward(text: &str, message: &str) -> Option<usize> {
     let mut left = text;
+    // A blank may stand behind punctuation, whether the message has one or not.
+    let mut after_punctuation = false;
     let mut wanted = message.chars().peekable();
     while let Some(want) = wanted.next() {
         if want.is_whitespace() {
@@ -106,6 +108,10 @@ fn forward(text: &str, message: &str) -> Option<usize> {
             left = left.strip_prefix(is_space)?.trim_start_matches(is_space);
             continue;
         }
+        if after_punctuation {
+            left = left.trim_start_matches(is_space);
+        }
+        after_punctuation = matches!(want, '，' | '。' | '：' | '；' | '！' | ',' | '.' | ':' | ';' | '!');
         let c = left.chars().next().filter(|&c| same(c, want))?;
         left = &left[c.len_utf8()..];
     }
@@ -133,7 +139,9 @@ fn is_space(c: char) -> bool {
 }
 
 fn same(found: char, wanted: char) -> bool {
-    found == wanted || half_width(found).eq_ignore_ascii_case(&half_width(wanted))
+    found == wanted
+        || is_account(found) && is_account(wanted)
+        || half_width(found).eq_ignore_ascii_case(&half_width(wanted))
 }
 
 /// The ASCII twin of full-width punctuation and letters (U+FF01 to U+FF5E).

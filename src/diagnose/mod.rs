@@ -22,7 +22,7 @@ use crate::event::{Confidence, Ids, Kind};
 use crate::provider::Provider;
 use crate::record::{Level, words};
 
-use evidence::Evidence;
+use evidence::{Evidence, WEAK};
 use index::{Candidate, Claim, Index};
 use judge::{Setting, Weight};
 use mention::Mention;
@@ -85,8 +85,13 @@ fn is_everyday(message: &str) -> bool {
 /// Longest word that is taken for a code no entry knows, in bytes; no provider has longer ones.
 const MAX_UNKNOWN: usize = 80;
 
-/// Evidence that is too weak for a code that no entry knows: a field that others have too.
-const WEAK: u32 = 1;
+/// Shortest code that tells anything by standing beside its text.
+const PAIRED: usize = 6;
+
+/// Rank of a code that says only that the call failed: the gateway's numbers, `unknown-sub-code`, `FAIL`.
+const PARENT: u8 = 40;
+const PARENT_IN_PROSE: u8 = 15;
+const BARE: u8 = 5;
 
 /// Rank of a code outside of any error field, in a request's id, and of a message.
 const PROSE: u8 = 50;
@@ -110,10 +115,12 @@ impl Diagnoser {
     /// Every occurrence in a record, detections or not.
     pub fn examine(&self, text: &str, hints: Hints<'_>) -> Vec<Occurrence> {
         let evidence = Evidence::of_record(text, hints.provider, hints.path);
-        let about_payments = !evidence.is_empty() || judge::is_about_payments(text);
+        let found: Vec<Found<'_>> = self.messages.find(text);
+        let evidence = self.with_pairs(evidence, text, &found);
+        let about_payments = evidence.is_strong() || judge::is_about_payments(text);
         let setting = Setting { text, level: hints.level, about_payments };
         let codes = words::words(text).filter_map(|range| self.code_at(setting, &evidence, range));
-        let messages = self.messages.find(text).into_iter().map(|found| {
+        let messages = found.into_iter().map(|found| {
             let mention = Mention::at(text, found.range.clone());
             let here = evidence.at(text, &mention);
             let verdict = judge::message(setting, &mention);
@@ -125,6 +132,18 @@ impl Diagnoser {
             Occurrence { code: occurrence.entry.code_of_message(found.written).to_owned(), ..occurrence }
         });
         codes.chain(messages).collect()
+    }
+
+    /// A code beside its own official text names its provider as well as a name does.
+    fn with_pairs(&self, mut evidence: Evidence, text: &str, found: &[Found<'_>]) -> Evidence {
+        for &entry in found.iter().flat_map(|found| found.entries) {
+            let entry = &self.catalog.entries()[entry];
+            let has_code = || entry.codes.iter().any(|code| code.text.len() >= PAIRED && text.contains(&code.text));
+            if let Some(provider) = entry.provider.as_ref().filter(|_| has_code()) {
+                evidence.pair(provider);
+            }
+        }
+        evidence
     }
 
     fn code_at(&self, setting: Setting<'_>, evidence: &Evidence, range: Range<usize>) -> Option<Occurrence> {
@@ -246,7 +265,9 @@ impl Diagnoser {
         let entries: Vec<&Arc<Entry>> = candidates.iter().map(|&index| &self.catalog.entries()[index]).collect();
         let choice = choose(&entries, evidence);
         let entry = choice.map_or_else(|| self.catalog.fallback(), |n| entries[n]).clone();
-        let provider = entry.provider.clone().or_else(|| evidence.winner().cloned());
+        let winner = evidence.winner();
+        let is_open = winner.is_none() && entries.iter().any(|other| other.provider != entry.provider);
+        let provider = entry.provider.clone().filter(|_| !is_open).or_else(|| winner.cloned());
         let written = &text[mention.range.clone()];
         Occurrence {
             code: written.to_owned(),
@@ -256,7 +277,19 @@ impl Diagnoser {
                 .filter(|e| e.id != entry.id && provider.is_none())
                 .map(|e| e.id.clone())
                 .collect(),
-            rank: if kind == Kind::Message { MESSAGE } else { mention.rank().max(PROSE) },
+            rank: match written {
+                _ if kind == Kind::Message => MESSAGE,
+                "FAIL" => BARE,
+                _ if says_only_failed(written) => {
+                    if mention.rank() > 0 {
+                        PARENT
+                    } else {
+                        PARENT_IN_PROSE
+                    }
+                }
+                _ if keys::has_own_codes(mention.key()) => PARENT,
+                _ => mention.rank().max(PROSE),
+            },
             key: mention.field.filter(|field| !field.loose).map(|field| field.key),
             range: mention.range,
             kind,
@@ -292,6 +325,12 @@ fn confidence(entry: &Entry, evidence: &Evidence, kind: Kind, rank: u8) -> Confi
         (true, _) | (false, Kind::Code) => Confidence::Medium,
         (false, _) => Confidence::Low,
     }
+}
+
+/// True for Alipay's gateway codes, beside which the cause stands in a code or text of its own.
+fn says_only_failed(code: &str) -> bool {
+    let number = code.len() == 5 && code.bytes().all(|b| b.is_ascii_digit());
+    number && (code.starts_with("4000") || code.starts_with("2000")) || code == "unknown-sub-code"
 }
 
 /// True for words that are written like a code: of a provider's own family, capitals, or the two characters of a

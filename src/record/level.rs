@@ -78,11 +78,12 @@ fn is_tag(line: &str, word: &std::ops::Range<usize>) -> bool {
 
 fn named(word: &str) -> Option<Level> {
     Some(match word.to_ascii_uppercase().as_str() {
-        "TRACE" | "FINEST" | "FINER" => Level::Trace,
-        "DEBUG" | "FINE" | "DBG" => Level::Debug,
+        "TRACE" | "TRCE" | "FINEST" | "FINER" => Level::Trace,
+        "DEBUG" | "FINE" | "DBG" | "DBUG" => Level::Debug,
         "INFO" | "NOTICE" | "INFORMATION" => Level::Info,
         "WARN" | "WARNING" => Level::Warn,
         "ERROR" | "ERR" | "SEVERE" => Level::Error,
+        "FAIL" if word == "fail" => Level::Error,
         "FATAL" | "CRITICAL" | "CRIT" | "ALERT" | "EMERG" | "EMERGENCY" | "PANIC" => Level::Fatal,
         _ => return None,
     })

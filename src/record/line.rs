@@ -71,13 +71,13 @@ pub enum Shape {
 
 /// What a supervisor writes before every line: `Nov 23 09:30:01 web1 shop[12]: ` (syslog, the journal),
 /// `2026-11-23T09:30:01+08:00 web1 shop[12]: ` (rsyslog), `<14>1 2026-11-23T09:30:01Z web1 shop 12 - - ` (RFC 5424),
-/// `2026-11-23 09:30:01 +08:00: ` and `2026-11-23T09:30:01: ` (pm2).
+/// `2026-11-23 09:30:01 +08:00: ` and `2026-11-23T09:30:01: ` (pm2), `2026-11-23T09:30:01.123456789Z ` (kubectl, docker).
 static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
         r"(?-u)^(?:(?:<\d{1,3}>)?[A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} [\w.:-]+ [\w./@-]{1,64}(?:\[\d+\])?: ",
         r"|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:?\d{2}) [\w.:-]+ [\w./@-]{1,64}(?:\[\d+\])?: ",
         r"|<\d{1,3}>1 \d{4}-\d{2}-\d{2}T\S+ \S+ \S+ \S+ \S+ - ",
-        r"|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}: ",
+        r"|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:: |\.\d{9}Z )",
         r"|\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})? ?[+-]\d{2}:\d{2}: ",
         r")"
     ))
@@ -103,8 +103,9 @@ static START: LazyLock<Regex> = LazyLock::new(|| {
         r"|(?:<\d{1,3}>)?(?:1 \d{4}-|[A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2})", // syslog
         r"|(?:[A-Z][a-z]{2}|(?:\d|一|二|三|四|五|六|七|八|九|十)+月) \d{1,2}, \d{4} ", // JUL
         r"|\s?[^\w\s]{0,2}(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL|SEVERE)\b[\]:|\s]",
-        r"|[^\w\s]{0,2}(?:trace|debug|info|notice|warn|warning|error|fatal|critical)(?:\]|: )",
-        r"|\[Nest\] \d+ +- |<(?:record|log4j:event|Event)[ >]",
+        r"|[^\w\s]{0,2}(?:trace|trce|debug|dbug|info|notice|warn|warning|error|fail|fatal|critical|crit)(?:\]|: )",
+        r"|\[[^\]\s]{1,64}\] (?:TRACE|DEBUG|INFO|WARN|ERROR|FATAL) ", // slf4j-simple
+        r"|==> |\[GIN\] \d{4}/|\[Nest\] \d+ +- |<(?:record|log4j:event|Event)[ >]",
         r"|\[\d{1,6}\] [\w.*-]{1,128}: \[\[?\d{10}", // Fluent Bit's stdout
         r"|[IWEF]\d{4} \d{2}:\d{2}:\d{2}",           // glog
         r"|(?:ts|time|timestamp|level|lvl|t|datetime)=\S", // logfmt
@@ -153,10 +154,10 @@ pub fn unwrap(line: &[u8]) -> Line<'_> {
         let content = content.strip_suffix(b"\\n").unwrap_or(content);
         return Line { content, wrapping: Wrapping::Docker { partial }, stamp };
     }
-    if let Some(prefix) = PREFIX.find(&line[..line.len().min(HEAD)]) {
-        return Line { content: &line[prefix.end()..], wrapping: Wrapping::Prefixed, stamp: None };
-    }
     let content = COMPOSE.find(line).map_or(line, |prefix| &line[prefix.end()..]);
+    if let Some(prefix) = PREFIX.find(&content[..content.len().min(HEAD)]) {
+        return Line { content: &content[prefix.end()..], wrapping: Wrapping::Prefixed, stamp: None };
+    }
     Line { content, wrapping: Wrapping::None, stamp: None }
 }
 

@@ -97,14 +97,14 @@ fn backslash(text: &str, out: &mut String, tally: &mut Tally) -> Option<usize> {
         b'n' | b'r' => out.push('\n'),
         b't' => out.push('\t'),
         &quote @ (b'"' | b'\'' | b'/') => out.push(quote as char),
-        b'u' => return unicode(text, out, tally),
+        b'u' | b'U' => return unicode(text, out, tally),
         b'x' => return escaped_bytes(text, Encoding::HexEscape, hex_byte, out, tally),
         _ => return None,
     }
     Some(slashes + 1)
 }
 
-/// `\uXXXX`, or a surrogate pair of them.
+/// `\uXXXX` (`\UXXXX` as NSLog writes it), or a surrogate pair of them.
 fn unicode(text: &str, out: &mut String, tally: &mut Tally) -> Option<usize> {
     let (unit, used) = unicode_unit(text)?;
     let (c, used) = match unit {
@@ -121,7 +121,7 @@ fn unicode(text: &str, out: &mut String, tally: &mut Tally) -> Option<usize> {
 
 fn unicode_unit(text: &str) -> Option<(u16, usize)> {
     let slashes = backslashes(text);
-    let digits = text[slashes..].strip_prefix('u')?.get(..4)?;
+    let digits = text[slashes..].strip_prefix(['u', 'U'])?.get(..4)?;
     (slashes > 0 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
         .then(|| u16::from_str_radix(digits, 16).ok())?
         .map(|unit| (unit, slashes + 5))
