@@ -235,6 +235,8 @@ pub struct Entry {
     /// The code that events carry when only the message was found and no code exists
     /// (`UNSUPPORTED_CARD`). A message's own code wins over it; without either the entry's first code is reported.
     pub message_code: Option<String>,
+    /// It says only that something failed (`40004`, `Get Wechat API Error:`): anything else in the record says more.
+    pub general: bool,
     pub title: Text,
     pub category: Category,
     pub severity: Severity,

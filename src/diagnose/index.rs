@@ -45,6 +45,11 @@ impl Index {
         Index(codes)
     }
 
+    /// Everything that has this code, wherever it stands.
+    pub fn all(&self, code: &str) -> &[Candidate] {
+        self.0.get(code).map_or(&[], Vec::as_slice)
+    }
+
     pub fn knows(&self, code: &str) -> bool {
         self.0.contains_key(code)
     }

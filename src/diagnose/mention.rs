@@ -110,14 +110,18 @@ impl Mention {
         follows_in_list(right) || precedes_in_list(left) || is_sql_list(left) || is_code_run(left, right)
     }
 
-    /// True for `name{label="CODE"} 3`.
+    /// True for `name{label="CODE"} 3`, in whichever brackets.
     pub fn is_metric(&self, text: &str) -> bool {
         let line = line_around(text, self.range.start);
-        let Some(open) = text[line.start..self.range.start].rfind('{').map(|at| line.start + at) else { return false };
-        let Some(close) = text[self.range.end..line.end].find('}').map(|at| self.range.end + at) else { return false };
+        let Some(open) = text[line.start..self.range.start].rfind(['{', '(']).map(|at| line.start + at) else {
+            return false;
+        };
+        let Some(close) = text[self.range.end..line.end].find(['}', ')']).map(|at| self.range.end + at) else {
+            return false;
+        };
         text[..open].trim_end_matches('{').bytes().next_back().is_some_and(is_core)
             && !text[open..close].contains(':')
-            && text[close + 1..line.end].trim_start_matches([' ', '}']).starts_with(|c: char| c.is_ascii_digit())
+            && text[close + 1..line.end].trim_start_matches([' ', '}', ')']).starts_with(|c: char| c.is_ascii_digit())
     }
 
     /// True if its line is code that a traceback quotes, or a variable that it dumps.
@@ -130,6 +134,7 @@ impl Mention {
             || above.is_some_and(quotes_source)
             || is_frame(content.trim_start())
             || is_compared(left)
+            || self.rank() == 0 && is_programming_error(left, &text[self.range.end..line.end])
     }
 
     /// True if a translation table or a list of messages holds it: its key is a code, or a dotted path.
@@ -146,6 +151,23 @@ fn is_numbered_text(value: &str) -> bool {
     let text = value.trim_start_matches(|c: char| c.is_ascii_digit());
     value.len() - text.len() == 3
         && text.strip_prefix(' ').is_some_and(|text| text.starts_with(|c: char| !c.is_ascii()))
+}
+
+/// `KeyError: 'CODE'`, `"CODE" is not a valid Status`: a program that tripped over a name, not a payment that failed.
+fn is_programming_error(left: &str, right: &str) -> bool {
+    const BEFORE: [&str; 8] = [
+        "KeyError:",
+        "NameError:",
+        "TypeError: Cannot read propert",
+        "TypeError: Cannot set propert",
+        "cannot find symbol",
+        "duplicate key",
+        "ndefined array key",
+        "ndefined index",
+    ];
+    BEFORE.iter().any(|error| left.contains(error))
+        || right.contains("is not a valid ")
+        || right.contains("is not defined")
 }
 
 /// `if code == "CODE"`, `case 'CODE'`: what stands before a constant in source code.

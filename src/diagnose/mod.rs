@@ -88,15 +88,14 @@ const MAX_UNKNOWN: usize = 80;
 /// Shortest code that tells anything by standing beside its text.
 const PAIRED: usize = 6;
 
-/// Rank of a code that says only that the call failed: the gateway's numbers, `unknown-sub-code`, `FAIL`.
-const PARENT: u8 = 40;
-const PARENT_IN_PROSE: u8 = 15;
-const BARE: u8 = 5;
-
-/// Rank of a code outside of any error field, in a request's id, and of a message.
+/// Ranks below those of error fields: of a code in prose, of one that says how to go on after another, of a message, of a code that
+/// says only that the call failed, of the one in a request's id, of a message that says only that it failed.
 const PROSE: u8 = 50;
-const REQUEST_ID: u8 = 10;
+const BESIDE: u8 = 40;
 const MESSAGE: u8 = 20;
+const GENERAL: u8 = 15;
+const REQUEST_ID: u8 = 10;
+const GENERAL_MESSAGE: u8 = 5;
 
 impl Diagnoser {
     pub fn new(catalog: Arc<Catalog>) -> Diagnoser {
@@ -134,12 +133,18 @@ impl Diagnoser {
         codes.chain(messages).collect()
     }
 
-    /// A code beside its own official text names its provider as well as a name does.
+    /// A code beside an official text of the same provider names that provider as well as a name does.
     fn with_pairs(&self, mut evidence: Evidence, text: &str, found: &[Found<'_>]) -> Evidence {
+        if found.is_empty() {
+            return evidence;
+        }
+        let coded: Vec<&Provider> = words::words(text)
+            .filter(|word| word.len() >= PAIRED)
+            .flat_map(|word| self.codes.all(&text[word]))
+            .filter_map(|candidate| self.catalog.entries()[candidate.entry].provider.as_ref())
+            .collect();
         for &entry in found.iter().flat_map(|found| found.entries) {
-            let entry = &self.catalog.entries()[entry];
-            let has_code = || entry.codes.iter().any(|code| code.text.len() >= PAIRED && text.contains(&code.text));
-            if let Some(provider) = entry.provider.as_ref().filter(|_| has_code()) {
+            if let Some(provider) = self.catalog.entries()[entry].provider.as_ref().filter(|p| coded.contains(p)) {
                 evidence.pair(provider);
             }
         }
@@ -277,17 +282,11 @@ impl Diagnoser {
                 .filter(|e| e.id != entry.id && provider.is_none())
                 .map(|e| e.id.clone())
                 .collect(),
-            rank: match written {
-                _ if kind == Kind::Message => MESSAGE,
-                "FAIL" => BARE,
-                _ if says_only_failed(written) => {
-                    if mention.rank() > 0 {
-                        PARENT
-                    } else {
-                        PARENT_IN_PROSE
-                    }
-                }
-                _ if keys::has_own_codes(mention.key()) => PARENT,
+            rank: match kind {
+                Kind::Message if entry.general => GENERAL_MESSAGE,
+                Kind::Message => MESSAGE,
+                _ if entry.general => GENERAL + u8::from(mention.rank() > keys::CODE),
+                _ if keys::has_own_codes(mention.key()) => BESIDE,
                 _ => mention.rank().max(PROSE),
             },
             key: mention.field.filter(|field| !field.loose).map(|field| field.key),
@@ -325,12 +324,6 @@ fn confidence(entry: &Entry, evidence: &Evidence, kind: Kind, rank: u8) -> Confi
         (true, _) | (false, Kind::Code) => Confidence::Medium,
         (false, _) => Confidence::Low,
     }
-}
-
-/// True for Alipay's gateway codes, beside which the cause stands in a code or text of its own.
-fn says_only_failed(code: &str) -> bool {
-    let number = code.len() == 5 && code.bytes().all(|b| b.is_ascii_digit());
-    number && (code.starts_with("4000") || code.starts_with("2000")) || code == "unknown-sub-code"
 }
 
 /// True for words that are written like a code: of a provider's own family, capitals, or the two characters of a

@@ -23,6 +23,7 @@ pub(crate) fn entry() -> Entry {
         codes: vec![Code { text: "ISSUER_DECLINED".to_owned(), specificity: Specificity::Generic, fields: Vec::new() }],
         messages: Vec::new(),
         message_code: None,
+        general: false,
         title: text("The card issuer declined", "发卡行拒绝交易"),
         category: Category::Card,
         severity: Severity::Error,
