@@ -51,7 +51,9 @@ impl Evidence {
             }
         }
         evidence.n_fields = fields.len();
-        if keys::GLOBAL_GATEWAY.iter().any(|part| text.contains(part)) {
+        // The old overseas gateway shares a package with the new one, and is Alipay's.
+        let global = keys::GLOBAL_GATEWAY.iter().any(|part| text.contains(part));
+        if global && !text.contains("globalmapi") {
             evidence.add(Provider::AlipayPlus, FIELD);
         }
         // What WeChat Pay says about a parameter.

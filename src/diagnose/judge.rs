@@ -81,10 +81,24 @@ pub fn named_field(setting: Setting<'_>, mention: &Mention, own_provider: bool) 
     if let Some(why) = not_a_report(setting.text, mention) {
         return Err(why);
     }
+    if keys::is_advice(mention.key()) && is_approved(setting.text) {
+        return Err(WhyNot::NoFailure);
+    }
     match &mention.field {
         Some(field) if own_provider => Ok(Because::ErrorField(setting.text[field.name.clone()].to_owned())),
         _ => Err(WhyNot::NeedsProvider),
     }
+}
+
+/// True if a response code in the record approves the payment.
+fn is_approved(text: &str) -> bool {
+    words::words(text).any(|word| {
+        let key = words::normal_key(&text[word.clone()]);
+        let value = || words::value_after(text, word.end);
+        keys::holds_short_codes(key.as_str())
+            && value()
+                .is_some_and(|value| keys::is_approval(key.as_str(), &text[value.clone()]) || &text[value] == "00")
+    })
 }
 
 /// True for a code of Taobao's platform or of Aliyun, whose families are Alipay's too.
@@ -124,6 +138,9 @@ fn fits_field(text: &str, mention: &Mention, weight: Weight) -> Result<(), WhyNo
 /// `refund of order 1 failed: CODE`, `支付失败：CODE`: what stands behind a word of failure and a colon is what failed.
 pub fn is_announced(text: &str, mention: &Mention) -> bool {
     let before = text[..mention.range.start].trim_end_matches([' ', '"', '\'', '`', '[', '(']);
+    if let Some(before) = before.strip_suffix(" -") {
+        return keys::ends_with_gateway_message(before);
+    }
     let Some(before) = before.strip_suffix([':', '：']) else { return false };
     let before = before.trim_end();
     FAILURE_ZH.into_iter().any(|word| before.ends_with(word))

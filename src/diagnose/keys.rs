@@ -87,13 +87,19 @@ pub fn holds_short_codes(key: &str) -> bool {
             | "bit39"
             | "merchantadvicecode"
             | "networkadvicecode"
+            | "partnermerchantadvicecode"
     )
 }
 
 /// True for the fields whose codes are their own: `03` as merchant advice is not the `03` of a response code, and the numbers
 /// of Adyen's refusal reasons are a list of Adyen's.
 pub fn has_own_codes(key: &str) -> bool {
-    matches!(key, "merchantadvicecode" | "networkadvicecode" | "refusalreasoncode")
+    is_advice(key) || key == "refusalreasoncode"
+}
+
+/// True for the fields of Mastercard's merchant advice codes, which say how to go on after the response code.
+pub fn is_advice(key: &str) -> bool {
+    matches!(key, "merchantadvicecode" | "networkadvicecode" | "partnermerchantadvicecode")
 }
 
 /// True for values of ISO 8583's field 39 that approve: `11`, approved for a VIP.
@@ -101,8 +107,10 @@ pub fn is_approval(key: &str, code: &str) -> bool {
     matches!(key, "f39" | "de39" | "field39" | "bit39" | "responsecode") && matches!(code, "00" | "11")
 }
 
-/// Texts that Alipay's gateway puts beside its numbers.
-const GATEWAY_MESSAGES: [&str; 8] = [
+/// Texts that Alipay's gateway puts beside its numbers, and exceptions that carry them.
+const GATEWAY_MESSAGES: [&str; 10] = [
+    "AliPayException",
+    "AlipayApiException",
     "Business Failed",
     "Service Currently Unavailable",
     "Invalid Arguments",
@@ -116,6 +124,11 @@ const GATEWAY_MESSAGES: [&str; 8] = [
 /// True if a text holds what Alipay's gateway alone says.
 pub fn has_gateway_message(text: &str) -> bool {
     text.contains("_response") || GATEWAY_MESSAGES.iter().any(|message| text.contains(message))
+}
+
+/// `Business Failed - CODE`: how PHP libraries put text and code together.
+pub fn ends_with_gateway_message(text: &str) -> bool {
+    GATEWAY_MESSAGES.iter().any(|message| text.ends_with(message))
 }
 
 /// Hosts, paths and packages of Alipay's international gateway, whose names say "alipay" too.
@@ -153,6 +166,7 @@ pub fn owner(key: &str) -> Option<(Provider, u32)> {
         | "refusalcode"
         | "merchantadvicecode"
         | "networkadvicecode"
+        | "partnermerchantadvicecode"
         | "de39"
         | "f39"
         | "processorresponsecode" => (Issuer, 6),

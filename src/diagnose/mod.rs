@@ -246,7 +246,7 @@ impl Diagnoser {
         found: &Found<'_>,
     ) -> Result<(), WhyNot> {
         let fits = |&index: &usize| match &self.catalog.entries()[index].provider {
-            None | Some(Provider::Issuer) => true,
+            None | Some(Provider::Issuer) => !found.needs_provider || evidence.is_strong(),
             Some(provider) => evidence.weight(provider) > 0,
         };
         match found.entries.iter().any(fits) {

@@ -63,6 +63,8 @@ fn without_inner_codes(text: &str, confirmed: Vec<Occurrence>) -> Vec<Occurrence
 enum Detail {
     /// The code in a request's id.
     RequestId,
+    /// A merchant advice code that says how to go on.
+    Advice,
     /// A text that no code stands for.
     Text,
     /// A text that goes with a code of its own.
@@ -79,6 +81,10 @@ fn detail_in(occurrence: &Occurrence) -> Option<Detail> {
     if key == request_id::KEY {
         return Some(Detail::RequestId);
     }
+    // These three only name the kind of card.
+    if keys::is_advice(key) && !matches!(occurrence.code.as_str(), "40" | "41" | "43") {
+        return Some(Detail::Advice);
+    }
     let in_field = occurrence.kind == Kind::Message && matches!(keys::role(key), Role::Message { .. });
     let own_codes = occurrence.entry.codes.iter().any(|code| code.specificity != Specificity::Field);
     in_field.then_some(if own_codes { Detail::TextOfCode } else { Detail::Text })
@@ -90,12 +96,17 @@ fn specify(occurrence: &mut Occurrence, details: &[(Detail, Arc<Entry>)]) {
     let code = occurrence.entry.codes.iter().find(|code| code.text == occurrence.code);
     let is_general = code.is_none_or(|code| code.specificity == Specificity::Generic);
     let is_catch_all = CATCH_ALL.contains(&occurrence.code.as_str());
-    if occurrence.kind == Kind::Message || !is_general && !is_catch_all {
+    if occurrence.kind == Kind::Message {
         return;
     }
     let says_more = |(detail, entry): &&(Detail, Arc<Entry>)| {
         let same_provider = entry.provider.is_some() && entry.provider == occurrence.provider;
-        same_provider && entry.id != occurrence.entry.id && (*detail != Detail::TextOfCode || is_catch_all)
+        let explains = match detail {
+            Detail::Advice => true,
+            Detail::RequestId | Detail::Text => is_general || is_catch_all,
+            Detail::TextOfCode => is_catch_all,
+        };
+        same_provider && entry.id != occurrence.entry.id && explains
     };
     let Some((_, detail)) = details.iter().find(says_more) else { return };
     let general = std::mem::replace(&mut occurrence.entry, detail.clone());

@@ -29,10 +29,10 @@ impl Level {
 /// How far into the first line a level is looked for, in words.
 const WORDS: usize = 40;
 
-/// The level of a record, from its first line: a word of its own in capitals, a word in brackets or before a
+/// The level of a record, from its head: a word of its own in capitals, a word in brackets or before a
 /// colon, or a field (`"level":50`, `levelname`, `severity`).
 pub fn level(text: &str) -> Option<Level> {
-    let line = &text[words::line_around(text, 0)];
+    let line = super::text::head(text);
     for (n, word) in words::words(line).take(WORDS).enumerate() {
         let name = &line[word.clone()];
         let key = words::normal_key(name);

@@ -74,6 +74,20 @@ impl Text {
     }
 }
 
+/// Where a logger writes time and level: the first line, or the first lines of an object or element that is spread over many.
+pub(super) fn head(text: &str) -> &str {
+    let line = text.split('\n').next().unwrap_or_default();
+    let spread = matches!(line.trim_end(), "{" | ", {" | "<record>");
+    let mut end = if spread { text.len().min(SPREAD) } else { line.len() };
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// How much of a spread record is its head, in bytes.
+const SPREAD: usize = 512;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -34,7 +34,7 @@ static EPOCH: LazyLock<Regex> = LazyLock::new(|| {
 /// The time of a record, to at best a nanosecond. A zone in the record wins; else the container runtime's stamp, which
 /// always has one; else `zone`. `now` gives the year where the log has none.
 pub fn time(text: &Text, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
-    let line = text.text.split('\n').next().unwrap_or_default();
+    let line = super::text::head(&text.text);
     let mut end = line.len().min(REACH);
     while !line.is_char_boundary(end) {
         end -= 1;
