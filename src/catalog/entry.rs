@@ -71,6 +71,15 @@ pub struct Code {
     pub fields: Vec<String>,
 }
 
+impl Code {
+    /// True for a code that is looked for by its fields, because it is an everyday word or a number. A field that is an everyday
+    /// word itself would be worse.
+    pub fn is_found_by_field(&self) -> bool {
+        let everyday = |field: &String| matches!(field.as_str(), "status" | "state" | "result" | "type");
+        self.specificity == Specificity::Named && !self.fields.iter().any(everyday)
+    }
+}
+
 /// A text as providers write it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {

@@ -18,8 +18,8 @@ pub use anchor::{anchor, is_account};
 /// Prefixes of codes that only Alipay's gateway uses.
 pub const FAMILIES: [&str; 5] = ["ACQ.", "AQC.", "isv.", "isp.", "aop."];
 
-/// How the code at the end of a failed request's id begins, at WeChat Pay.
-pub const REQUEST_ID_CODE: &str = "268";
+/// How the codes at the end of a failed request's id begin, at WeChat Pay.
+pub const REQUEST_ID_CODES: [&str; 2] = ["26", "27"];
 
 /// Words for "error code" in Chinese prose and pages.
 const CODE_WORDS_ZH: [&str; 3] = ["错误码", "错误代码", "返回码"];
@@ -57,11 +57,15 @@ pub struct Detector {
 }
 
 impl Detector {
-    /// Builds the automaton from a catalogue's codes and messages.
+    /// Builds the automaton from a catalogue's codes, the fields in which some codes count, and messages.
     ///
     /// # Panics
     /// If the literals need more states than an automaton can have (beyond 100 MiB of them).
-    pub fn new<'a>(codes: impl Iterator<Item = &'a str>, messages: impl Iterator<Item = &'a str> + Clone) -> Detector {
+    pub fn new<'a>(
+        codes: impl Iterator<Item = &'a str>,
+        fields: impl Iterator<Item = &'a str>,
+        messages: impl Iterator<Item = &'a str> + Clone,
+    ) -> Detector {
         let frequencies = Frequencies::of(messages.clone());
         let mut texts: Vec<Vec<u8>> = codes.filter(|code| is_literal(code)).map(|c| c.as_bytes().to_vec()).collect();
         texts.extend(FAMILIES.iter().chain(&PARTIAL).chain(&GATEWAY_NUMBERS).map(|text| text.as_bytes().to_vec()));
@@ -76,10 +80,11 @@ impl Detector {
         let mut literals = vec![Literal::Text; texts.len()];
         texts.push(CODE_KEY.into());
         literals.push(Literal::Key);
-        texts.extend(NUMBER_KEYS.map(Vec::from));
+        let keys = NUMBER_KEYS.into_iter().map(str::to_owned).chain(fields.flat_map(spellings));
+        texts.extend(keys.collect::<BTreeSet<String>>().into_iter().map(String::into_bytes));
         literals.resize(texts.len(), Literal::NumberKey);
-        texts.push([b"-", REQUEST_ID_CODE.as_bytes()].concat());
-        literals.push(Literal::RequestId);
+        texts.extend(REQUEST_ID_CODES.map(|code| [b"-", code.as_bytes()].concat()));
+        literals.resize(texts.len(), Literal::RequestId);
         let automaton = AhoCorasickBuilder::new()
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::Standard)
@@ -103,18 +108,26 @@ impl Detector {
     }
 }
 
+/// `refund_status` and `refundStatus`. Keys that end in `code` are looked for anyway.
+fn spellings(field: &str) -> Vec<String> {
+    if field.to_ascii_lowercase().ends_with(CODE_KEY) {
+        return Vec::new();
+    }
+    vec![field.to_ascii_lowercase(), field.replace(['_', '-'], "").to_ascii_lowercase()]
+}
+
 /// Numbers and short codes are found by their field alone: as literals they would be everywhere.
 fn is_literal(code: &str) -> bool {
     code.len() >= 4 && !code.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Hexadecimal digits before the mark, six digits behind it.
+/// Hexadecimal digits before the mark, seven digits behind it.
 fn is_request_id(before: &[u8], rest: &[u8]) -> bool {
     let id = &before[before.len().saturating_sub(16)..];
     id.len() == 16
         && id.iter().all(u8::is_ascii_hexdigit)
-        && rest.len() >= 6
-        && rest[..6].iter().all(u8::is_ascii_digit)
+        && rest.len() >= 7
+        && rest[..7].iter().all(u8::is_ascii_digit)
 }
 
 /// True if `rest`, the bytes behind a key, goes on with a separator and then something that looks like an error
@@ -189,7 +202,11 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> bool {
-        let detector = Detector::new(["SYSTEM_BUSY", "51"].into_iter(), ["余额不足", "Risk Detected"].into_iter());
+        let detector = Detector::new(
+            ["SYSTEM_BUSY", "51"].into_iter(),
+            ["refund_status"].into_iter(),
+            ["余额不足", "Risk Detected"].into_iter(),
+        );
         detector.candidates(text.as_bytes()).next().is_some()
     }
 
@@ -209,6 +226,8 @@ mod tests {
             "2026-11-23T01:42:30.15Z stdout P half a line",
             "错误码：NEW_CODE",
             "resultStatus={6001};memo={x}",
+            r#"{"refundStatus":"CLOSED"}"#,
+            "Request-ID: [08F78BB5BF0610930218A5CDD4F90520CF05-268435462]",
         ] {
             assert!(found(line), "{line}");
         }
@@ -225,6 +244,8 @@ mod tests {
             "alipay ok code=10000 msg=Success",
             "StatusCode: 200, result_code=SUCCESS",
             "encoded as utf-8",
+            "refund_status=SUCCESS",
+            "Request-ID: [08F78BB5BF0610930218A5CDD4F90520CF05-0]",
         ] {
             assert!(!found(line), "{line}");
         }

@@ -21,6 +21,8 @@ const HINT: u32 = 4;
 const NAME: u32 = 2;
 /// A provider named anywhere in the record; named close before the occurrence.
 const NAMED: u32 = 3;
+/// A code beside an official text.
+const PAIRED: u32 = 2;
 /// What is too weak to count alone: a field that others have too, the name of the file.
 pub const WEAK: u32 = 1;
 const CLOSE: u32 = 6;
@@ -58,7 +60,8 @@ impl Evidence {
         }
         // What WeChat Pay says about a parameter.
         let detail = text.contains("\"issue\"") && text.contains("\"location\"");
-        if detail || keys::WECHATPAY_CALLS.iter().any(|part| text.contains(part)) {
+        let answer = text.contains("return_code") && text.contains("return_msg");
+        if detail || answer || keys::WECHATPAY_CALLS.iter().any(|part| text.contains(part)) {
             evidence.add_once(Provider::WechatPay, 4);
         }
         evidence
@@ -102,7 +105,7 @@ impl Evidence {
 
     /// Adds what a code beside its own text tells.
     pub fn pair(&mut self, provider: &Provider) {
-        self.add_once(provider.clone(), NAMED);
+        self.add_once(provider.clone(), PAIRED);
     }
 
     /// True if more speaks for some provider than a field that others have too.

@@ -49,6 +49,9 @@ pub fn role(key: &str) -> Role {
         | "resultmessage"
         | "paymentresultmessage"
         | "errmsg"
+        | "错误详情"
+        | "错误描述"
+        | "返回信息"
         | "errormessage"
         | "errormsg"
         | "returnmsg" => return Role::Message { error_only: true },

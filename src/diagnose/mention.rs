@@ -272,7 +272,8 @@ fn error_code_phrase(text: &str, word: &Range<usize>) -> Option<Range<usize>> {
 
 /// `错误码：X`, `错误代码 X`.
 fn chinese_key(left: &str, list: bool) -> Option<Field> {
-    let key = ["错误码", "错误代码", "返回码"].into_iter().find(|key| left.ends_with(key))?;
+    let keys = ["错误码", "错误代码", "返回码", "错误详情", "错误描述", "返回信息"];
+    let key = keys.into_iter().find(|key| left.ends_with(key))?;
     let name = left.len() - key.len()..left.len();
     Some(Field { name, key: key.to_owned(), role: keys::role(key), list, loose: false })
 }

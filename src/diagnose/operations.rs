@@ -72,8 +72,18 @@ enum Detail {
 }
 
 /// Codes that say only that the request was refused; the text beside them says why.
-const CATCH_ALL: [&str; 7] =
-    ["PARAM_ERROR", "INVALID_REQUEST", "NO_AUTH", "SIGN_ERROR", "NOAUTH", "INVALID_PARAMETER", "ACQ.INVALID_PARAMETER"];
+const CATCH_ALL: [&str; 10] = [
+    "ERROR",
+    "NOTENOUGH",
+    "ACCOUNT_ERROR",
+    "PARAM_ERROR",
+    "INVALID_REQUEST",
+    "NO_AUTH",
+    "SIGN_ERROR",
+    "NOAUTH",
+    "INVALID_PARAMETER",
+    "ACQ.INVALID_PARAMETER",
+];
 
 /// What a mention may add: the text of a message field, or the code in a request's id.
 fn detail_in(occurrence: &Occurrence) -> Option<Detail> {

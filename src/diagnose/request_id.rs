@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::detect::REQUEST_ID_CODE;
+use crate::detect::REQUEST_ID_CODES;
 
 /// The field, as written and in normal spelling.
 pub const FIELD: &str = "Request-ID";
@@ -18,7 +18,9 @@ const MIN_ID: usize = 16;
 /// The code in the word at `range`, if that word is the id of a failed request.
 pub fn code(text: &str, range: &Range<usize>) -> Option<Range<usize>> {
     let (id, code) = text[range.clone()].rsplit_once('-')?;
-    let is_code = code.len() == CODE && code.starts_with(REQUEST_ID_CODE) && code.bytes().all(|b| b.is_ascii_digit());
+    let is_code = code.len() == CODE
+        && REQUEST_ID_CODES.iter().any(|start| code.starts_with(start))
+        && code.bytes().all(|b| b.is_ascii_digit());
     let is_id = id.len() >= MIN_ID && id.bytes().all(|b| b.is_ascii_hexdigit());
     (is_code && is_id).then(|| range.end - CODE..range.end)
 }
