@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use paytriage::catalog::Catalog;
+use paytriage::catalog::{Catalog, Specificity};
 use paytriage::event::{Event, Origin};
 use paytriage::pipeline::{Checkpoint, Engine, FileContext, Stream};
 use paytriage::redact::Redactor;
@@ -250,6 +250,11 @@ fn every_code_is_found_in_its_providers_own_field() {
         for code in &entry.codes {
             let text = &code.text;
             let log = match entry.provider.as_ref().map(|p| p.as_str()) {
+                provider if code.specificity == Specificity::Named => format!(
+                    "ERROR {} payment declined {{\"{}\":\"{text}\"}}",
+                    provider.filter(|name| *name != "issuer").unwrap_or("card"),
+                    code.fields[0]
+                ),
                 Some("alipay") => format!(
                     "ERROR alipay {{\"code\":\"40004\",\"msg\":\"Business Failed\",\"sub_code\":\"{text}\",\"sub_msg\":\"x\"}}"
                 ),

@@ -188,6 +188,12 @@ fn is_code_like(before: &[u8], value: &[u8]) -> bool {
         let success = value.starts_with(b"00") || value.starts_with(b"10000");
         return compound && !status && !success || value.starts_with(b"4000") || value.starts_with(b"2000");
     }
+    // Adyen numbers its reasons from 1.
+    let one_digit = value.first().is_some_and(|b| matches!(b, b'1'..=b'9'))
+        && value.get(1).is_none_or(|b| !b.is_ascii_alphanumeric());
+    if one_digit {
+        return before.ends_with(b"Reason") || before.ends_with(b"reason_");
+    }
     two(u8::is_ascii_uppercase) && !is_success(value) || FAMILIES.iter().any(|f| value.starts_with(f.as_bytes()))
 }
 

@@ -212,9 +212,7 @@ fn not_a_report(text: &str, mention: &Mention) -> Option<WhyNot> {
         Some(WhyNot::SourceLine)
     } else if mention.is_metric(text) {
         Some(WhyNot::Metric)
-    } else if mention.is_path(text) {
-        Some(WhyNot::Path)
-    } else if is_referer(text, mention) {
+    } else if mention.is_path(text) || is_referer(text, mention) {
         Some(WhyNot::Path)
     } else if mention.is_listed(text) {
         Some(WhyNot::Listed)

@@ -190,7 +190,12 @@ impl Diagnoser {
         let candidates = claim.candidates();
         let own_provider = self.is_spoken_for(here, &mention, candidates);
         let verdict = match claim {
-            Claim::Named(_) => judge::named_field(setting, &mention, own_provider),
+            // Card schemes' fields say whose they are; a field that any shop may have does not.
+            Claim::Named(_) => {
+                let is_issuers = |c: &&Candidate| self.catalog.entries()[c.entry].provider == Some(Provider::Issuer);
+                let meant = own_provider || setting.about_payments && candidates.iter().any(is_issuers);
+                judge::named_field(setting, &mention, meant)
+            }
             Claim::Open(_) if judge::is_mere_number(setting.text, &mention, candidates) => return None,
             Claim::Open(_) if keys::is_approval(mention.key(), &setting.text[mention.range.clone()]) => return None,
             Claim::Open(_) => {
