@@ -187,14 +187,18 @@ impl Stream {
             Moment::Over => self.buffer.len(),
             _ => memchr::memrchr(b'\n', &self.buffer).map_or(0, |lf| lf + 1),
         };
-        if complete > self.searched {
+        let is_fresh = complete > self.searched;
+        if is_fresh {
             let base = self.searched;
             let found = self.engine.detector.candidates(&self.buffer[base..complete]).map(|at| base + at);
             self.waiting.extend(found);
             self.searched = complete;
         }
-        self.report(complete, moment, now, events);
-        self.forget(complete);
+        // A line that is still being written changes nothing for the records above it.
+        if is_fresh || moment != Moment::Fed {
+            self.report(complete, moment, now, events);
+            self.forget(complete);
+        }
         self.cut_long_line(now, events);
     }
 

@@ -17,6 +17,9 @@ pub const MAX_RECORD: usize = 64 * 1024;
 /// Unindented undated lines that still belong to the dated line above them.
 const MAX_LOOSE: usize = 6;
 
+/// Longest that stands before a lone brace: a supervisor's prefix.
+const MAX_PREFIX: usize = 256;
+
 /// A record found in a buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
@@ -69,7 +72,8 @@ pub fn context(buffer: &[u8], line: usize) -> usize {
 /// True if the line at `at` begins another object than the one that the line above it, at `above`, has closed.
 fn opens_next_object(buffer: &[u8], above: usize, at: usize) -> bool {
     let content = |at: usize| line::unwrap(&buffer[at..line_end(buffer, at)]).content;
-    line::opens_next_object(content(above), content(at))
+    let may_open = memchr::memrchr(b'{', &buffer[at..line_end(buffer, at)]).is_some_and(|brace| brace < MAX_PREFIX);
+    may_open && line::opens_object(content(at)) && line::closes_object(content(above))
 }
 
 /// Start of the line that holds `at`.

@@ -45,10 +45,14 @@ impl Wrapping {
     }
 }
 
-/// True for a line that only opens an object, below one that only closes another: in a log of pretty-printed objects each
-/// begins a record.
-pub fn opens_next_object(above: &[u8], content: &[u8]) -> bool {
-    matches!(content, b"{" | b", {") && matches!(above, b"}" | b"},")
+/// True for a line that only opens an object. Below one that only closes another it begins a record.
+pub fn opens_object(content: &[u8]) -> bool {
+    matches!(content, b"{" | b", {")
+}
+
+/// True for a line that only closes an object.
+pub fn closes_object(content: &[u8]) -> bool {
+    matches!(content, b"}" | b"},")
 }
 
 /// How a line relates to the record before it.
@@ -205,8 +209,10 @@ impl Line<'_> {
 }
 
 fn shape(content: &[u8]) -> Shape {
-    let head = COLOUR.replace_all(&content[..content.len().min(HEAD)], b"");
-    let head = &*head;
+    let head = &content[..content.len().min(HEAD)];
+    let coloured = memchr::memchr3(0x1b, b'#', b'\\', head).is_some();
+    let bare = coloured.then(|| COLOUR.replace_all(head, b""));
+    let head = bare.as_deref().unwrap_or(head);
     let is_object = is_json_object(content);
     if START.is_match(head) || is_object && is_log_record(content) {
         Shape::Start
