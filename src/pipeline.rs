@@ -204,16 +204,18 @@ impl Stream {
 
     /// Reports the records of waiting candidates, as far as they are over.
     fn report(&mut self, complete: usize, moment: Moment, now: Timestamp, events: &mut Vec<Event>) {
-        let waiting = std::mem::take(&mut self.waiting);
+        let mut waiting = std::mem::take(&mut self.waiting).into_iter();
         let mut reach = 0;
-        for hit in waiting {
+        while let Some(hit) = waiting.next() {
             if hit < reach {
                 continue;
             }
             let Frame { range, closed } = frame::frame(&self.buffer[..complete], hit);
             if !closed && moment == Moment::Fed {
+                // It reaches to the end of what is there, and takes in all hits that follow.
                 self.waiting.push(hit);
-                continue;
+                self.waiting.extend(waiting);
+                break;
             }
             reach = range.end;
             let end = self.offset + self.transcoder.raw_len(&self.buffer[..range.end]);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::commands::setup::Setup;
+use crate::detect::FAMILIES;
 use crate::event::{Event, Kind};
 use crate::exit::Exit;
 use crate::input::{self, BUFFER_BYTES, Input, Reading};
@@ -87,7 +88,11 @@ fn write(codes: &Codes, out: &mut dyn Write) -> anyhow::Result<()> {
         let times = if seen.n_events == 1 { "time" } else { "times" };
         writeln!(out, "\n# Seen {} {times}.\n[[entry]]", seen.n_events)?;
         writeln!(out, "id = {}\nprovider = {}\ncodes = [{}]", quoted(&id), quoted(provider), quoted(code))?;
-        let specificity = if code.len() < 6 { "field" } else { "generic" };
+        let specificity = match code {
+            _ if FAMILIES.iter().any(|family| code.starts_with(family)) => "distinctive",
+            _ if code.len() < 6 => "field",
+            _ => "generic",
+        };
         writeln!(
             out,
             "specificity = \"{specificity}\"\ncategory = \"other\"\nseverity = \"error\"\nact = \"merchant\""
