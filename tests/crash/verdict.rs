@@ -75,7 +75,7 @@ impl Verdict {
 
     pub fn complaint(&self) -> String {
         let mut complaint =
-            format!("lost: {:?} …\nrows beyond one per id: {}\n", &self.lost[..self.lost.len().min(30)], self.twice);
+            format!("lost: {:?} …\nrows beyond one per id: {}\n", &self.lost[..self.lost.len().min(400)], self.twice);
         for fault in self.faults.iter().take(20) {
             complaint.push_str(fault);
             complaint.push('\n');
