@@ -213,8 +213,8 @@ impl Newcomers {
         let origin = origin(plan, source, &before.path);
         let mut checkpoint = before.checkpoint.clone();
         if key != before.key && !checkpoint.reported.is_empty() {
-            // The ids belong to the original; what they stand for ended no later than what was read of it.
-            checkpoint.done = before.proof.at;
+            // The ids belong to the original.
+            checkpoint.done = checkpoint.reported_to;
         }
         let met = Met { tail, checkpoint, file, path: before.path.clone(), place: Place::Moved };
         Some(Follow::new(met, Arc::clone(source), origin, clock))
