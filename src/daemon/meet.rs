@@ -24,8 +24,20 @@ const FORGET_AFTER_SECONDS: i64 = 30 * 24 * 3600;
 /// File systems keep coarse time, and what happened just before an end may not have been seen any more.
 const SLACK: Duration = Duration::from_millis(100);
 
+/// A directory in which files are renamed while it is listed is listed again, at most so often.
+const MAX_LISTINGS: usize = 20;
+/// File systems keep coarse time: within one tick, a change shows no other time than the one before.
+const TICK: Duration = Duration::from_millis(10);
+
 /// More files that were let go are not remembered in memory; the store still has them.
 const MAX_REMEMBERED: usize = 100_000;
+
+/// What was found in the directories of the sources.
+#[derive(Debug, Default)]
+struct Adopted {
+    follows: Vec<Follow>,
+    looked_at: HashSet<FileKey>,
+}
 
 /// When nobody watched.
 #[derive(Debug)]
@@ -174,27 +186,66 @@ impl Newcomers {
         let listed = |file: &&FileState| plan.selection.source_of(&file.path).is_some();
         let left = self.left_behind.iter().filter(listed).filter_map(|file| file.path.parent());
         let dirs: HashSet<PathBuf> = left.map(Path::to_path_buf).chain(dirs.iter().cloned()).collect();
-        let (mut adopted, mut keys) = (Vec::new(), HashSet::new());
-        for entry in dirs.iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten().flatten() {
-            let Ok(metadata) = entry.metadata() else { continue };
+        let mut adopted = Adopted::default();
+        for dir in &dirs {
+            for _ in 0..MAX_LISTINGS {
+                let before = quiet_since(dir);
+                let complete = self.adopt_from(dir, plan, clock, &mut adopted, &is_followed);
+                if complete && before.is_some() && quiet_since(dir) == before {
+                    break;
+                }
+            }
+        }
+        adopted.follows
+    }
+
+    /// Lists a directory once. Returns false if some file had another name by the time it was opened.
+    fn adopt_from(
+        &mut self,
+        dir: &Path,
+        plan: &Plan,
+        clock: Instant,
+        adopted: &mut Adopted,
+        is_followed: &impl Fn(FileKey) -> bool,
+    ) -> bool {
+        let mut complete = true;
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            let Ok(metadata) = entry.metadata() else {
+                complete = false;
+                continue;
+            };
             let key = FileKey::of(&metadata);
-            if is_followed(key) || keys.contains(&key) {
+            if is_followed(key) || adopted.looked_at.contains(&key) {
                 continue;
             }
-            // While files are renamed, one can be listed twice, and another one be opened than was listed.
+            if !self.may_be_ours(&entry.path(), &metadata, plan) {
+                adopted.looked_at.insert(key);
+                continue;
+            }
             let heir = self.adopt_one(&entry.path(), &metadata, plan, clock);
-            adopted.extend(heir.filter(|heir| !is_followed(heir.key()) && keys.insert(heir.key())));
+            let opened = heir.as_ref().map(Follow::key);
+            complete &= opened.is_none_or(|opened| opened == key);
+            if let Some(heir) = heir.filter(|heir| !is_followed(heir.key()) && adopted.looked_at.insert(heir.key())) {
+                adopted.follows.push(heir);
+            }
+            complete &= opened.is_some() || fs::metadata(entry.path()).is_ok_and(|now| FileKey::of(&now) == key);
         }
-        adopted
+        complete
+    }
+
+    /// A look at what is known without opening the file.
+    fn may_be_ours(&self, path: &Path, metadata: &fs::Metadata, plan: &Plan) -> bool {
+        let unlisted = metadata.is_file() && plan.selection.source_of(path).is_none();
+        unlisted && (self.stored.contains_key(&FileKey::of(metadata)) || self.is_born_in_gap(metadata))
     }
 
     /// The same for one file, which may also have been renamed while directories were listed.
     pub fn adopt_one(&mut self, path: &Path, metadata: &fs::Metadata, plan: &Plan, clock: Instant) -> Option<Follow> {
-        if !metadata.is_file() || plan.selection.source_of(path).is_some() {
+        if !self.may_be_ours(path, metadata, plan) {
             return None;
         }
         let key = FileKey::of(metadata);
-        let Some(stored) = self.stored.get(&key) else { return self.born_in_gap(path, metadata, plan, clock) };
+        let Some(stored) = self.stored.get(&key) else { return self.born_in_gap(path, plan, clock) };
         let heir = self.inherit(stored, path, plan, clock);
         if heir.as_ref().is_some_and(|heir| heir.key() == key) {
             self.stored.remove(&key);
@@ -220,18 +271,21 @@ impl Newcomers {
         Some(Follow::new(met, Arc::clone(source), origin, clock))
     }
 
+    fn is_born_in_gap(&self, file: &fs::Metadata) -> bool {
+        let (Some(gap), Ok(birth)) = (&self.gap, file.created()) else { return false };
+        birth >= gap.from && gap.to.is_none_or(|to| birth <= to)
+    }
+
     /// A backup that was made while nobody watched: a copy of what was followed, else a file nobody has seen.
-    fn born_in_gap(&mut self, path: &Path, metadata: &fs::Metadata, plan: &Plan, clock: Instant) -> Option<Follow> {
-        let (gap, birth) = (self.gap.as_ref()?, metadata.created().ok()?);
-        if birth < gap.from || gap.to.is_some_and(|to| birth > to) {
-            return None;
-        }
+    fn born_in_gap(&mut self, path: &Path, plan: &Plan, clock: Instant) -> Option<Follow> {
         let listed = listed_name(path, plan)?;
         if plan.selection.source_of(&listed)?.excludes(path) {
             return None;
         }
-        let mut originals = self.left_behind.iter().filter(|file| is_backup_of(path, &file.path));
-        let copy = originals.find_map(|file| self.inherit(file, path, plan, clock));
+        let mut originals: Vec<_> = self.left_behind.iter().filter(|file| is_backup_of(path, &file.path)).collect();
+        // Of a file of which little was read any other may be the copy: the longest proof says most.
+        originals.sort_by_key(|file| std::cmp::Reverse(file.proof.at));
+        let copy = originals.into_iter().find_map(|file| self.inherit(file, path, plan, clock));
         copy.or_else(|| self.meet_moved(&listed, path, plan, clock).ok().flatten())
     }
 
@@ -240,6 +294,17 @@ impl Newcomers {
     pub fn forget_old(&self, store: &Store) -> rusqlite::Result<usize> {
         store.forget_files_before(jiff::Timestamp::now().as_second() - FORGET_AFTER_SECONDS)
     }
+}
+
+/// When entries of a directory changed last; `None`, after a moment, if that is so short ago that a change to come
+/// might not show.
+fn quiet_since(dir: &Path) -> Option<SystemTime> {
+    let modified = fs::metadata(dir).ok()?.modified().ok()?;
+    if modified.elapsed().is_ok_and(|quiet| quiet < TICK) {
+        std::thread::sleep(TICK / 2);
+        return None;
+    }
+    Some(modified)
 }
 
 /// The name that a backup was written under: the longest one that a source lists, followed by an ending.

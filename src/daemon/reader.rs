@@ -128,13 +128,15 @@ impl Reader {
 
     fn round(&mut self, mail: Mail<Request>) -> Flow {
         let clock = Instant::now();
-        self.round_began_ms = Timestamp::now().as_millisecond();
+        let began_ms = Timestamp::now().as_millisecond();
         for request in mail.requests {
             match request {
                 Request::Reload(plan) => self.reload(*plan, clock),
+                // What else was in the mail is not looked at, and the next run is not told that it was.
                 Request::Stop => return Flow::Stop,
             }
         }
+        self.round_began_ms = began_ms;
         if mail.rescan {
             self.metrics.watch_overflows.fetch_add(1, Relaxed);
             self.next_walk = clock;
