@@ -84,11 +84,11 @@ impl Writer {
                 self.write_late(before);
             }
             self.append_some(&mut log);
+            while log.numbers.is_empty() {
+                self.append(&mut log);
+            }
             // Nobody can know a file that no name led to while the daemon ran.
-            while !log.numbers.is_empty() && !log.numbers.iter().any(|number| self.ledger.all_seen(&[*number])) {
-                if self.is_over() {
-                    return;
-                }
+            while !log.numbers.iter().any(|number| self.ledger.all_seen(&[*number])) && !self.is_over() {
                 std::thread::sleep(Duration::from_millis(2));
             }
             if self.is_over() {
