@@ -59,6 +59,9 @@ pub struct Checkpoint {
     pub done: u64,
     /// Events of the record that was still open, which must not come again.
     pub reported: Vec<EventId>,
+    /// Where that record ended when they were reported. Unlike their ids this holds in a copy of the file too.
+    #[serde(default)]
+    pub reported_to: u64,
     /// What the beginning of the file showed it to be written in.
     pub charset: Charset,
 }
@@ -79,6 +82,7 @@ pub struct Stream {
     waiting: Vec<usize>,
     done: u64,
     reported: Vec<EventId>,
+    reported_to: u64,
     /// The rest of an over-long line is being skipped.
     skipping: bool,
     cut_lines: u64,
@@ -127,6 +131,7 @@ impl Stream {
             waiting: Vec::new(),
             done: from.done,
             reported: from.reported,
+            reported_to: from.reported_to,
             skipping: false,
             cut_lines: 0,
             transcoder: Transcoder::new(known, from.offset),
@@ -168,6 +173,7 @@ impl Stream {
             line: self.line,
             done: self.done,
             reported: self.reported.clone(),
+            reported_to: self.reported_to,
             charset: self.transcoder.charset(),
         }
     }
@@ -229,6 +235,7 @@ impl Stream {
                 self.done = end;
             } else {
                 self.reported.extend(fresh);
+                self.reported_to = end;
             }
         }
     }

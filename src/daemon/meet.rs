@@ -24,20 +24,43 @@ const FORGET_AFTER_SECONDS: i64 = 30 * 24 * 3600;
 /// File systems keep coarse time, and what happened just before an end may not have been seen any more.
 const SLACK: Duration = Duration::from_millis(100);
 
+/// A directory in which files are renamed while it is listed is listed again, at most so often.
+const MAX_LISTINGS: usize = 20;
+/// File systems keep coarse time: within one tick, a change shows no other time than the one before.
+const TICK: Duration = Duration::from_millis(10);
+
 /// More files that were let go are not remembered in memory; the store still has them.
 const MAX_REMEMBERED: usize = 100_000;
+
+/// What was found in the directories of the sources.
+#[derive(Debug, Default)]
+struct Adopted {
+    follows: Vec<Follow>,
+    looked_at: HashSet<FileKey>,
+}
+
+/// When nobody watched.
+#[derive(Debug)]
+struct Gap {
+    /// A little before the end of the earlier run.
+    from: SystemTime,
+    /// The end of the first walk of this one; `None` until then.
+    to: Option<SystemTime>,
+}
 
 #[derive(Debug)]
 pub struct Newcomers {
     /// What earlier runs left behind and this one has not met yet.
     stored: HashMap<FileKey, FileState>,
-    /// The same, whole, until the first walk is done.
+    /// What this run has read and let go.
+    let_go: HashMap<FileKey, FileState>,
+    /// What `stored` began with, until the first walk is done.
     left_behind: Vec<FileState>,
     /// Written paths that were watched before, in this run or an earlier one.
     watched: Vec<String>,
     first_walk: bool,
-    /// A little before nobody watched any more, if an earlier run says when that was.
-    before_gap: Option<SystemTime>,
+    /// Between two runs, if there was an earlier one.
+    gap: Option<Gap>,
     /// A little before this run began.
     since: SystemTime,
     /// With more files than this, idle ones are closed between turns.
@@ -48,12 +71,12 @@ impl Newcomers {
     pub fn load(store: &Store) -> rusqlite::Result<Newcomers> {
         let left_behind = store.files()?;
         let stored = left_behind.iter().map(|file| (file.key, file.clone())).collect();
-        let before_gap =
-            store.seen_until_ms()?.map(|ms| UNIX_EPOCH + Duration::from_millis(ms.cast_unsigned()) - SLACK);
+        let ended = store.seen_until_ms()?.map(|ms| UNIX_EPOCH + Duration::from_millis(ms.cast_unsigned()));
+        let gap = ended.map(|ended| Gap { from: ended - SLACK, to: None });
         let since = SystemTime::now() - SLACK;
         let max_open = raise_open_files_limit() / 2;
         let watched = store.watched()?;
-        Ok(Newcomers { stored, left_behind, watched, first_walk: true, before_gap, since, max_open })
+        Ok(Newcomers { stored, let_go: HashMap::new(), left_behind, watched, first_walk: true, gap, since, max_open })
     }
 
     pub fn is_first_walk(&self) -> bool {
@@ -65,13 +88,15 @@ impl Newcomers {
         self.watched = watched;
         self.first_walk = false;
         self.left_behind = Vec::new();
-        self.before_gap = None;
+        if let Some(gap) = &mut self.gap {
+            gap.to.get_or_insert_with(SystemTime::now);
+        }
     }
 
     /// A file is no longer followed; should it come back, it goes on where it was.
     pub fn remember(&mut self, file: FileState) {
-        if self.stored.len() < MAX_REMEMBERED {
-            self.stored.insert(file.key, file);
+        if self.let_go.len() < MAX_REMEMBERED {
+            self.let_go.insert(file.key, file);
         }
     }
 
@@ -119,7 +144,7 @@ impl Newcomers {
             true => Appeared::BeforeFirstStart(source.config.start_at),
             false => Appeared::Later,
         };
-        let stored = self.stored.get(&key);
+        let stored = self.stored.get(&key).or_else(|| self.let_go.get(&key));
         let resumed = stored.map(|stored| Tail::resume(key, stored.generation, &file, &stored.proof)).transpose()?;
         let proven = match (&resumed, stored) {
             (Some(Ok(_)), Some(stored)) => Some((stored.generation, Content::Same)),
@@ -138,33 +163,94 @@ impl Newcomers {
             (Start::Resume, ..) => (Tail::beginning(key, 0), Checkpoint::default()),
         };
         self.stored.remove(&key);
+        self.let_go.remove(&key);
         // A file that was renamed is still known by the name it was written under.
         let met = Met { tail, checkpoint, file, path: listed.to_path_buf(), place };
         Ok(Some(Follow::new(met, Arc::clone(source), origin(plan, source, listed), clock)))
     }
 
-    /// Files that were rotated out of the sources while nobody watched, found in the directories of files that
-    /// were followed before: those known by their identity go on where they were, those born meanwhile beside a
-    /// listed file, with its name and an ending, are read too. `is_followed` knows what need not be looked at.
-    pub fn adopt(&mut self, plan: &Plan, clock: Instant, is_followed: impl Fn(FileKey) -> bool) -> Vec<Follow> {
+    /// Files that were rotated out of the sources while nobody watched, found in `dirs` and in the directories of
+    /// files that were followed before: those known by their identity go on where they were, those born meanwhile
+    /// beside a listed name, with that name and an ending, are read too. `is_followed` knows what need not be
+    /// looked at.
+    pub fn adopt(
+        &mut self,
+        plan: &Plan,
+        dirs: &HashSet<PathBuf>,
+        clock: Instant,
+        is_followed: impl Fn(FileKey) -> bool,
+    ) -> Vec<Follow> {
+        if self.left_behind.is_empty() && self.gap.as_ref().is_none_or(|gap| gap.to.is_some()) {
+            return Vec::new();
+        }
         let listed = |file: &&FileState| plan.selection.source_of(&file.path).is_some();
-        let dirs = self.left_behind.iter().filter(listed).filter_map(|file| file.path.parent());
-        let dirs: HashSet<PathBuf> = dirs.map(Path::to_path_buf).collect();
-        let mut adopted = Vec::new();
-        for entry in dirs.iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten().flatten() {
-            let Ok(metadata) = entry.metadata() else { continue };
+        let left = self.left_behind.iter().filter(listed).filter_map(|file| file.path.parent());
+        let dirs: HashSet<PathBuf> = left.map(Path::to_path_buf).chain(dirs.iter().cloned()).collect();
+        let mut adopted = Adopted::default();
+        for dir in &dirs {
+            for _ in 0..MAX_LISTINGS {
+                let before = quiet_since(dir);
+                let complete = self.adopt_from(dir, plan, clock, &mut adopted, &is_followed);
+                if complete && before.is_some() && quiet_since(dir) == before {
+                    break;
+                }
+            }
+        }
+        adopted.follows
+    }
+
+    /// Lists a directory once. Returns false if some file had another name by the time it was opened.
+    fn adopt_from(
+        &mut self,
+        dir: &Path,
+        plan: &Plan,
+        clock: Instant,
+        adopted: &mut Adopted,
+        is_followed: &impl Fn(FileKey) -> bool,
+    ) -> bool {
+        let mut complete = true;
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            let Ok(metadata) = entry.metadata() else {
+                complete = false;
+                continue;
+            };
             let key = FileKey::of(&metadata);
-            if !metadata.is_file() || is_followed(key) {
+            if is_followed(key) || adopted.looked_at.contains(&key) {
                 continue;
             }
-            let path = entry.path();
-            let heir = match self.stored.remove(&key) {
-                Some(stored) => self.inherit(&stored, &path, plan, clock),
-                None => self.born_in_gap(&path, &metadata, plan, clock),
-            };
-            adopted.extend(heir);
+            if !self.may_be_ours(&entry.path(), &metadata, plan) {
+                adopted.looked_at.insert(key);
+                continue;
+            }
+            let heir = self.adopt_one(&entry.path(), &metadata, plan, clock);
+            let opened = heir.as_ref().map(Follow::key);
+            complete &= opened.is_none_or(|opened| opened == key);
+            if let Some(heir) = heir.filter(|heir| !is_followed(heir.key()) && adopted.looked_at.insert(heir.key())) {
+                adopted.follows.push(heir);
+            }
+            complete &= opened.is_some() || fs::metadata(entry.path()).is_ok_and(|now| FileKey::of(&now) == key);
         }
-        adopted
+        complete
+    }
+
+    /// A look at what is known without opening the file.
+    fn may_be_ours(&self, path: &Path, metadata: &fs::Metadata, plan: &Plan) -> bool {
+        let unlisted = metadata.is_file() && plan.selection.source_of(path).is_none();
+        unlisted && (self.stored.contains_key(&FileKey::of(metadata)) || self.is_born_in_gap(metadata))
+    }
+
+    /// The same for one file, which may also have been renamed while directories were listed.
+    pub fn adopt_one(&mut self, path: &Path, metadata: &fs::Metadata, plan: &Plan, clock: Instant) -> Option<Follow> {
+        if !self.may_be_ours(path, metadata, plan) {
+            return None;
+        }
+        let key = FileKey::of(metadata);
+        let Some(stored) = self.stored.get(&key) else { return self.born_in_gap(path, plan, clock) };
+        let heir = self.inherit(stored, path, plan, clock);
+        if heir.as_ref().is_some_and(|heir| heir.key() == key) {
+            self.stored.remove(&key);
+        }
+        heir
     }
 
     /// Goes on in `path` where `before` stopped, if its content proves that it can.
@@ -178,26 +264,28 @@ impl Newcomers {
         let origin = origin(plan, source, &before.path);
         let mut checkpoint = before.checkpoint.clone();
         if key != before.key && !checkpoint.reported.is_empty() {
-            // The ids belong to the original; what they stand for ended no later than what was read of it.
-            checkpoint.done = before.proof.at;
+            // The ids belong to the original.
+            checkpoint.done = checkpoint.reported_to;
         }
         let met = Met { tail, checkpoint, file, path: before.path.clone(), place: Place::Moved };
         Some(Follow::new(met, Arc::clone(source), origin, clock))
     }
 
+    fn is_born_in_gap(&self, file: &fs::Metadata) -> bool {
+        let (Some(gap), Ok(birth)) = (&self.gap, file.created()) else { return false };
+        birth >= gap.from && gap.to.is_none_or(|to| birth <= to)
+    }
+
     /// A backup that was made while nobody watched: a copy of what was followed, else a file nobody has seen.
-    fn born_in_gap(&mut self, path: &Path, metadata: &fs::Metadata, plan: &Plan, clock: Instant) -> Option<Follow> {
-        let gap = self.before_gap?;
-        if metadata.created().ok()? < gap || plan.selection.source_of(path).is_some() {
+    fn born_in_gap(&mut self, path: &Path, plan: &Plan, clock: Instant) -> Option<Follow> {
+        let listed = listed_name(path, plan)?;
+        if plan.selection.source_of(&listed)?.excludes(path) {
             return None;
         }
-        let originals: Vec<_> = self.left_behind.iter().filter(|file| is_backup_of(path, &file.path)).collect();
-        let source = originals.iter().find_map(|file| plan.selection.source_of(&file.path))?;
-        if source.excludes(path) {
-            return None;
-        }
-        let copy = originals.iter().find_map(|file| self.inherit(file, path, plan, clock));
-        let listed = originals.first()?.path.clone();
+        let mut originals: Vec<_> = self.left_behind.iter().filter(|file| is_backup_of(path, &file.path)).collect();
+        // Of a file of which little was read any other may be the copy: the longest proof says most.
+        originals.sort_by_key(|file| std::cmp::Reverse(file.proof.at));
+        let copy = originals.into_iter().find_map(|file| self.inherit(file, path, plan, clock));
         copy.or_else(|| self.meet_moved(&listed, path, plan, clock).ok().flatten())
     }
 
@@ -206,6 +294,25 @@ impl Newcomers {
     pub fn forget_old(&self, store: &Store) -> rusqlite::Result<usize> {
         store.forget_files_before(jiff::Timestamp::now().as_second() - FORGET_AFTER_SECONDS)
     }
+}
+
+/// When entries of a directory changed last; `None`, after a moment, if that is so short ago that a change to come
+/// might not show.
+fn quiet_since(dir: &Path) -> Option<SystemTime> {
+    let modified = fs::metadata(dir).ok()?.modified().ok()?;
+    if modified.elapsed().is_ok_and(|quiet| quiet < TICK) {
+        std::thread::sleep(TICK / 2);
+        return None;
+    }
+    Some(modified)
+}
+
+/// The name that a backup was written under: the longest one that a source lists, followed by an ending.
+fn listed_name(path: &Path, plan: &Plan) -> Option<PathBuf> {
+    let name = path.file_name()?.to_str()?;
+    let cuts = name.rmatch_indices(['.', '-', '_', '~']).map(|(at, _)| &name[..at]);
+    let mut names = cuts.filter(|name| !name.is_empty()).map(|name| path.with_file_name(name));
+    names.find(|name| plan.selection.source_of(name).is_some())
 }
 
 /// `app.log.1` and `app.log-20260701` are backups of `app.log`.

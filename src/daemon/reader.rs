@@ -4,6 +4,8 @@
 //! commits positions and events together. Nothing it waits for is outside this host's disk.
 
 mod look;
+#[cfg(test)]
+mod model;
 mod work;
 
 use std::collections::{HashMap, HashSet};
@@ -77,6 +79,8 @@ pub struct Reader {
     blocked: bool,
     /// Milliseconds since 1970.
     round_began_ms: i64,
+    /// The monotonic clock.
+    now: fn() -> Instant,
 }
 
 impl Reader {
@@ -105,6 +109,7 @@ impl Reader {
             stalled_until: None,
             blocked: false,
             round_began_ms: Timestamp::now().as_millisecond(),
+            now: Instant::now,
         })
     }
 
@@ -116,7 +121,7 @@ impl Reader {
     /// Reads until it is asked to stop.
     pub fn run(mut self) {
         loop {
-            let deadline = self.deadline(Instant::now());
+            let deadline = self.deadline((self.now)());
             self.metrics.reader_alive(deadline);
             let mail = self.wake.take(deadline);
             if self.round(mail) == Flow::Stop {
@@ -127,14 +132,16 @@ impl Reader {
     }
 
     fn round(&mut self, mail: Mail<Request>) -> Flow {
-        let clock = Instant::now();
-        self.round_began_ms = Timestamp::now().as_millisecond();
+        let clock = (self.now)();
+        let began_ms = Timestamp::now().as_millisecond();
         for request in mail.requests {
             match request {
                 Request::Reload(plan) => self.reload(*plan, clock),
+                // What else was in the mail is not looked at, and the next run is not told that it was.
                 Request::Stop => return Flow::Stop,
             }
         }
+        self.round_began_ms = began_ms;
         if mail.rescan {
             self.metrics.watch_overflows.fetch_add(1, Relaxed);
             self.next_walk = clock;
@@ -155,7 +162,7 @@ impl Reader {
             self.read_round(clock);
             self.settle(clock);
         }
-        self.commit_if_due(Instant::now());
+        self.commit_if_due((self.now)());
         self.measure();
         Flow::Continue
     }
@@ -227,7 +234,7 @@ impl Reader {
 
     /// The last round: what is complete is reported and stored.
     fn end(mut self) {
-        let clock = Instant::now();
+        let clock = (self.now)();
         for key in self.settling.keys().copied().collect::<Vec<_>>() {
             self.flush(key, clock);
         }

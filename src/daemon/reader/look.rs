@@ -61,20 +61,23 @@ impl Reader {
     /// A file may have left its source before it was ever seen there.
     pub(super) fn renamed(&mut self, from: &Path, to: &Path, clock: Instant) {
         let selection = &self.plan.selection;
-        let Some(listed) = self.lineage.renamed(from, to, |path| selection.source_of(path).is_some()) else { return };
+        let listed = self.lineage.renamed(from, to, |path| selection.source_of(path).is_some());
         let Ok(metadata) = fs::metadata(to) else { return };
-        let unseen = self.files.get(FileKey::of(&metadata)).is_none() && self.newcomers.is_born_since(&metadata);
-        if !unseen || !metadata.is_file() || self.own.contains(&metadata) {
+        if !metadata.is_file() || self.own.contains(&metadata) || self.files.get(FileKey::of(&metadata)).is_some() {
             return;
         }
-        match self.newcomers.meet_moved(&listed, to, &self.plan, clock) {
-            Ok(Some(follow)) if self.files.get(follow.key()).is_none() => {
-                self.metrics.rotations.fetch_add(1, Relaxed);
-                self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL);
-                self.add(follow, clock);
+        let follow = match listed {
+            Some(listed) if self.newcomers.is_born_since(&metadata) => {
+                self.newcomers.meet_moved(&listed, to, &self.plan, clock).ok().flatten()
             }
-            // It was renamed once more, and that is notified too.
-            Ok(_) | Err(_) => {}
+            // Directories were listed while files in them were renamed: this one may have been missed.
+            _ => self.newcomers.adopt_one(to, &metadata, &self.plan, clock),
+        };
+        // One that was renamed once more is notified once more.
+        if let Some(follow) = follow.filter(|follow| self.files.get(follow.key()).is_none()) {
+            self.metrics.rotations.fetch_add(1, Relaxed);
+            self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL);
+            self.add(follow, clock);
         }
     }
 
@@ -133,17 +136,17 @@ impl Reader {
         for follow in self.files.iter_mut() {
             follow.park_if_idle(clock);
         }
-        self.first_walk_done(clock);
+        self.first_walk_done(&entered, clock);
         self.next_walk = clock + self.walk_interval();
     }
 
     /// The first walk by a plan decides what is new; the store must know before anything is read.
-    fn first_walk_done(&mut self, clock: Instant) {
+    fn first_walk_done(&mut self, entered: &HashSet<PathBuf>, clock: Instant) {
         if !self.newcomers.is_first_walk() {
             return;
         }
         let files = &self.files;
-        for follow in self.newcomers.adopt(&self.plan, clock, |key| files.get(key).is_some()) {
+        for follow in self.newcomers.adopt(&self.plan, entered, clock, |key| files.get(key).is_some()) {
             self.next_displaced.get_or_insert(clock);
             self.add(follow, clock);
         }
