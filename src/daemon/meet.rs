@@ -245,28 +245,26 @@ impl Newcomers {
             return None;
         }
         let key = FileKey::of(metadata);
-        let Some(stored) = self.stored.get(&key) else { return self.born_in_gap(path, plan, clock) };
-        let heir = self.inherit(stored, path, plan, clock);
-        if heir.as_ref().is_some_and(|heir| heir.key() == key) {
-            self.stored.remove(&key);
+        let Some(listed) = self.stored.get(&key).map(|stored| stored.path.clone()) else {
+            return self.born_in_gap(path, plan, clock);
+        };
+        if tail::open(path).is_ok_and(|(_, opened)| FileKey::of(&opened) != key) {
+            return None;
         }
-        heir
+        tracing::debug!(path = %visible(path), "was rotated while paytriage was not running; reading it to its end");
+        self.meet_moved(&listed, path, plan, clock).ok().flatten()
     }
 
-    /// Goes on in `path` where `before` stopped, if its content proves that it can.
+    /// Goes on in a copy where `before`, its original, stopped, if its content proves that it can.
     fn inherit(&self, before: &FileState, path: &Path, plan: &Plan, clock: Instant) -> Option<Follow> {
         let source = plan.selection.source_of(&before.path)?;
         let (file, metadata) = tail::open(path).ok()?;
         let key = FileKey::of(&metadata);
-        let generation = if key == before.key { before.generation } else { 0 };
-        let tail = Tail::resume(key, generation, &file, &before.proof).ok()?.ok()?;
-        tracing::debug!(path = %visible(path), "was rotated while paytriage was not running; reading it to its end");
+        let tail = Tail::resume(key, 0, &file, &before.proof).ok()?.ok()?;
+        tracing::debug!(path = %visible(path), "was copied while paytriage was not running; reading it to its end");
         let origin = origin(plan, source, &before.path);
-        let mut checkpoint = before.checkpoint.clone();
-        if key != before.key && !checkpoint.reported.is_empty() {
-            // The ids belong to the original.
-            checkpoint.done = checkpoint.reported_to;
-        }
+        let copy_of = Some(before.key.identity(before.generation));
+        let checkpoint = Checkpoint { copy_of, ..before.checkpoint.clone() };
         let met = Met { tail, checkpoint, file, path: before.path.clone(), place: Place::Moved };
         Some(Follow::new(met, Arc::clone(source), origin, clock))
     }

@@ -122,7 +122,12 @@ impl Model {
             News::Lost => {}
             News::None => pass(Duration::from_secs(11)),
         }
-        self.disk.lose_news();
+        // The first walk finds also what has left the source.
+        if self.up.as_ref().is_some_and(|up| up.reader.newcomers.is_first_walk()) {
+            self.disk.forget_news();
+        } else {
+            self.disk.lose_news();
+        }
         Mail { rescan: matches!(news, News::Lost), ..Mail::default() }
     }
 

@@ -5,10 +5,12 @@ use super::script::{News, Op, Text};
 
 #[test]
 fn scripts_that_once_failed() {
-    use Op::{Look, RotateOut, Start, Stop, Write};
-    let scripts: [&[Op]; 1] = [
+    use Op::{Crash, Look, RotateOut, Start, Stop, Truncate, Write, WriteLate};
+    let scripts: [&[Op]; 2] = [
         // Born and rotated away while nobody watched, in a directory without any file that was known.
         &[Stop, Write(0, Text::Lines(1)), RotateOut(0), Start, Look(News::None)],
+        // Another content than the one that was read, and rotated away before anybody saw it.
+        &[Write(1, Text::Lines(1)), Look(News::Notified), Truncate(1), RotateOut(1), WriteLate, Crash],
     ];
     for script in scripts {
         run(script);
