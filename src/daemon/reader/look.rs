@@ -82,6 +82,10 @@ impl Reader {
     }
 
     fn unname(&mut self, path: &Path, clock: Instant) {
+        // What was written under this name may not have been read, also if the file has another one.
+        if let Some(key) = self.files.named(path) {
+            self.files.queue(key);
+        }
         if let Some(key) = self.files.unname(path, clock) {
             self.metrics.rotations.fetch_add(1, Relaxed);
             self.displaced(key, clock);
