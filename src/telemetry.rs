@@ -22,6 +22,7 @@ pub struct Metrics {
     pub read_errors: AtomicU64,
     pub rotations: AtomicU64,
     pub truncations: AtomicU64,
+    pub unstable_heads: AtomicU64,
     pub watch_overflows: AtomicU64,
     pub commit_errors: AtomicU64,
     pub outbox_events: AtomicU64,
@@ -51,6 +52,7 @@ impl Default for Metrics {
             read_errors: AtomicU64::new(0),
             rotations: AtomicU64::new(0),
             truncations: AtomicU64::new(0),
+            unstable_heads: AtomicU64::new(0),
             watch_overflows: AtomicU64::new(0),
             commit_errors: AtomicU64::new(0),
             outbox_events: AtomicU64::new(0),
@@ -144,7 +146,7 @@ impl Metrics {
     }
 
     #[rustfmt::skip]
-    fn plain(&self) -> [(&'static str, &'static str, &'static str, i64); 13] {
+    fn plain(&self) -> [(&'static str, &'static str, &'static str, i64); 14] {
         let get = |value: &AtomicU64| value.load(Relaxed) as i64;
         [
             ("paytriage_files_open", "gauge", "Log files that are followed.", get(&self.files_open)),
@@ -153,6 +155,7 @@ impl Metrics {
             ("paytriage_read_errors_total", "counter", "Log files that could not be opened or read.", get(&self.read_errors)),
             ("paytriage_rotations_total", "counter", "Log files that were renamed away or deleted.", get(&self.rotations)),
             ("paytriage_truncations_total", "counter", "Log files whose content was cut off or replaced in place.", get(&self.truncations)),
+            ("paytriage_unstable_heads_total", "counter", "Log files whose first bytes keep changing, so that they prove nothing.", get(&self.unstable_heads)),
             ("paytriage_watch_overflows_total", "counter", "Times that change notifications were lost and everything was looked at.", get(&self.watch_overflows)),
             ("paytriage_unknown_codes_total", "counter", "Events whose code no catalogue entry knows.", get(&self.unknown_codes)),
             ("paytriage_commit_errors_total", "counter", "Times that the state could not be written.", get(&self.commit_errors)),

@@ -15,15 +15,18 @@ use jiff::Timestamp;
 use crate::event::{Event, Origin};
 use crate::identity::FileKey;
 use crate::pipeline::{Checkpoint, Engine, FileContext, Stream};
+use crate::source::proof::Content;
 use crate::source::selection::{Source, visible};
 use crate::source::step::{self, Facts, Place, Step};
-use crate::source::tail::{self, Buffer, Tail};
+use crate::source::tail::{self, Buffer, Got, Tail};
 use crate::store::FileState;
 
 /// Reads per turn; with the size of one read, 1 MiB.
 const READS_PER_TURN: usize = 4;
 /// Without a new byte for this long, a file keeps only its checkpoint in memory.
 const PARK_AFTER: Duration = Duration::from_secs(60);
+/// A file whose first bytes were changed this often under an unchanged end has a header that its writer keeps up to date.
+const HEAD_CHANGES: u8 = 3;
 /// Lines are counted from the start of the file where reading begins at its end, unless that is further in than
 /// this: then line numbers count from there.
 const MAX_COUNTED: u64 = 256 * 1024 * 1024;
@@ -46,6 +49,8 @@ pub enum Turned {
     Drained,
     /// The content is another one and will be read from byte 0.
     Restarted(Step),
+    /// Its first bytes keep changing and are not looked at any more; there is more to read.
+    HeadGivenUp,
     /// Over for good; its last events are out.
     Gone,
 }
@@ -82,8 +87,9 @@ pub struct Follow {
     /// When it last changed its content or its place.
     changed: Instant,
     pub queued: bool,
-    /// Size when it was last looked at.
+    /// Size when it was last looked at, without room at its end that nothing was written to.
     size: u64,
+    head_changes: u8,
 }
 
 impl Follow {
@@ -92,7 +98,7 @@ impl Follow {
         let size = tail.position();
         let state = if checkpoint.offset < size { State::Behind(checkpoint) } else { State::Idle(checkpoint) };
         let file = Some(file);
-        Follow { tail, file, path, source, origin, place, state, changed: clock, queued: false, size }
+        Follow { tail, file, path, source, origin, place, state, changed: clock, queued: false, size, head_changes: 0 }
     }
 
     /// What the store has to know.
@@ -145,20 +151,18 @@ impl Follow {
         let (metadata, content) = self.tail.observe(file, with.buffer)?;
         self.size = metadata.size();
         self.notice_place(&metadata);
-        let step = step::next(&Facts {
-            position: self.tail.position(),
-            size: self.size,
-            content,
-            place: self.place,
-            quiet: with.clock.saturating_duration_since(self.changed),
-        });
+        if content == Content::OtherHead {
+            self.head_changes += 1;
+            if self.head_changes >= HEAD_CHANGES {
+                self.tail.give_up_head();
+                return Ok(Turned::HeadGivenUp);
+            }
+        }
+        let step = self.next_step(content, with.clock);
         match step {
             Step::Wait | Step::Gone if matches!(self.state, State::Behind(_)) => self.read(file, with),
             Step::Wait => Ok(Turned::Drained),
-            Step::Read => {
-                self.changed = with.clock;
-                self.read(file, with)
-            }
+            Step::Read => self.read_on(file, content, with),
             Step::Truncated | Step::Replaced => {
                 self.finish(with);
                 self.tail.restart();
@@ -171,6 +175,32 @@ impl Follow {
                 Ok(Turned::Gone)
             }
         }
+    }
+
+    fn next_step(&self, content: Content, clock: Instant) -> Step {
+        step::next(&Facts {
+            position: self.tail.position(),
+            size: self.size,
+            content,
+            place: self.place,
+            quiet: clock.saturating_duration_since(self.changed),
+        })
+    }
+
+    fn read_on(&mut self, file: &File, content: Content, with: &mut Turn) -> io::Result<Turned> {
+        let before = self.tail.position();
+        let turned = self.read(file, with)?;
+        if self.tail.position() > before {
+            self.changed = with.clock;
+        } else if turned == Turned::Drained {
+            // What is there beyond the position is room that nothing was written to.
+            self.size = before;
+            if self.next_step(content, with.clock) == Step::Gone {
+                self.finish(with);
+                return Ok(Turned::Gone);
+            }
+        }
+        Ok(turned)
     }
 
     /// Reports what is complete in a file that has been quiet for a moment.
@@ -318,8 +348,11 @@ fn read_into(stream: &mut Stream, tail: &mut Tail, file: &File, with: &mut Turn)
         }
     }
     for _ in 0..READS_PER_TURN {
-        if tail.read(file, with.buffer, |bytes| stream.push(bytes, now, events))? == 0 {
-            return Ok(Read::All);
+        match tail.read(file, with.buffer, |bytes| stream.push(bytes, now, events))? {
+            Got::Bytes => {}
+            Got::Zeros(len) => stream.skip_zeros(len, now, events),
+            Got::Searching => return Ok(Read::More),
+            Got::End => return Ok(Read::All),
         }
     }
     Ok(Read::More)

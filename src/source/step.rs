@@ -64,7 +64,7 @@ pub fn next(facts: &Facts) -> Step {
     if facts.size < facts.position {
         return Step::Truncated;
     }
-    if facts.content == Content::Different {
+    if matches!(facts.content, Content::Different | Content::OtherHead) {
         return Step::Replaced;
     }
     if facts.size > facts.position {
@@ -125,6 +125,7 @@ mod tests {
             // Regrown to the old size, or past it, between two looks.
             (10, 10, Different, Listed, now, Step::Replaced),
             (10, 99, Different, Listed, now, Step::Replaced),
+            (10, 99, Content::OtherHead, Listed, now, Step::Replaced),
             // A rotated file is read to its end first, however long that takes.
             (10, 20, Same, Moved, long, Step::Read),
             (10, 20, Same, Deleted, long, Step::Read),

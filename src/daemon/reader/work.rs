@@ -66,6 +66,15 @@ impl Reader {
                 self.pending.touched(key, clock);
                 self.files.queue(key);
             }
+            Ok(Turned::HeadGivenUp) => {
+                self.metrics.unstable_heads.fetch_add(1, Relaxed);
+                tracing::warn!(
+                    path = %visible(&path),
+                    "the beginning of this file keeps changing; from now on only the bytes read last prove that it is the same"
+                );
+                self.pending.touched(key, clock);
+                self.files.queue(key);
+            }
             Ok(Turned::Gone) => self.gone(key, clock),
             Err(error) => self.turn_failed(key, &path, &error, clock),
         }
