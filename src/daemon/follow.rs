@@ -89,7 +89,11 @@ pub struct Follow {
     pub queued: bool,
     /// Size when it was last looked at, without room at its end that nothing was written to.
     size: u64,
+    /// Size as the file system gives it, when it was last looked at.
+    full_size: u64,
     head_changes: u8,
+    /// What was known of the content that was there before this one.
+    former: Option<FileState>,
 }
 
 impl Follow {
@@ -98,7 +102,21 @@ impl Follow {
         let size = tail.position();
         let state = if checkpoint.offset < size { State::Behind(checkpoint) } else { State::Idle(checkpoint) };
         let file = Some(file);
-        Follow { tail, file, path, source, origin, place, state, changed: clock, queued: false, size, head_changes: 0 }
+        Follow {
+            tail,
+            file,
+            path,
+            source,
+            origin,
+            place,
+            state,
+            changed: clock,
+            queued: false,
+            size,
+            full_size: size,
+            head_changes: 0,
+            former: None,
+        }
     }
 
     /// What the store has to know.
@@ -110,6 +128,30 @@ impl Follow {
             proof: self.tail.proof().clone(),
             checkpoint: self.state.checkpoint(),
         }
+    }
+
+    /// What an earlier run, or this one, knew of the content that was there before; copies of it may exist.
+    pub fn former(&self) -> Option<&FileState> {
+        self.former.as_ref()
+    }
+
+    pub fn with_former(mut self, former: Option<FileState>) -> Follow {
+        self.former = former;
+        self
+    }
+
+    /// True if a file of this size was read to its end, and all that was found in it reported.
+    pub fn has_read_all(&self, size: u64) -> bool {
+        let behind = matches!(self.state, State::Behind(_));
+        size == self.full_size && self.lag() == 0 && !behind && !self.is_pending()
+    }
+
+    /// A handle of one's own.
+    ///
+    /// # Errors
+    /// It is closed and no longer found under its name.
+    pub fn handle(&self) -> io::Result<File> {
+        self.file.as_ref().map_or_else(|| self.open_by_name(), File::try_clone)
     }
 
     /// True if a look at the file could tell something new.
@@ -150,6 +192,7 @@ impl Follow {
     fn turn_with(&mut self, file: &File, with: &mut Turn) -> io::Result<Turned> {
         let (metadata, content) = self.tail.observe(file, with.buffer)?;
         self.size = metadata.size();
+        self.full_size = self.size;
         self.notice_place(&metadata);
         if content == Content::OtherHead {
             self.head_changes += 1;
@@ -165,6 +208,7 @@ impl Follow {
             Step::Read => self.read_on(file, content, with),
             Step::Truncated | Step::Replaced => {
                 self.finish(with);
+                self.former = (self.tail.position() > 0).then(|| self.to_store());
                 self.tail.restart();
                 self.state = State::Idle(Checkpoint::default());
                 self.changed = with.clock;
@@ -248,14 +292,19 @@ impl Follow {
         self.tail.position()
     }
 
+    pub fn generation(&self) -> u32 {
+        self.tail.generation
+    }
+
     pub fn key(&self) -> FileKey {
         self.tail.key
     }
 
     fn opened(&mut self) -> io::Result<File> {
-        if let Some(file) = self.file.take() {
-            return Ok(file);
-        }
+        self.file.take().map_or_else(|| self.open_by_name(), Ok)
+    }
+
+    fn open_by_name(&self) -> io::Result<File> {
         let (file, metadata) = tail::open(&self.path)?;
         if FileKey::of(&metadata) == self.tail.key {
             return Ok(file);

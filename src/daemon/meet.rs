@@ -1,7 +1,7 @@
 //! Files that are met for the first time in this run: where to begin with each.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use super::plan::Plan;
 use crate::event::Origin;
 use crate::identity::FileKey;
 use crate::pipeline::Checkpoint;
+use crate::source::kin;
 use crate::source::proof::Content;
 use crate::source::selection::{Source, visible};
 use crate::source::step::{self, Appeared, Place, Start};
@@ -27,12 +28,38 @@ const SLACK: Duration = Duration::from_millis(100);
 /// More files that were let go are not remembered in memory; the store still has them.
 const MAX_REMEMBERED: usize = 100_000;
 
+/// A file that is not followed yet.
+#[derive(Debug)]
+pub struct Newcomer {
+    pub file: File,
+    pub key: FileKey,
+    /// The listed name that it has, or was written under.
+    pub path: PathBuf,
+    pub place: Place,
+}
+
+impl Newcomer {
+    /// # Errors
+    /// There is no file that could be read.
+    pub fn open(path: &Path) -> io::Result<Newcomer> {
+        let (file, metadata) = tail::open(path)?;
+        Ok(Newcomer { file, key: FileKey::of(&metadata), path: path.to_path_buf(), place: Place::Listed })
+    }
+
+    /// It was written under this listed name and has another one now.
+    pub fn moved_from(self, listed: &Path) -> Newcomer {
+        Newcomer { path: listed.to_path_buf(), place: Place::Moved, ..self }
+    }
+}
+
 #[derive(Debug)]
 pub struct Newcomers {
     /// What earlier runs left behind and this one has not met yet.
     stored: HashMap<FileKey, FileState>,
-    /// The same, whole, until the first walk is done.
-    left_behind: Vec<FileState>,
+    /// The same by name and whole, until the first walk is done.
+    left_behind: HashMap<PathBuf, Vec<FileState>>,
+    /// Devices that a file of this inode and birth time was on.
+    devices: HashMap<(u64, u64), Vec<u64>>,
     /// Written paths that were watched before, in this run or an earlier one.
     watched: Vec<String>,
     first_walk: bool,
@@ -46,14 +73,21 @@ pub struct Newcomers {
 
 impl Newcomers {
     pub fn load(store: &Store) -> rusqlite::Result<Newcomers> {
-        let left_behind = store.files()?;
-        let stored = left_behind.iter().map(|file| (file.key, file.clone())).collect();
+        let (mut stored, mut left_behind, mut devices) = (HashMap::new(), HashMap::new(), HashMap::new());
+        for file in store.files()? {
+            let FileKey { device, inode, birth } = file.key;
+            if birth != 0 {
+                devices.entry((inode, birth)).or_insert_with(Vec::new).push(device);
+            }
+            left_behind.entry(file.path.clone()).or_insert_with(Vec::new).push(file.clone());
+            stored.insert(file.key, file);
+        }
         let before_gap =
             store.seen_until_ms()?.map(|ms| UNIX_EPOCH + Duration::from_millis(ms.cast_unsigned()) - SLACK);
         let since = SystemTime::now() - SLACK;
         let max_open = raise_open_files_limit() / 2;
         let watched = store.watched()?;
-        Ok(Newcomers { stored, left_behind, watched, first_walk: true, before_gap, since, max_open })
+        Ok(Newcomers { stored, left_behind, devices, watched, first_walk: true, before_gap, since, max_open })
     }
 
     pub fn is_first_walk(&self) -> bool {
@@ -64,7 +98,7 @@ impl Newcomers {
     pub fn walked(&mut self, watched: Vec<String>) {
         self.watched = watched;
         self.first_walk = false;
-        self.left_behind = Vec::new();
+        self.left_behind = HashMap::new();
         self.before_gap = None;
     }
 
@@ -79,26 +113,94 @@ impl Newcomers {
         self.first_walk = true;
     }
 
-    /// Opens a file of a source and decides where to begin. `None` if it belongs to no source.
+    /// Decides where to begin with a file of a source. `None` if it belongs to no source.
     ///
     /// # Errors
-    /// It cannot be opened or read.
-    pub fn meet(&mut self, path: &Path, plan: &Plan, clock: Instant) -> io::Result<Option<Follow>> {
-        self.meet_as((path, path, Place::Listed), plan, clock)
+    /// It cannot be read.
+    pub fn meet(&mut self, newcomer: Newcomer, plan: &Plan, clock: Instant) -> io::Result<Option<Follow>> {
+        let Newcomer { file, key, path, place } = newcomer;
+        let Some(source) = plan.selection.source_of(&path) else { return Ok(None) };
+        let appeared = match self.appears_later(&path, plan) {
+            false => Appeared::BeforeFirstStart(source.config.start_at),
+            true => Appeared::Later,
+        };
+        let stored = self.rows_of(key);
+        let mut proven = None;
+        let mut resumed = None;
+        for row in &stored {
+            match Tail::resume(key, row.generation, &file, &row.proof)? {
+                Ok(tail) => {
+                    resumed = Some((tail, goes_on_as(row, key)));
+                    proven = Some((row.generation, Content::Same));
+                    break;
+                }
+                Err(content) => proven = proven.or(Some((row.generation, content))),
+            }
+        }
+        let former = stored.into_iter().next().filter(|_| resumed.is_none());
+        let (tail, checkpoint) = match (step::start(proven, appeared), resumed) {
+            (Start::Resume, Some(resumed)) => resumed,
+            (Start::End, _) => end(key, &file)?,
+            (Start::Beginning { generation }, _) => (Tail::beginning(key, generation), Checkpoint::default()),
+            (Start::Resume, None) => (Tail::beginning(key, 0), Checkpoint::default()),
+        };
+        self.stored.remove(&key);
+        // A file that was renamed is still known by the name it was written under.
+        let origin = origin(plan, source, &path);
+        let met = Met { tail, checkpoint, file, path, place };
+        Ok(Some(Follow::new(met, Arc::clone(source), origin, clock).with_former(former)))
     }
 
-    /// The same for a file that was written under a listed name and has another one now.
+    /// Follows a file whose content was read under another name, up to what `before` says, or all of it.
     ///
     /// # Errors
-    /// It cannot be opened or read.
-    pub fn meet_moved(
-        &mut self,
-        listed: &Path,
-        path: &Path,
+    /// It cannot be read.
+    pub fn meet_heir(
+        &self,
+        newcomer: Newcomer,
+        before: Option<&FileState>,
         plan: &Plan,
         clock: Instant,
     ) -> io::Result<Option<Follow>> {
-        self.meet_as((listed, path, Place::Moved), plan, clock)
+        let Newcomer { file, key, path, place } = newcomer;
+        let Some(source) = plan.selection.source_of(&path) else { return Ok(None) };
+        let (tail, checkpoint) = match before {
+            Some(before) => {
+                let generation = if is_same_file(key, before.key) { before.generation } else { 0 };
+                let Ok(tail) = Tail::resume(key, generation, &file, &before.proof)? else { return Ok(None) };
+                (tail, goes_on_as(before, key))
+            }
+            None => end(key, &file)?,
+        };
+        let origin = origin(plan, source, &path);
+        let met = Met { tail, checkpoint, file, path, place };
+        Ok(Some(Follow::new(met, Arc::clone(source), origin, clock)))
+    }
+
+    /// True if the file's place was watched before, so that all of a file that nobody knows is new.
+    pub fn appears_later(&self, path: &Path, plan: &Plan) -> bool {
+        !self.first_walk || plan.selection.is_known(path, &self.watched)
+    }
+
+    /// True if an earlier run left something behind of this very file.
+    pub fn knows(&self, key: FileKey) -> bool {
+        !self.rows_of(key).is_empty()
+    }
+
+    /// What an earlier run left behind under this name.
+    pub fn left_behind_as<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = &'a FileState> {
+        self.left_behind.get(path).into_iter().flatten()
+    }
+
+    /// What is stored of a file; the newest first where several rows are of it. A device can have another number
+    /// after each start of the system; then inode and birth time are what stays.
+    fn rows_of(&self, key: FileKey) -> Vec<FileState> {
+        let elsewhere = self.devices.get(&(key.inode, key.birth)).into_iter().flatten();
+        let devices = elsewhere.copied().filter(|&device| device != key.device);
+        let keys = std::iter::once(key).chain(devices.map(|device| FileKey { device, ..key }));
+        let mut rows: Vec<_> = keys.filter_map(|key| self.stored.get(&key).cloned()).collect();
+        rows.sort_by_key(|row| std::cmp::Reverse((row.generation, row.proof.at)));
+        rows
     }
 
     /// True if the file is no older than this run, so that a name it has now says nothing about its past.
@@ -106,49 +208,12 @@ impl Newcomers {
         file.created().map_or(true, |birth| birth >= self.since)
     }
 
-    fn meet_as(
-        &mut self,
-        (listed, path, place): (&Path, &Path, Place),
-        plan: &Plan,
-        clock: Instant,
-    ) -> io::Result<Option<Follow>> {
-        let Some(source) = plan.selection.source_of(listed) else { return Ok(None) };
-        let (file, metadata) = tail::open(path)?;
-        let key = FileKey::of(&metadata);
-        let appeared = match self.first_walk && !plan.selection.is_known(listed, &self.watched) {
-            true => Appeared::BeforeFirstStart(source.config.start_at),
-            false => Appeared::Later,
-        };
-        let stored = self.stored.get(&key);
-        let resumed = stored.map(|stored| Tail::resume(key, stored.generation, &file, &stored.proof)).transpose()?;
-        let proven = match (&resumed, stored) {
-            (Some(Ok(_)), Some(stored)) => Some((stored.generation, Content::Same)),
-            (Some(Err(content)), Some(stored)) => Some((stored.generation, *content)),
-            _ => None,
-        };
-        let (tail, checkpoint) = match (step::start(proven, appeared), resumed, stored) {
-            (Start::Resume, Some(Ok(tail)), Some(stored)) => (tail, stored.checkpoint.clone()),
-            (Start::End, ..) => {
-                let tail = Tail::end(key, &file)?;
-                let at = tail.position();
-                let checkpoint = Checkpoint { offset: at, done: at, ..Checkpoint::default() };
-                (tail, checkpoint)
-            }
-            (Start::Beginning { generation }, ..) => (Tail::beginning(key, generation), Checkpoint::default()),
-            (Start::Resume, ..) => (Tail::beginning(key, 0), Checkpoint::default()),
-        };
-        self.stored.remove(&key);
-        // A file that was renamed is still known by the name it was written under.
-        let met = Met { tail, checkpoint, file, path: listed.to_path_buf(), place };
-        Ok(Some(Follow::new(met, Arc::clone(source), origin(plan, source, listed), clock)))
-    }
-
     /// Files that were rotated out of the sources while nobody watched, found in the directories of files that
     /// were followed before: those known by their identity go on where they were, those born meanwhile beside a
     /// listed file, with its name and an ending, are read too. `is_followed` knows what need not be looked at.
     pub fn adopt(&mut self, plan: &Plan, clock: Instant, is_followed: impl Fn(FileKey) -> bool) -> Vec<Follow> {
-        let listed = |file: &&FileState| plan.selection.source_of(&file.path).is_some();
-        let dirs = self.left_behind.iter().filter(listed).filter_map(|file| file.path.parent());
+        let listed = |path: &&PathBuf| plan.selection.source_of(path).is_some();
+        let dirs = self.left_behind.keys().filter(listed).filter_map(|path| path.parent());
         let dirs: HashSet<PathBuf> = dirs.map(Path::to_path_buf).collect();
         let mut adopted = Vec::new();
         for entry in dirs.iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten().flatten() {
@@ -158,8 +223,10 @@ impl Newcomers {
                 continue;
             }
             let path = entry.path();
-            let heir = match self.stored.remove(&key) {
-                Some(stored) => self.inherit(&stored, &path, plan, clock),
+            let stored = self.rows_of(key).into_iter().next();
+            self.stored.remove(&key);
+            let heir = match stored {
+                Some(stored) => self.rotated(&stored, &path, plan, clock),
                 None => self.born_in_gap(&path, &metadata, plan, clock),
             };
             adopted.extend(heir);
@@ -167,22 +234,12 @@ impl Newcomers {
         adopted
     }
 
-    /// Goes on in `path` where `before` stopped, if its content proves that it can.
-    fn inherit(&self, before: &FileState, path: &Path, plan: &Plan, clock: Instant) -> Option<Follow> {
-        let source = plan.selection.source_of(&before.path)?;
-        let (file, metadata) = tail::open(path).ok()?;
-        let key = FileKey::of(&metadata);
-        let generation = if key == before.key { before.generation } else { 0 };
-        let tail = Tail::resume(key, generation, &file, &before.proof).ok()?.ok()?;
+    /// A file that was renamed while nobody watched, or a copy of it, goes on where `before` stopped.
+    fn rotated(&self, before: &FileState, path: &Path, plan: &Plan, clock: Instant) -> Option<Follow> {
+        let newcomer = Newcomer::open(path).ok()?.moved_from(&before.path);
+        let follow = self.meet_heir(newcomer, Some(before), plan, clock).ok()??;
         tracing::debug!(path = %visible(path), "was rotated while paytriage was not running; reading it to its end");
-        let origin = origin(plan, source, &before.path);
-        let mut checkpoint = before.checkpoint.clone();
-        if key != before.key && !checkpoint.reported.is_empty() {
-            // The ids belong to the original; what they stand for ended no later than what was read of it.
-            checkpoint.done = before.proof.at;
-        }
-        let met = Met { tail, checkpoint, file, path: before.path.clone(), place: Place::Moved };
-        Some(Follow::new(met, Arc::clone(source), origin, clock))
+        Some(follow)
     }
 
     /// A backup that was made while nobody watched: a copy of what was followed, else a file nobody has seen.
@@ -191,14 +248,18 @@ impl Newcomers {
         if metadata.created().ok()? < gap || plan.selection.source_of(path).is_some() {
             return None;
         }
-        let originals: Vec<_> = self.left_behind.iter().filter(|file| is_backup_of(path, &file.path)).collect();
-        let source = originals.iter().find_map(|file| plan.selection.source_of(&file.path))?;
+        let originals = kin::original_names(path);
+        let originals: Vec<_> = originals.iter().filter(|name| is_backup_of(path, name)).collect();
+        let source = originals.iter().find_map(|name| plan.selection.source_of(name))?;
         if source.excludes(path) {
             return None;
         }
-        let copy = originals.iter().find_map(|file| self.inherit(file, path, plan, clock));
-        let listed = originals.first()?.path.clone();
-        copy.or_else(|| self.meet_moved(&listed, path, plan, clock).ok().flatten())
+        let rows: Vec<_> = originals.iter().flat_map(|name| self.left_behind_as(name)).collect();
+        if let Some(copy) = rows.into_iter().find_map(|row| self.rotated(row, path, plan, clock)) {
+            return Some(copy);
+        }
+        let listed = originals.into_iter().find(|name| self.left_behind.contains_key(*name))?;
+        self.meet(Newcomer::open(path).ok()?.moved_from(listed), plan, clock).ok()?
     }
 
     /// # Errors
@@ -208,8 +269,30 @@ impl Newcomers {
     }
 }
 
+/// The inode on a device that got another number is the same file.
+fn is_same_file(one: FileKey, other: FileKey) -> bool {
+    one.birth != 0 && (one.inode, one.birth) == (other.inode, other.birth) || one == other
+}
+
+/// From where a file goes on in which `before` was read. Ids of events belong to the file they were found in.
+fn goes_on_as(before: &FileState, key: FileKey) -> Checkpoint {
+    let mut checkpoint = before.checkpoint.clone();
+    if key != before.key && !checkpoint.reported.is_empty() {
+        // What was reported ended no later than what was read.
+        checkpoint.done = before.proof.at;
+    }
+    checkpoint
+}
+
+/// Skips what a file holds now.
+fn end(key: FileKey, file: &File) -> io::Result<(Tail, Checkpoint)> {
+    let tail = Tail::end(key, file)?;
+    let at = tail.position();
+    Ok((tail, Checkpoint { offset: at, done: at, ..Checkpoint::default() }))
+}
+
 /// `app.log.1` and `app.log-20260701` are backups of `app.log`.
-fn is_backup_of(path: &Path, listed: &Path) -> bool {
+pub fn is_backup_of(path: &Path, listed: &Path) -> bool {
     let (Some(name), Some(original)) = (path.file_name(), listed.file_name()) else { return false };
     let (name, original) = (name.as_encoded_bytes(), original.as_encoded_bytes());
     path.parent() == listed.parent() && name.len() > original.len() && name.starts_with(original)

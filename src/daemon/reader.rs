@@ -3,6 +3,7 @@
 //! It sleeps until something is notified, asked or due; then it looks at what changed, reads files in turns, and
 //! commits positions and events together. Nothing it waits for is outside this host's disk.
 
+mod kin;
 mod look;
 mod work;
 
@@ -13,6 +14,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+
+use kin::Kin;
 
 use super::files::Files;
 use super::meet::Newcomers;
@@ -62,6 +65,7 @@ pub struct Reader {
     files: Files,
     newcomers: Newcomers,
     lineage: Lineage,
+    kin: Kin,
     problems: Problems,
     unknown: Unknown,
     pending: Pending,
@@ -94,6 +98,7 @@ impl Reader {
             own,
             files: Files::default(),
             lineage: Lineage::default(),
+            kin: Kin::default(),
             problems: Problems::default(),
             unknown: Unknown::default(),
             pending: Pending::default(),

@@ -56,12 +56,13 @@ impl<'a> Walk<'a> {
         Walk { selection, own, enter, linked: HashSet::new(), out: Outcome::default() }
     }
 
-    /// Looks at everything the sources mean.
+    /// Looks at everything the sources mean. Files come in the order of their paths: an original before its copies.
     pub fn all(mut self) -> Outcome {
         let roots: Vec<PathBuf> = self.selection.roots().map(Path::to_path_buf).collect();
         for root in roots {
             self.root(&root);
         }
+        self.out.files.sort_by(|one, other| one.path.cmp(&other.path));
         self.out
     }
 

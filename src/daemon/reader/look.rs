@@ -2,19 +2,20 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::Reader;
 use crate::daemon::follow::Follow;
-use crate::daemon::meet;
+use crate::daemon::meet::{self, Newcomer};
 use crate::identity::FileKey;
 use crate::source::step::Stamp;
 use crate::source::walk::{Found, Outcome, Walk, reason};
 
 /// How often a file that was rotated away is looked at: its new name may be where nobody watches.
-const DISPLACED_INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const DISPLACED_INTERVAL: Duration = Duration::from_secs(1);
 /// Where watching is impossible, everything is looked at this often.
 const DEGRADED_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -67,14 +68,10 @@ impl Reader {
         if !unseen || !metadata.is_file() || self.own.contains(&metadata) {
             return;
         }
-        match self.newcomers.meet_moved(&listed, to, &self.plan, clock) {
-            Ok(Some(follow)) if self.files.get(follow.key()).is_none() => {
-                self.metrics.rotations.fetch_add(1, Relaxed);
-                self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL);
-                self.add(follow, clock);
-            }
-            // It was renamed once more, and that is notified too.
-            Ok(_) | Err(_) => {}
+        // If it was renamed once more, that is notified too.
+        let Ok(newcomer) = Newcomer::open(to) else { return };
+        if self.is_new(newcomer.key) {
+            drop(self.newcomer(newcomer.moved_from(&listed), to, clock));
         }
     }
 
@@ -95,8 +92,10 @@ impl Reader {
     }
 
     pub(super) fn look_at_displaced(&mut self, clock: Instant) {
+        self.look_at_held(clock);
         let displaced = self.files.displaced();
-        self.next_displaced = (!displaced.is_empty()).then(|| clock + DISPLACED_INTERVAL);
+        let waits = !displaced.is_empty() || !self.kin.is_empty();
+        self.next_displaced = waits.then(|| clock + DISPLACED_INTERVAL);
         displaced.into_iter().for_each(|key| self.files.queue(key));
     }
 
@@ -115,6 +114,7 @@ impl Reader {
 
     /// Looks at everything: what notifications have missed shows here.
     pub(super) fn walk(&mut self, clock: Instant) {
+        let began = SystemTime::now();
         let (outcome, mut entered) = self.search(|walk| walk.all());
         self.problems.missing(outcome.problems);
         self.targets.clear();
@@ -122,12 +122,15 @@ impl Reader {
         for found in &outcome.files {
             names.insert(found.path.clone(), found.key);
         }
-        for stale in self.files.names_not_in(&names) {
-            self.unname(&stale, clock);
+        let stale = self.files.names_not_in(&names);
+        for name in &stale {
+            self.unname(name, clock);
         }
         for found in &outcome.files {
             self.found(found, clock);
         }
+        self.look_for_missed(&stale, clock);
+        self.walk_began(began);
         entered.extend(self.targets.iter().filter_map(|target| target.parent()).map(Path::to_path_buf));
         self.watcher.retain(&entered);
         for follow in self.files.iter_mut() {
@@ -142,8 +145,8 @@ impl Reader {
         if !self.newcomers.is_first_walk() {
             return;
         }
-        let files = &self.files;
-        for follow in self.newcomers.adopt(&self.plan, clock, |key| files.get(key).is_some()) {
+        let (files, kin) = (&self.files, &self.kin);
+        for follow in self.newcomers.adopt(&self.plan, clock, |key| files.get(key).is_some() || kin.holds(key)) {
             self.next_displaced.get_or_insert(clock);
             self.add(follow, clock);
         }
@@ -181,21 +184,30 @@ impl Reader {
             }
             return;
         }
-        match self.newcomers.meet(&found.path, &self.plan, clock) {
-            Ok(Some(follow)) if self.files.get(follow.key()).is_none() => {
-                self.problems.readable(&found.path);
-                self.add(follow, clock);
-            }
-            Ok(_) => {}
-            Err(error) => {
-                if self.problems.unreadable(&found.path, reason(&error)) {
-                    self.metrics.read_errors.fetch_add(1, Relaxed);
-                }
-            }
+        if self.kin.holds(found.key) {
+            return self.look_at_held_file(found.key, clock);
+        }
+        let met = Newcomer::open(&found.path).and_then(|newcomer| match self.is_new(newcomer.key) {
+            true => self.newcomer(newcomer, &found.path, clock),
+            false => Ok(()),
+        });
+        if let Err(error) = met {
+            self.unreadable(&found.path, &error);
         }
     }
 
-    fn add(&mut self, mut follow: Follow, clock: Instant) {
+    /// Another file can have taken the name since it was looked at.
+    fn is_new(&self, key: FileKey) -> bool {
+        self.files.get(key).is_none() && !self.kin.holds(key)
+    }
+
+    pub(super) fn unreadable(&mut self, path: &Path, error: &io::Error) {
+        if self.problems.unreadable(path, reason(error)) {
+            self.metrics.read_errors.fetch_add(1, Relaxed);
+        }
+    }
+
+    pub(super) fn add(&mut self, mut follow: Follow, clock: Instant) {
         if self.files.len() >= self.newcomers.max_open {
             follow.close();
         }

@@ -65,6 +65,7 @@ impl Reader {
                 tracing::info!(path = %visible(&path), "file was {what}; reading it from its beginning");
                 self.pending.touched(key, clock);
                 self.files.queue(key);
+                self.look_for_copies(key, clock);
             }
             Ok(Turned::HeadGivenUp) => {
                 self.metrics.unstable_heads.fetch_add(1, Relaxed);
