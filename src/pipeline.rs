@@ -27,6 +27,9 @@ const MAX_EXCERPT: usize = 2048;
 /// skipped and counted in [`Stream::cut_lines`].
 pub const MAX_LINE: usize = 1024 * 1024;
 
+/// How every line begins that paytriage itself has written.
+const OWN: &str = "{\"schema\":\"paytriage.";
+
 /// What turns bytes into events, shared by all files.
 #[derive(Debug)]
 pub struct Engine {
@@ -247,6 +250,10 @@ impl Stream {
     fn diagnose(&self, range: &std::ops::Range<usize>, now: Timestamp, events: &mut Vec<Event>) {
         let record = &self.buffer[range.clone()];
         let mut text = Text::decode(record, self.file.charset);
+        if text.text.starts_with(OWN) {
+            // Its output may end up in a directory that it watches, and each event would give birth to another.
+            return;
+        }
         if let Some(encoding) = self.transcoder.encoding() {
             text.encoding = encoding;
         }
