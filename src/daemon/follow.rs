@@ -6,7 +6,7 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -91,6 +91,8 @@ pub struct Follow {
     size: u64,
     /// Size as the file system gives it, when it was last looked at.
     full_size: u64,
+    /// Its name is on the device that it is on; not so behind a link.
+    is_at_home: bool,
     head_changes: u8,
     /// What was known of the content that was there before this one.
     former: Option<FileState>,
@@ -102,6 +104,7 @@ impl Follow {
         let size = tail.position();
         let state = if checkpoint.offset < size { State::Behind(checkpoint) } else { State::Idle(checkpoint) };
         let file = Some(file);
+        let is_at_home = device_of_directory(&path) == Some(tail.key.device);
         Follow {
             tail,
             file,
@@ -114,6 +117,7 @@ impl Follow {
             queued: false,
             size,
             full_size: size,
+            is_at_home,
             head_changes: 0,
             former: None,
         }
@@ -313,9 +317,17 @@ impl Follow {
     }
 
     fn notice_place(&mut self, metadata: &Metadata) {
-        if self.place != Place::Listed {
-            self.place = if metadata.nlink() == 0 { Place::Deleted } else { Place::Moved };
+        if self.place == Place::Listed {
+            return;
         }
+        let is_elsewhere = || device_of_directory(&self.path).is_some_and(|device| device != metadata.dev());
+        self.place = if metadata.nlink() == 0 {
+            Place::Deleted
+        } else if self.is_at_home && is_elsewhere() {
+            Place::Unmounted
+        } else {
+            Place::Moved
+        };
     }
 
     fn read(&mut self, file: &File, with: &mut Turn) -> io::Result<Turned> {
@@ -380,6 +392,10 @@ impl State {
             State::Idle(checkpoint) | State::Behind(checkpoint) => checkpoint.clone(),
         }
     }
+}
+
+fn device_of_directory(path: &Path) -> Option<u64> {
+    path.parent()?.metadata().ok().map(|dir| dir.dev())
 }
 
 /// How much of a file a turn has read.

@@ -8,7 +8,7 @@ mod look;
 mod work;
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ use crate::identity::FileKey;
 use crate::source::lineage::Lineage;
 use crate::source::selection::Own;
 use crate::source::step::Place;
-use crate::source::tail::Buffer;
+use crate::source::tail::{self, Buffer};
 use crate::source::wake::{Mail, Wake};
 use crate::source::watch::{Change, Watcher};
 use crate::store::Store;
@@ -72,8 +72,8 @@ pub struct Reader {
     buffer: Buffer,
     /// Files that wait to be flushed, and when.
     settling: HashMap<FileKey, Instant>,
-    /// Where symbolic links lead.
-    targets: HashSet<PathBuf>,
+    /// Where symbolic links lead, and which.
+    targets: HashMap<PathBuf, HashSet<PathBuf>>,
     next_walk: Instant,
     next_displaced: Option<Instant>,
     /// The last commit failed; nothing is read until this time.
@@ -104,7 +104,7 @@ impl Reader {
             pending: Pending::default(),
             buffer: Buffer::default(),
             settling: HashMap::new(),
-            targets: HashSet::new(),
+            targets: HashMap::new(),
             next_walk: clock,
             next_displaced: None,
             stalled_until: None,
@@ -143,6 +143,9 @@ impl Reader {
         if mail.rescan {
             self.metrics.watch_overflows.fetch_add(1, Relaxed);
             self.next_walk = clock;
+        }
+        for (path, file) in mail.appeared {
+            self.appeared(path, file, clock);
         }
         for (from, to) in mail.renames {
             self.renamed(&from, &to, clock);
@@ -248,9 +251,14 @@ fn watcher(plan: &Plan, wake: &Arc<Wake<Request>>) -> Watcher {
     if plan.setup.config.sources.iter().all(|source| source.watch == Watch::Poll) {
         return Watcher::off();
     }
-    let wake = Arc::clone(wake);
+    let (wake, selection) = (Arc::clone(wake), plan.selection.clone());
+    let open = move |path: &Path| {
+        let is_meant = selection.source_of(path).is_some() && path.is_file();
+        is_meant.then(|| tail::open(path).ok()).flatten().map(|(file, _)| file)
+    };
     Watcher::new(move |change| match change {
         Change::At(path) => wake.changed(path),
+        Change::Appeared(path) => wake.appeared(path, &open),
         Change::Renamed { from, to } => wake.renamed(from, to),
         Change::Lost => wake.rescan(),
     })

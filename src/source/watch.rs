@@ -8,7 +8,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
+use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
 /// What a notification says.
@@ -16,6 +16,8 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 pub enum Change {
     /// Something happened to this path.
     At(PathBuf),
+    /// A file was made here, or given this name.
+    Appeared(PathBuf),
     /// A file was renamed; both names are notified by themselves too.
     Renamed { from: PathBuf, to: PathBuf },
     /// Notifications were lost.
@@ -135,6 +137,9 @@ fn translate(event: notify::Result<notify::Event>) -> Vec<Change> {
             let Ok([from, to]) = <[PathBuf; 2]>::try_from(event.paths) else { return Vec::new() };
             return vec![Change::Renamed { from, to }];
         }
+        EventKind::Create(CreateKind::File) | EventKind::Modify(ModifyKind::Name(RenameMode::To)) => {
+            return event.paths.into_iter().map(Change::Appeared).collect();
+        }
         _ => {}
     }
     event.paths.into_iter().map(Change::At).collect()
@@ -175,7 +180,7 @@ mod tests {
             watcher.add(&dir, &dir.metadata().unwrap());
             std::fs::write(dir.join("x"), "").unwrap();
             let seen = || rx.recv_timeout(Duration::from_secs(10)).unwrap();
-            while seen() != Change::At(dir.join("x")) {}
+            while seen() != Change::Appeared(dir.join("x")) {}
             std::fs::remove_dir_all(&dir).unwrap();
             while seen() != Change::At(dir.clone()) {}
             watcher.forget(&dir);

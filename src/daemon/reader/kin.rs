@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::Reader;
 use super::look::DISPLACED_INTERVAL;
@@ -158,12 +158,19 @@ impl Reader {
             let Some(original) = self.files.get(key).filter(|_| key != held.newcomer.key) else { continue };
             let Ok(file) = original.handle() else { continue };
             let there = file.metadata()?;
-            if same_name && !took_the_place(metadata, &there) {
+            // Log rotation leaves the old file somewhere; an editor or a restore does not.
+            if same_name && there.nlink() > 0 {
                 continue;
             }
             let likeness = self.likeness(held, metadata, original, (&file, there.size()))?;
             let read = if original.has_read_all(there.size()) { Original::Read } else { Original::Unread };
-            match judge(likeness, read, metadata.size(), clock.saturating_duration_since(held.grown)) {
+            let quiet = clock.saturating_duration_since(held.grown);
+            let waits_for_it = held.original == (key, original.generation());
+            if likeness == Likeness::None && read == Original::Unread && waits_for_it && quiet < kin::COPY_PAUSE {
+                // The original may have been truncated, and not looked at since.
+                return Ok(Finding::Later { original: key, generation: original.generation() });
+            }
+            match judge(likeness, read, metadata.size(), quiet) {
                 Verdict::Stranger => {}
                 Verdict::HeirOfFormer => return Ok(original.former().map_or(Finding::Stranger, heir)),
                 Verdict::HeirOfCurrent => return Ok(heir(&original.to_store())),
@@ -270,17 +277,6 @@ impl Reader {
 
 fn heir(before: &FileState) -> Finding {
     Finding::Heir(Box::new(before.clone()))
-}
-
-/// True if the old file was there, whole, when the new one was made: an editor or a restore puts a file in the place of
-/// another, log rotation first takes the old one away.
-fn took_the_place(new: &Metadata, old: &Metadata) -> bool {
-    let changed = UNIX_EPOCH + Duration::new(old.ctime().max(0).cast_unsigned(), old.ctime_nsec().max(0) as u32);
-    let made_before_it_went = || {
-        let (Ok(birth), Ok(modified)) = (new.created(), old.modified()) else { return false };
-        modified <= birth && birth < changed
-    };
-    old.nlink() == 0 || made_before_it_went()
 }
 
 /// The files in the directory of this one.

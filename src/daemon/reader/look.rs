@@ -1,7 +1,7 @@
 //! Where the reader looks: at what was notified, at everything now and then, and at files that lost their name.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,7 +11,7 @@ use super::Reader;
 use crate::daemon::follow::Follow;
 use crate::daemon::meet::{self, Newcomer};
 use crate::identity::FileKey;
-use crate::source::step::Stamp;
+use crate::source::step::{Place, Stamp};
 use crate::source::walk::{Found, Outcome, Walk, reason};
 
 /// How often a file that was rotated away is looked at: its new name may be where nobody watches.
@@ -25,10 +25,13 @@ impl Reader {
         let concerns = self.files.named(path).is_some()
             || self.plan.selection.reaches(path)
             || self.plan.selection.source_of(path).is_some()
-            || self.targets.contains(path)
+            || self.targets.contains_key(path)
             || self.next_displaced.is_some();
         if !concerns {
             return;
+        }
+        if let Some(links) = self.targets.get(path).cloned() {
+            links.iter().filter(|link| *link != path).for_each(|link| self.notice(link, clock));
         }
         let Ok(metadata) = fs::metadata(path) else {
             if self.watcher.forget(path) {
@@ -59,10 +62,31 @@ impl Reader {
         }
     }
 
+    /// A new file, opened when it was notified; by now it may have another name, or none.
+    pub(super) fn appeared(&mut self, path: PathBuf, file: File, clock: Instant) {
+        let Ok(metadata) = file.metadata() else { return };
+        let key = FileKey::of(&metadata);
+        if !self.is_new(key) || self.own.contains(&metadata) {
+            return;
+        }
+        let has_its_name = fs::metadata(&path).is_ok_and(|there| FileKey::of(&there) == key);
+        if has_its_name {
+            self.unname(&path, clock);
+        }
+        let place = if has_its_name { Place::Listed } else { Place::Moved };
+        if let Err(error) = self.newcomer(Newcomer { file, key, path: path.clone(), place }, &path, clock) {
+            self.unreadable(&path, &error);
+        }
+    }
+
     /// A file may have left its source before it was ever seen there.
     pub(super) fn renamed(&mut self, from: &Path, to: &Path, clock: Instant) {
-        let selection = &self.plan.selection;
-        let Some(listed) = self.lineage.renamed(from, to, |path| selection.source_of(path).is_some()) else { return };
+        let (selection, targets) = (&self.plan.selection, &self.targets);
+        let is_listed = |path: &Path| selection.source_of(path).is_some() || targets.contains_key(path);
+        let Some(mut listed) = self.lineage.renamed(from, to, is_listed) else { return };
+        if let Some(link) = self.targets.get(&listed).and_then(|links| links.iter().next()) {
+            listed.clone_from(link);
+        }
         let Ok(metadata) = fs::metadata(to) else { return };
         let unseen = self.files.get(FileKey::of(&metadata)).is_none() && self.newcomers.is_born_since(&metadata);
         if !unseen || !metadata.is_file() || self.own.contains(&metadata) {
@@ -117,7 +141,10 @@ impl Reader {
         let began = SystemTime::now();
         let (outcome, mut entered) = self.search(|walk| walk.all());
         self.problems.missing(outcome.problems);
-        self.targets.clear();
+        self.targets.retain(|_, links| {
+            links.retain(|link| link.is_symlink());
+            !links.is_empty()
+        });
         let mut names = HashMap::new();
         for found in &outcome.files {
             names.insert(found.path.clone(), found.key);
@@ -131,7 +158,7 @@ impl Reader {
         }
         self.look_for_missed(&stale, clock);
         self.walk_began(began);
-        entered.extend(self.targets.iter().filter_map(|target| target.parent()).map(Path::to_path_buf));
+        entered.extend(self.targets.keys().filter_map(|target| target.parent()).map(Path::to_path_buf));
         self.watcher.retain(&entered);
         for follow in self.files.iter_mut() {
             follow.park_if_idle(clock);
@@ -220,6 +247,6 @@ impl Reader {
         if let Some((dir, metadata)) = target.parent().and_then(|dir| Some((dir, fs::metadata(dir).ok()?))) {
             self.watcher.add(dir, &metadata);
         }
-        self.targets.insert(target);
+        self.targets.entry(target).or_default().insert(link.to_path_buf());
     }
 }

@@ -86,11 +86,13 @@ impl Reader {
             self.metrics.read_errors.fetch_add(1, Relaxed);
         }
         let Some(follow) = self.files.get_mut(key) else { return };
-        match follow.place {
-            // A handle can go stale on a network file system; the next turn opens the file anew.
-            Place::Listed => follow.close(),
-            Place::Moved | Place::Deleted if !follow.is_open() => self.gone(key, clock),
-            Place::Moved | Place::Deleted => {}
+        // A handle can go stale on a network file system; the next turn opens the file anew, by its name if it has one.
+        let is_stale = error.raw_os_error() == Some(rustix::io::Errno::STALE.raw_os_error());
+        if follow.place == Place::Listed || is_stale {
+            follow.close();
+        }
+        if follow.place != Place::Listed && !follow.is_open() {
+            self.gone(key, clock);
         }
     }
 
