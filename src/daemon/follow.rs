@@ -6,7 +6,7 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -75,6 +75,8 @@ pub struct Follow {
     /// `None` while idle, where descriptors are scarce.
     file: Option<File>,
     pub path: PathBuf,
+    /// Where it was seen after it had lost that name.
+    moved_to: Option<PathBuf>,
     source: Arc<Source>,
     origin: Arc<Origin>,
     pub place: Place,
@@ -92,7 +94,7 @@ impl Follow {
         let size = tail.position();
         let state = if checkpoint.offset < size { State::Behind(checkpoint) } else { State::Idle(checkpoint) };
         let file = Some(file);
-        Follow { tail, file, path, source, origin, place, state, changed: clock, queued: false, size }
+        Follow { tail, file, path, moved_to: None, source, origin, place, state, changed: clock, queued: false, size }
     }
 
     /// What the store has to know.
@@ -203,9 +205,14 @@ impl Follow {
         self.file = None;
     }
 
-    /// Takes a descriptor that was found for it.
-    pub fn reopen(&mut self, file: File) {
-        self.file = Some(file);
+    /// It was renamed and stands here now.
+    pub fn seen_at(&mut self, path: &Path) {
+        self.moved_to = Some(path.to_path_buf());
+    }
+
+    /// True if it can be opened again although its descriptor is given back.
+    pub fn can_be_reopened(&self) -> bool {
+        self.place == Place::Listed || (self.place == Place::Moved && self.moved_to.is_some())
     }
 
     /// Belongs to this source from now on.
@@ -226,7 +233,8 @@ impl Follow {
         if let Some(file) = self.file.take() {
             return Ok(file);
         }
-        let (file, metadata) = tail::open(&self.path)?;
+        let moved_to = self.moved_to.as_deref().filter(|_| self.place != Place::Listed);
+        let (file, metadata) = tail::open(moved_to.unwrap_or(&self.path))?;
         if FileKey::of(&metadata) == self.tail.key {
             return Ok(file);
         }

@@ -119,6 +119,8 @@ impl Reader {
             let deadline = self.deadline(Instant::now());
             self.metrics.reader_alive(deadline);
             let mail = self.wake.take(deadline);
+            // However long the sleep may be, being stuck at work shows soon.
+            self.metrics.reader_alive(Instant::now());
             if self.round(mail) == Flow::Stop {
                 break;
             }
@@ -137,6 +139,7 @@ impl Reader {
         }
         if mail.rescan {
             self.metrics.watch_overflows.fetch_add(1, Relaxed);
+            tracing::info!("change notifications were lost; looking at everything");
             self.next_walk = clock;
         }
         for (from, to) in mail.renames {
@@ -196,6 +199,7 @@ impl Reader {
         self.metrics.files_open.store(self.files.len() as u64, Relaxed);
         self.metrics.file_lag_bytes.store(self.files.lag(), Relaxed);
         self.metrics.outbox_events.store(self.store.n_waiting(), Relaxed);
+        self.metrics.watch_degraded.store(self.watcher.is_degraded(), Relaxed);
     }
 
     /// Goes over to another plan, between two rounds. Files that it still means go on where they are.

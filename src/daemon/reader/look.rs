@@ -56,6 +56,8 @@ impl Reader {
         for found in outcome.files {
             self.found(&found, clock);
         }
+        // A new directory may be one too many to watch.
+        self.next_walk = self.next_walk.min(clock + self.walk_interval());
     }
 
     /// A file may have left its source before it was ever seen there.
@@ -63,8 +65,10 @@ impl Reader {
         let selection = &self.plan.selection;
         let Some(listed) = self.lineage.renamed(from, to, |path| selection.source_of(path).is_some()) else { return };
         let Ok(metadata) = fs::metadata(to) else { return };
-        let unseen = self.files.get(FileKey::of(&metadata)).is_none() && self.newcomers.is_born_since(&metadata);
-        if !unseen || !metadata.is_file() || self.own.contains(&metadata) {
+        if let Some(follow) = self.files.get_mut(FileKey::of(&metadata)) {
+            return follow.seen_at(to);
+        }
+        if !self.newcomers.is_born_since(&metadata) || !metadata.is_file() || self.own.contains(&metadata) {
             return;
         }
         match self.newcomers.meet_moved(&listed, to, &self.plan, clock) {
@@ -87,8 +91,9 @@ impl Reader {
 
     /// A file has no listed name any more: it is read to its end first.
     fn displaced(&mut self, key: FileKey, clock: Instant) {
-        if let Some(follow) = self.files.get_mut(key) {
-            meet::find_again(follow);
+        if let Some(follow) = self.files.get_mut(key).filter(|follow| !follow.is_open() && !follow.can_be_reopened()) {
+            // Where it cannot be found, its next turn says so.
+            drop(meet::find_again(follow));
         }
         self.files.queue(key);
         self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL);
@@ -102,26 +107,27 @@ impl Reader {
 
     /// Walks with the watcher in place; returns also the directories that were entered.
     fn search(&mut self, look: impl FnOnce(Walk) -> Outcome) -> (Outcome, HashSet<PathBuf>) {
-        let (watcher, metrics, mut entered) = (&mut self.watcher, &self.metrics, HashSet::new());
-        let mut enter = |dir: &Path, metadata: &fs::Metadata| {
+        let (watcher, selection, metrics) = (&mut self.watcher, &self.plan.selection, &self.metrics);
+        let mut entered = HashSet::new();
+        let mut enter = |dir: &Path| {
             // A large tree takes its time; that is no standstill.
             metrics.reader_alive(Instant::now());
-            watcher.add(dir, metadata);
+            if selection.wants_watch(dir) {
+                watcher.add(dir);
+            }
             entered.insert(dir.to_path_buf());
         };
-        let outcome = look(Walk::new(&self.plan.selection, &self.own, &mut enter));
+        let outcome = look(Walk::new(selection, &self.own, &mut enter));
         (outcome, entered)
     }
 
     /// Looks at everything: what notifications have missed shows here.
     pub(super) fn walk(&mut self, clock: Instant) {
+        self.watcher.walk_begins();
         let (outcome, mut entered) = self.search(|walk| walk.all());
         self.problems.missing(outcome.problems);
         self.targets.clear();
-        let mut names = HashMap::new();
-        for found in &outcome.files {
-            names.insert(found.path.clone(), found.key);
-        }
+        let names: HashMap<_, _> = outcome.files.iter().map(|found| (found.path.as_path(), found.key)).collect();
         for stale in self.files.names_not_in(&names) {
             self.unname(&stale, clock);
         }
@@ -129,7 +135,7 @@ impl Reader {
             self.found(found, clock);
         }
         entered.extend(self.targets.iter().filter_map(|target| target.parent()).map(Path::to_path_buf));
-        self.watcher.retain(&entered);
+        self.watcher.walk_ends(&entered);
         for follow in self.files.iter_mut() {
             follow.park_if_idle(clock);
         }
@@ -205,8 +211,8 @@ impl Reader {
 
     fn watch_target(&mut self, link: &Path) {
         let Ok(target) = fs::canonicalize(link) else { return };
-        if let Some((dir, metadata)) = target.parent().and_then(|dir| Some((dir, fs::metadata(dir).ok()?))) {
-            self.watcher.add(dir, &metadata);
+        if let Some(dir) = target.parent().filter(|_| self.plan.selection.wants_watch(link)) {
+            self.watcher.add(dir);
         }
         self.targets.insert(target);
     }
