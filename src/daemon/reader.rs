@@ -71,6 +71,8 @@ pub struct Reader {
     /// Where symbolic links lead.
     targets: HashSet<PathBuf>,
     next_walk: Instant,
+    /// What the last look at everything took of the processor.
+    walk_cost: Duration,
     next_displaced: Option<Instant>,
     /// The last commit failed; nothing is read until this time.
     stalled_until: Option<Instant>,
@@ -101,6 +103,7 @@ impl Reader {
             settling: HashMap::new(),
             targets: HashSet::new(),
             next_walk: clock,
+            walk_cost: Duration::ZERO,
             next_displaced: None,
             stalled_until: None,
             blocked: false,

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
 use super::Reader;
+use crate::config::Watch;
 use crate::daemon::follow::Follow;
 use crate::daemon::meet;
 use crate::identity::FileKey;
@@ -17,6 +20,11 @@ use crate::source::walk::{Found, Outcome, Walk, reason};
 const DISPLACED_INTERVAL: Duration = Duration::from_secs(1);
 /// Where watching is impossible, everything is looked at this often.
 const DEGRADED_INTERVAL: Duration = Duration::from_secs(1);
+/// Where changes are announced, looking at everything is a second line, and may take one part in so many of the
+/// processor's time: with ten thousand idle files that would be the only thing there is to do …
+const WALK_SHARE: u32 = 4000;
+/// … but it is never put off for longer than this on that account.
+const MAX_STRETCH: Duration = Duration::from_secs(60);
 
 impl Reader {
     /// Looks at one notified path.
@@ -123,8 +131,10 @@ impl Reader {
 
     /// Looks at everything: what notifications have missed shows here.
     pub(super) fn walk(&mut self, clock: Instant) {
+        let before = cpu_time();
         self.watcher.walk_begins();
         let (outcome, mut entered) = self.search(|walk| walk.all());
+        self.walk_cost = cpu_time().saturating_sub(before);
         self.problems.missing(outcome.problems);
         self.targets.clear();
         let names: HashMap<_, _> = outcome.files.iter().map(|found| (found.path.as_path(), found.key)).collect();
@@ -165,9 +175,15 @@ impl Reader {
     }
 
     fn walk_interval(&self) -> Duration {
-        let wanted = self.plan.setup.config.sources.iter().map(|source| source.poll_interval).min();
-        let wanted = wanted.unwrap_or(Duration::from_secs(10));
-        if self.watcher.is_degraded() { wanted.min(DEGRADED_INTERVAL) } else { wanted }
+        let sources = &self.plan.setup.config.sources;
+        let wanted = sources.iter().map(|source| source.poll_interval).min().unwrap_or(Duration::from_secs(10));
+        if self.watcher.is_degraded() {
+            wanted.min(DEGRADED_INTERVAL)
+        } else if sources.iter().any(|source| source.watch == Watch::Poll) {
+            wanted
+        } else {
+            wanted.max((self.walk_cost * WALK_SHARE).min(MAX_STRETCH))
+        }
     }
 
     /// A file of a source was seen under this name.
@@ -216,4 +232,10 @@ impl Reader {
         }
         self.targets.insert(target);
     }
+}
+
+/// What this thread has used so far; no other program's load is in it.
+fn cpu_time() -> Duration {
+    let spent = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(spent.tv_sec.cast_unsigned(), spent.tv_nsec as u32)
 }
