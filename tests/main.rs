@@ -10,6 +10,7 @@ mod readme;
 mod run_control;
 mod run_follow;
 mod run_limits;
+mod run_poll;
 mod run_rotation;
 mod run_state;
 mod samples;
