@@ -20,4 +20,5 @@ mod scan_report;
 mod scan_setup;
 mod schema;
 mod shell;
+mod soak;
 mod tidy;
