@@ -181,6 +181,8 @@ impl Parts {
         let mut ended = None;
         loop {
             tokio::select! {
+                // Who wants it to end does not wait for a reload that was asked for too.
+                biased;
                 () = signals.stop.asked() => break,
                 _ = signals.hang_up.recv() => reload.run(&self.wake),
                 _ = &mut self.reader => return Err(Failure::Broken("the reader ended unexpectedly".into())),

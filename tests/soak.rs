@@ -20,13 +20,13 @@ use crate::process;
 
 const WRITERS: usize = 4;
 /// Lines in the short mode, of all writers.
-const SHORT: usize = 4_000;
+const SHORT: usize = 2_000;
 /// A writer rotates after so many lines, and deletes what it rotated away so many rotations ago.
-const LINES_PER_FILE: usize = 1_000;
+const LINES_PER_FILE: usize = 500;
 const BACKUPS: usize = 3;
 /// Lines of one burst, and the pause after it.
 const BURST: usize = 10;
-const PAUSE: Duration = Duration::from_millis(25);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How a writer makes room.
 #[derive(Debug, Clone, Copy)]

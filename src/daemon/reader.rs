@@ -208,6 +208,11 @@ impl Reader {
     /// Goes over to another plan, between two rounds. Files that it still means go on where they are.
     fn reload(&mut self, plan: Plan, clock: Instant) {
         for key in self.files.keys() {
+            let removed = self.files.get(key).is_some_and(|follow| plan.selection.source_of(&follow.path).is_none());
+            if removed && self.may_read(clock) && !self.pending.is_full() {
+                // What was written just before its source was removed is still wanted.
+                self.turn(key, clock);
+            }
             self.flush(key, clock);
             let Some(follow) = self.files.get_mut(key) else { continue };
             let source = plan.selection.source_of(&follow.path);

@@ -49,7 +49,7 @@ impl Reader {
         }
     }
 
-    fn turn(&mut self, key: FileKey, clock: Instant) {
+    pub(super) fn turn(&mut self, key: FileKey, clock: Instant) {
         let mut events = Vec::new();
         let Some(follow) = self.files.get_mut(key) else { return };
         let before = follow.position();
