@@ -55,7 +55,9 @@ impl Files {
 
     /// A listed name leads to this file, which is followed.
     pub fn name(&mut self, path: &Path, key: FileKey, clock: Instant) {
-        self.names.insert(path.to_path_buf(), key);
+        if self.names.get(path) != Some(&key) {
+            self.names.insert(path.to_path_buf(), key);
+        }
         let displaced = |follow: &&mut Follow| follow.place != Place::Listed;
         if let Some(follow) = self.follows.get_mut(&key).filter(displaced) {
             follow.moved(Place::Listed, clock);
@@ -83,8 +85,8 @@ impl Files {
     }
 
     /// Names that `keep` does not know.
-    pub fn names_not_in(&self, keep: &HashMap<PathBuf, FileKey>) -> Vec<PathBuf> {
-        let stale = self.names.iter().filter(|(name, key)| keep.get(*name) != Some(key));
+    pub fn names_not_in(&self, keep: &HashMap<&Path, FileKey>) -> Vec<PathBuf> {
+        let stale = self.names.iter().filter(|(name, key)| keep.get(name.as_path()) != Some(key));
         stale.map(|(name, _)| name.clone()).collect()
     }
 

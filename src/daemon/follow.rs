@@ -80,6 +80,8 @@ pub struct Follow {
     /// `None` while idle, where descriptors are scarce.
     file: Option<File>,
     pub path: PathBuf,
+    /// Where it was seen after it had lost that name.
+    moved_to: Option<PathBuf>,
     source: Arc<Source>,
     origin: Arc<Origin>,
     pub place: Place,
@@ -109,6 +111,7 @@ impl Follow {
             tail,
             file,
             path,
+            moved_to: None,
             source,
             origin,
             place,
@@ -281,9 +284,14 @@ impl Follow {
         self.file = None;
     }
 
-    /// Takes a descriptor that was found for it.
-    pub fn reopen(&mut self, file: File) {
-        self.file = Some(file);
+    /// It was renamed and stands here now.
+    pub fn seen_at(&mut self, path: &Path) {
+        self.moved_to = Some(path.to_path_buf());
+    }
+
+    /// True if it can be opened again although its descriptor is given back.
+    pub fn can_be_reopened(&self) -> bool {
+        self.place == Place::Listed || (self.place == Place::Moved && self.moved_to.is_some())
     }
 
     /// Belongs to this source from now on.
@@ -309,7 +317,8 @@ impl Follow {
     }
 
     fn open_by_name(&self) -> io::Result<File> {
-        let (file, metadata) = tail::open(&self.path)?;
+        let moved_to = self.moved_to.as_deref().filter(|_| self.place != Place::Listed);
+        let (file, metadata) = tail::open(moved_to.unwrap_or(&self.path))?;
         if FileKey::of(&metadata) == self.tail.key {
             return Ok(file);
         }

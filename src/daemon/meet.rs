@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -309,21 +310,18 @@ pub fn origin(plan: &Plan, source: &Source, path: &Path) -> Arc<Origin> {
 }
 
 /// Looks for a file that lost its name while its descriptor was given back, in the directory where it was.
-pub fn find_again(follow: &mut Follow) {
-    if follow.is_open() {
-        return;
-    }
-    let Some(entries) = follow.path.parent().and_then(|dir| fs::read_dir(dir).ok()) else { return };
-    for entry in entries.flatten() {
-        let same = entry.metadata().is_ok_and(|metadata| FileKey::of(&metadata) == follow.key());
-        if same && let Ok((file, _)) = tail::open(&entry.path()) {
-            return follow.reopen(file);
+///
+/// # Errors
+/// It is not there, or nobody can tell.
+pub fn find_again(follow: &mut Follow) -> io::Result<()> {
+    let key = follow.key();
+    for entry in fs::read_dir(follow.path.parent().unwrap_or(Path::new("/")))?.flatten() {
+        if entry.ino() == key.inode && entry.metadata().is_ok_and(|metadata| FileKey::of(&metadata) == key) {
+            follow.seen_at(&entry.path());
+            return Ok(());
         }
     }
-    tracing::warn!(
-        path = %visible(&follow.path),
-        "too many files to keep open, and this one was rotated away; what was written to it last may be unread"
-    );
+    Err(io::ErrorKind::NotFound.into())
 }
 
 /// Takes as many descriptors as the system grants without asking, and says how many those are.

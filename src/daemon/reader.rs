@@ -75,6 +75,8 @@ pub struct Reader {
     /// Where symbolic links lead, and which.
     targets: HashMap<PathBuf, HashSet<PathBuf>>,
     next_walk: Instant,
+    /// What the last look at everything took of the processor.
+    walk_cost: Duration,
     next_displaced: Option<Instant>,
     /// The last commit failed; nothing is read until this time.
     stalled_until: Option<Instant>,
@@ -106,6 +108,7 @@ impl Reader {
             settling: HashMap::new(),
             targets: HashMap::new(),
             next_walk: clock,
+            walk_cost: Duration::ZERO,
             next_displaced: None,
             stalled_until: None,
             blocked: false,
@@ -124,6 +127,8 @@ impl Reader {
             let deadline = self.deadline(Instant::now());
             self.metrics.reader_alive(deadline);
             let mail = self.wake.take(deadline);
+            // However long the sleep may be, being stuck at work shows soon.
+            self.metrics.reader_alive(Instant::now());
             if self.round(mail) == Flow::Stop {
                 break;
             }
@@ -142,6 +147,7 @@ impl Reader {
         }
         if mail.rescan {
             self.metrics.watch_overflows.fetch_add(1, Relaxed);
+            tracing::info!("change notifications were lost; looking at everything");
             self.next_walk = clock;
         }
         for (path, file) in mail.appeared {
@@ -204,11 +210,17 @@ impl Reader {
         self.metrics.files_open.store(self.files.len() as u64, Relaxed);
         self.metrics.file_lag_bytes.store(self.files.lag(), Relaxed);
         self.metrics.outbox_events.store(self.store.n_waiting(), Relaxed);
+        self.metrics.watch_degraded.store(self.watcher.is_degraded(), Relaxed);
     }
 
     /// Goes over to another plan, between two rounds. Files that it still means go on where they are.
     fn reload(&mut self, plan: Plan, clock: Instant) {
         for key in self.files.keys() {
+            let removed = self.files.get(key).is_some_and(|follow| plan.selection.source_of(&follow.path).is_none());
+            if removed && self.may_read(clock) && !self.pending.is_full() {
+                // What was written just before its source was removed is still wanted.
+                self.turn(key, clock);
+            }
             self.flush(key, clock);
             let Some(follow) = self.files.get_mut(key) else { continue };
             let source = plan.selection.source_of(&follow.path);

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::time::{ClockId, clock_gettime};
+
 use super::Reader;
+use crate::config::Watch;
 use crate::daemon::follow::Follow;
 use crate::daemon::meet::{self, Newcomer};
 use crate::identity::FileKey;
@@ -18,6 +21,11 @@ use crate::source::walk::{Found, Outcome, Walk, reason};
 pub(super) const DISPLACED_INTERVAL: Duration = Duration::from_secs(1);
 /// Where watching is impossible, everything is looked at this often.
 const DEGRADED_INTERVAL: Duration = Duration::from_secs(1);
+/// Where changes are announced, looking at everything is a second line, and may take one part in so many of the
+/// processor's time: with ten thousand idle files that would be the only thing there is to do …
+const WALK_SHARE: u32 = 4000;
+/// … but it is never put off for longer than this on that account.
+const MAX_STRETCH: Duration = Duration::from_secs(60);
 
 impl Reader {
     /// Looks at one notified path.
@@ -60,6 +68,8 @@ impl Reader {
         for found in outcome.files {
             self.found(&found, clock);
         }
+        // A new directory may be one too many to watch.
+        self.next_walk = self.next_walk.min(clock + self.walk_interval());
     }
 
     /// A new file, opened when it was notified; by now it may have another name, or none.
@@ -88,8 +98,10 @@ impl Reader {
             listed.clone_from(link);
         }
         let Ok(metadata) = fs::metadata(to) else { return };
-        let unseen = self.files.get(FileKey::of(&metadata)).is_none() && self.newcomers.is_born_since(&metadata);
-        if !unseen || !metadata.is_file() || self.own.contains(&metadata) {
+        if let Some(follow) = self.files.get_mut(FileKey::of(&metadata)) {
+            return follow.seen_at(to);
+        }
+        if !self.newcomers.is_born_since(&metadata) || !metadata.is_file() || self.own.contains(&metadata) {
             return;
         }
         // If it was renamed once more, that is notified too.
@@ -108,8 +120,9 @@ impl Reader {
 
     /// A file has no listed name any more: it is read to its end first.
     fn displaced(&mut self, key: FileKey, clock: Instant) {
-        if let Some(follow) = self.files.get_mut(key) {
-            meet::find_again(follow);
+        if let Some(follow) = self.files.get_mut(key).filter(|follow| !follow.is_open() && !follow.can_be_reopened()) {
+            // Where it cannot be found, its next turn says so.
+            drop(meet::find_again(follow));
         }
         self.files.queue(key);
         self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL);
@@ -125,30 +138,32 @@ impl Reader {
 
     /// Walks with the watcher in place; returns also the directories that were entered.
     fn search(&mut self, look: impl FnOnce(Walk) -> Outcome) -> (Outcome, HashSet<PathBuf>) {
-        let (watcher, metrics, mut entered) = (&mut self.watcher, &self.metrics, HashSet::new());
-        let mut enter = |dir: &Path, metadata: &fs::Metadata| {
+        let (watcher, selection, metrics) = (&mut self.watcher, &self.plan.selection, &self.metrics);
+        let mut entered = HashSet::new();
+        let mut enter = |dir: &Path| {
             // A large tree takes its time; that is no standstill.
             metrics.reader_alive(Instant::now());
-            watcher.add(dir, metadata);
+            if selection.wants_watch(dir) {
+                watcher.add(dir);
+            }
             entered.insert(dir.to_path_buf());
         };
-        let outcome = look(Walk::new(&self.plan.selection, &self.own, &mut enter));
+        let outcome = look(Walk::new(selection, &self.own, &mut enter));
         (outcome, entered)
     }
 
     /// Looks at everything: what notifications have missed shows here.
     pub(super) fn walk(&mut self, clock: Instant) {
-        let began = SystemTime::now();
+        let (began, before) = (SystemTime::now(), cpu_time());
+        self.watcher.walk_begins();
         let (outcome, mut entered) = self.search(|walk| walk.all());
+        self.walk_cost = cpu_time().saturating_sub(before);
         self.problems.missing(outcome.problems);
         self.targets.retain(|_, links| {
             links.retain(|link| link.is_symlink());
             !links.is_empty()
         });
-        let mut names = HashMap::new();
-        for found in &outcome.files {
-            names.insert(found.path.clone(), found.key);
-        }
+        let names: HashMap<_, _> = outcome.files.iter().map(|found| (found.path.as_path(), found.key)).collect();
         let stale = self.files.names_not_in(&names);
         for name in &stale {
             self.unname(name, clock);
@@ -159,7 +174,7 @@ impl Reader {
         self.look_for_missed(&stale, clock);
         self.walk_began(began);
         entered.extend(self.targets.keys().filter_map(|target| target.parent()).map(Path::to_path_buf));
-        self.watcher.retain(&entered);
+        self.watcher.walk_ends(&entered);
         for follow in self.files.iter_mut() {
             follow.park_if_idle(clock);
         }
@@ -189,9 +204,15 @@ impl Reader {
     }
 
     fn walk_interval(&self) -> Duration {
-        let wanted = self.plan.setup.config.sources.iter().map(|source| source.poll_interval).min();
-        let wanted = wanted.unwrap_or(Duration::from_secs(10));
-        if self.watcher.is_degraded() { wanted.min(DEGRADED_INTERVAL) } else { wanted }
+        let sources = &self.plan.setup.config.sources;
+        let wanted = sources.iter().map(|source| source.poll_interval).min().unwrap_or(Duration::from_secs(10));
+        if self.watcher.is_degraded() {
+            wanted.min(DEGRADED_INTERVAL)
+        } else if sources.iter().any(|source| source.watch == Watch::Poll) {
+            wanted
+        } else {
+            wanted.max((self.walk_cost * WALK_SHARE).min(MAX_STRETCH))
+        }
     }
 
     /// A file of a source was seen under this name.
@@ -244,9 +265,15 @@ impl Reader {
 
     fn watch_target(&mut self, link: &Path) {
         let Ok(target) = fs::canonicalize(link) else { return };
-        if let Some((dir, metadata)) = target.parent().and_then(|dir| Some((dir, fs::metadata(dir).ok()?))) {
-            self.watcher.add(dir, &metadata);
+        if let Some(dir) = target.parent().filter(|_| self.plan.selection.wants_watch(link)) {
+            self.watcher.add(dir);
         }
         self.targets.entry(target).or_default().insert(link.to_path_buf());
     }
+}
+
+/// What this thread has used so far; no other program's load is in it.
+fn cpu_time() -> Duration {
+    let spent = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(spent.tv_sec.cast_unsigned(), spent.tv_nsec as u32)
 }

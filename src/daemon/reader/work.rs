@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::Reader;
 use crate::daemon::follow::{Follow, Turn, Turned};
+use crate::daemon::meet;
 use crate::daemon::pending::{Load, Pending};
 use crate::event::Event;
 use crate::identity::FileKey;
@@ -22,20 +23,33 @@ use crate::store::Batch;
 const SETTLE: Duration = Duration::from_millis(5);
 /// How long to wait before trying again what did not work.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long files are read before the reader looks up: for requests, for what changed, and for what is to be stored.
+const MAX_ROUND: Duration = Duration::from_millis(100);
 
 impl Reader {
-    /// Gives each file that is waiting one turn.
+    /// Gives each file that is waiting one turn, as far as there is time.
     pub(super) fn read_round(&mut self, clock: Instant) {
+        let began = Instant::now();
         for _ in 0..self.files.n_queued() {
-            if self.pending.is_full() {
+            if self.pending.is_full() || began.elapsed() >= MAX_ROUND {
                 return;
             }
             let Some(key) = self.files.next() else { return };
             self.turn(key, clock);
+            self.spare_descriptor(key);
+            self.metrics.reader_alive(Instant::now());
         }
     }
 
-    fn turn(&mut self, key: FileKey, clock: Instant) {
+    /// Where there are more files than descriptors, each has one for its turn only.
+    fn spare_descriptor(&mut self, key: FileKey) {
+        let many = self.files.len() > self.newcomers.max_open;
+        if let Some(follow) = self.files.get_mut(key).filter(|follow| many && follow.can_be_reopened()) {
+            follow.close();
+        }
+    }
+
+    pub(super) fn turn(&mut self, key: FileKey, clock: Instant) {
         let mut events = Vec::new();
         let Some(follow) = self.files.get_mut(key) else { return };
         let before = follow.position();
@@ -82,18 +96,31 @@ impl Reader {
     }
 
     fn turn_failed(&mut self, key: FileKey, path: &Path, error: &io::Error, clock: Instant) {
-        if self.problems.unreadable(path, reason(error)) {
-            self.metrics.read_errors.fetch_add(1, Relaxed);
-        }
         let Some(follow) = self.files.get_mut(key) else { return };
-        // A handle can go stale on a network file system; the next turn opens the file anew, by its name if it has one.
+        if follow.place != Place::Listed && error.kind() == io::ErrorKind::NotFound {
+            return self.lost_sight_of(key, clock);
+        }
+        // A handle can go stale on a network file system; the next turn opens the file anew.
         let is_stale = error.raw_os_error() == Some(rustix::io::Errno::STALE.raw_os_error());
         if follow.place == Place::Listed || is_stale {
             follow.close();
         }
-        if follow.place != Place::Listed && !follow.is_open() {
-            self.gone(key, clock);
+        if self.problems.unreadable(path, reason(error)) {
+            self.metrics.read_errors.fetch_add(1, Relaxed);
         }
+    }
+
+    /// A file that was rotated away while its descriptor was given back is not where it was seen last.
+    fn lost_sight_of(&mut self, key: FileKey, clock: Instant) {
+        let Some(follow) = self.files.get_mut(key) else { return };
+        if meet::find_again(follow).is_ok() {
+            return self.files.queue(key);
+        }
+        tracing::warn!(
+            path = %visible(&follow.path),
+            "too many files to keep open, and this one was rotated away; what was written to it last may be unread"
+        );
+        self.gone(key, clock);
     }
 
     fn drained(&mut self, key: FileKey, pending: bool) {
@@ -101,10 +128,6 @@ impl Reader {
             self.settling.insert(key, Instant::now() + SETTLE);
         } else {
             self.settling.remove(&key);
-        }
-        let many = self.files.len() > self.newcomers.max_open;
-        if let Some(follow) = self.files.get_mut(key).filter(|follow| many && follow.place == Place::Listed) {
-            follow.close();
         }
     }
 
