@@ -62,6 +62,9 @@ pub struct Checkpoint {
     pub done: u64,
     /// Events of the record that was still open, which must not come again.
     pub reported: Vec<EventId>,
+    /// The identity that went into those ids, where this is a copy of the file they were found in.
+    #[serde(default)]
+    pub copy_of: Option<Vec<u8>>,
     /// What the beginning of the file showed it to be written in.
     pub charset: Charset,
 }
@@ -82,6 +85,7 @@ pub struct Stream {
     waiting: Vec<usize>,
     done: u64,
     reported: Vec<EventId>,
+    copy_of: Option<Vec<u8>>,
     /// The rest of an over-long line is being skipped.
     skipping: bool,
     cut_lines: u64,
@@ -130,6 +134,7 @@ impl Stream {
             waiting: Vec::new(),
             done: from.done,
             reported: from.reported,
+            copy_of: from.copy_of,
             skipping: false,
             cut_lines: 0,
             transcoder: Transcoder::new(known, from.offset),
@@ -186,6 +191,7 @@ impl Stream {
             line: self.line,
             done: self.done,
             reported: self.reported.clone(),
+            copy_of: self.copy_of.clone(),
             charset: self.transcoder.charset(),
         }
     }
@@ -240,6 +246,7 @@ impl Stream {
             let fresh: Vec<EventId> = events[first..].iter().map(|event| event.id).collect();
             if closed {
                 self.reported.clear();
+                self.copy_of = None;
                 self.done = end;
             } else {
                 self.reported.extend(fresh);
@@ -263,17 +270,27 @@ impl Stream {
             level: record::level(&text.text),
         };
         for finding in self.engine.diagnoser.diagnose(&text.text, hints) {
-            let event = self.event(range, &text, finding, now);
-            if !self.reported.contains(&event.id) {
-                events.push(event);
+            if !self.is_reported(range, &finding) {
+                events.push(self.event(range, &text, finding, now));
             }
         }
+    }
+
+    fn is_reported(&self, range: &std::ops::Range<usize>, finding: &Finding) -> bool {
+        let as_of = |identity: &[u8]| {
+            let id = event_id(identity, self.record_offset(range), &finding.occurrence.code, finding.ordinal);
+            self.reported.contains(&id)
+        };
+        as_of(&self.file.identity) || self.copy_of.as_deref().is_some_and(as_of)
+    }
+
+    fn record_offset(&self, range: &std::ops::Range<usize>) -> u64 {
+        self.offset + self.transcoder.raw_len(&self.buffer[..range.start])
     }
 
     fn event(&self, range: &std::ops::Range<usize>, text: &Text, finding: Finding, now: Timestamp) -> Event {
         let Finding { occurrence, ids, ordinal } = finding;
         let position = self.position_of(range, text, occurrence.range.start);
-        let record_offset = self.offset + self.transcoder.raw_len(&self.buffer[..range.start]);
         let known: Vec<&str> = [
             &ids.out_trade_no,
             &ids.trade_no,
@@ -288,7 +305,7 @@ impl Stream {
         .collect();
         let (excerpt, redactions) = self.excerpt(&text.text, occurrence.range.start, &known);
         Event {
-            id: event_id(&self.file.identity, record_offset, &occurrence.code, ordinal),
+            id: event_id(&self.file.identity, self.record_offset(range), &occurrence.code, ordinal),
             time: record::time(text, &self.file.timezone, now),
             observed: now,
             matched: self.engine.redactor.redact(&text.text[occurrence.range.clone()], &known).0.cut(256),

@@ -1,6 +1,8 @@
 //! Files that are met for the first time in this run: where to begin with each.
 
-use std::collections::{HashMap, HashSet};
+mod adopt;
+
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::DirEntryExt;
@@ -13,9 +15,8 @@ use super::plan::Plan;
 use crate::event::Origin;
 use crate::identity::FileKey;
 use crate::pipeline::Checkpoint;
-use crate::source::kin;
 use crate::source::proof::Content;
-use crate::source::selection::{Source, visible};
+use crate::source::selection::Source;
 use crate::source::step::{self, Appeared, Place, Start};
 use crate::source::tail::{self, Tail};
 use crate::store::{FileState, Store};
@@ -28,6 +29,15 @@ const SLACK: Duration = Duration::from_millis(100);
 
 /// More files that were let go are not remembered in memory; the store still has them.
 const MAX_REMEMBERED: usize = 100_000;
+
+/// When nobody watched.
+#[derive(Debug)]
+struct Gap {
+    /// A little before the end of the earlier run.
+    from: SystemTime,
+    /// The end of the first walk of this one; `None` until then.
+    to: Option<SystemTime>,
+}
 
 /// A file that is not followed yet.
 #[derive(Debug)]
@@ -57,15 +67,17 @@ impl Newcomer {
 pub struct Newcomers {
     /// What earlier runs left behind and this one has not met yet.
     stored: HashMap<FileKey, FileState>,
-    /// The same by name and whole, until the first walk is done.
+    /// What this run has read and let go.
+    let_go: HashMap<FileKey, FileState>,
+    /// What `stored` began with, by name, until the first walk is done.
     left_behind: HashMap<PathBuf, Vec<FileState>>,
     /// Devices that a file of this inode and birth time was on.
     devices: HashMap<(u64, u64), Vec<u64>>,
     /// Written paths that were watched before, in this run or an earlier one.
     watched: Vec<String>,
     first_walk: bool,
-    /// A little before nobody watched any more, if an earlier run says when that was.
-    before_gap: Option<SystemTime>,
+    /// Between two runs, if there was an earlier one.
+    gap: Option<Gap>,
     /// A little before this run began.
     since: SystemTime,
     /// With more files than this, idle ones are closed between turns.
@@ -83,12 +95,13 @@ impl Newcomers {
             left_behind.entry(file.path.clone()).or_insert_with(Vec::new).push(file.clone());
             stored.insert(file.key, file);
         }
-        let before_gap =
-            store.seen_until_ms()?.map(|ms| UNIX_EPOCH + Duration::from_millis(ms.cast_unsigned()) - SLACK);
+        let ended = store.seen_until_ms()?.map(|ms| UNIX_EPOCH + Duration::from_millis(ms.cast_unsigned()));
+        let gap = ended.map(|ended| Gap { from: ended - SLACK, to: None });
+        let let_go = HashMap::new();
         let since = SystemTime::now() - SLACK;
         let max_open = raise_open_files_limit() / 2;
         let watched = store.watched()?;
-        Ok(Newcomers { stored, left_behind, devices, watched, first_walk: true, before_gap, since, max_open })
+        Ok(Newcomers { stored, let_go, left_behind, devices, watched, first_walk: true, gap, since, max_open })
     }
 
     pub fn is_first_walk(&self) -> bool {
@@ -100,13 +113,15 @@ impl Newcomers {
         self.watched = watched;
         self.first_walk = false;
         self.left_behind = HashMap::new();
-        self.before_gap = None;
+        if let Some(gap) = &mut self.gap {
+            gap.to.get_or_insert_with(SystemTime::now);
+        }
     }
 
     /// A file is no longer followed; should it come back, it goes on where it was.
     pub fn remember(&mut self, file: FileState) {
-        if self.stored.len() < MAX_REMEMBERED {
-            self.stored.insert(file.key, file);
+        if self.let_go.len() < MAX_REMEMBERED {
+            self.let_go.insert(file.key, file);
         }
     }
 
@@ -125,7 +140,7 @@ impl Newcomers {
             false => Appeared::BeforeFirstStart(source.config.start_at),
             true => Appeared::Later,
         };
-        let stored = self.rows_of(key);
+        let stored = self.let_go.get(&key).cloned().map_or_else(|| self.rows_of(key), |row| vec![row]);
         let mut proven = None;
         let mut resumed = None;
         for row in &stored {
@@ -146,6 +161,7 @@ impl Newcomers {
             (Start::Resume, None) => (Tail::beginning(key, 0), Checkpoint::default()),
         };
         self.stored.remove(&key);
+        self.let_go.remove(&key);
         // A file that was renamed is still known by the name it was written under.
         let origin = origin(plan, source, &path);
         let met = Met { tail, checkpoint, file, path, place };
@@ -183,9 +199,9 @@ impl Newcomers {
         !self.first_walk || plan.selection.is_known(path, &self.watched)
     }
 
-    /// True if an earlier run left something behind of this very file.
+    /// True if this run or an earlier one has read of this very file.
     pub fn knows(&self, key: FileKey) -> bool {
-        !self.rows_of(key).is_empty()
+        self.let_go.contains_key(&key) || !self.rows_of(key).is_empty()
     }
 
     /// What an earlier run left behind under this name.
@@ -209,60 +225,6 @@ impl Newcomers {
         file.created().map_or(true, |birth| birth >= self.since)
     }
 
-    /// Files that were rotated out of the sources while nobody watched, found in the directories of files that
-    /// were followed before: those known by their identity go on where they were, those born meanwhile beside a
-    /// listed file, with its name and an ending, are read too. `is_followed` knows what need not be looked at.
-    pub fn adopt(&mut self, plan: &Plan, clock: Instant, is_followed: impl Fn(FileKey) -> bool) -> Vec<Follow> {
-        let listed = |path: &&PathBuf| plan.selection.source_of(path).is_some();
-        let dirs = self.left_behind.keys().filter(listed).filter_map(|path| path.parent());
-        let dirs: HashSet<PathBuf> = dirs.map(Path::to_path_buf).collect();
-        let mut adopted = Vec::new();
-        for entry in dirs.iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten().flatten() {
-            let Ok(metadata) = entry.metadata() else { continue };
-            let key = FileKey::of(&metadata);
-            if !metadata.is_file() || is_followed(key) {
-                continue;
-            }
-            let path = entry.path();
-            let stored = self.rows_of(key).into_iter().next();
-            self.stored.remove(&key);
-            let heir = match stored {
-                Some(stored) => self.rotated(&stored, &path, plan, clock),
-                None => self.born_in_gap(&path, &metadata, plan, clock),
-            };
-            adopted.extend(heir);
-        }
-        adopted
-    }
-
-    /// A file that was renamed while nobody watched, or a copy of it, goes on where `before` stopped.
-    fn rotated(&self, before: &FileState, path: &Path, plan: &Plan, clock: Instant) -> Option<Follow> {
-        let newcomer = Newcomer::open(path).ok()?.moved_from(&before.path);
-        let follow = self.meet_heir(newcomer, Some(before), plan, clock).ok()??;
-        tracing::debug!(path = %visible(path), "was rotated while paytriage was not running; reading it to its end");
-        Some(follow)
-    }
-
-    /// A backup that was made while nobody watched: a copy of what was followed, else a file nobody has seen.
-    fn born_in_gap(&mut self, path: &Path, metadata: &fs::Metadata, plan: &Plan, clock: Instant) -> Option<Follow> {
-        let gap = self.before_gap?;
-        if metadata.created().ok()? < gap || plan.selection.source_of(path).is_some() {
-            return None;
-        }
-        let originals = kin::original_names(path);
-        let originals: Vec<_> = originals.iter().filter(|name| is_backup_of(path, name)).collect();
-        let source = originals.iter().find_map(|name| plan.selection.source_of(name))?;
-        if source.excludes(path) {
-            return None;
-        }
-        let rows: Vec<_> = originals.iter().flat_map(|name| self.left_behind_as(name)).collect();
-        if let Some(copy) = rows.into_iter().find_map(|row| self.rotated(row, path, plan, clock)) {
-            return Some(copy);
-        }
-        let listed = originals.into_iter().find(|name| self.left_behind.contains_key(*name))?;
-        self.meet(Newcomer::open(path).ok()?.moved_from(listed), plan, clock).ok()?
-    }
-
     /// # Errors
     /// The store cannot be written.
     pub fn forget_old(&self, store: &Store) -> rusqlite::Result<usize> {
@@ -275,12 +237,11 @@ fn is_same_file(one: FileKey, other: FileKey) -> bool {
     one.birth != 0 && (one.inode, one.birth) == (other.inode, other.birth) || one == other
 }
 
-/// From where a file goes on in which `before` was read. Ids of events belong to the file they were found in.
+/// From where a file goes on in which `before` was read.
 fn goes_on_as(before: &FileState, key: FileKey) -> Checkpoint {
     let mut checkpoint = before.checkpoint.clone();
-    if key != before.key && !checkpoint.reported.is_empty() {
-        // What was reported ended no later than what was read.
-        checkpoint.done = before.proof.at;
+    if key != before.key {
+        checkpoint.copy_of = Some(before.key.identity(before.generation));
     }
     checkpoint
 }

@@ -5,6 +5,8 @@
 
 mod kin;
 mod look;
+#[cfg(test)]
+mod model;
 mod work;
 
 use std::collections::{HashMap, HashSet};
@@ -83,6 +85,8 @@ pub struct Reader {
     blocked: bool,
     /// Milliseconds since 1970.
     round_began_ms: i64,
+    /// The monotonic clock.
+    now: fn() -> Instant,
 }
 
 impl Reader {
@@ -113,6 +117,7 @@ impl Reader {
             stalled_until: None,
             blocked: false,
             round_began_ms: Timestamp::now().as_millisecond(),
+            now: Instant::now,
         })
     }
 
@@ -124,7 +129,7 @@ impl Reader {
     /// Reads until it is asked to stop.
     pub fn run(mut self) {
         loop {
-            let deadline = self.deadline(Instant::now());
+            let deadline = self.deadline((self.now)());
             self.metrics.reader_alive(deadline);
             let mail = self.wake.take(deadline);
             // However long the sleep may be, being stuck at work shows soon.
@@ -137,14 +142,16 @@ impl Reader {
     }
 
     fn round(&mut self, mail: Mail<Request>) -> Flow {
-        let clock = Instant::now();
-        self.round_began_ms = Timestamp::now().as_millisecond();
+        let clock = (self.now)();
+        let began_ms = Timestamp::now().as_millisecond();
         for request in mail.requests {
             match request {
                 Request::Reload(plan) => self.reload(*plan, clock),
+                // What else was in the mail is not looked at, and the next run is not told that it was.
                 Request::Stop => return Flow::Stop,
             }
         }
+        self.round_began_ms = began_ms;
         if mail.rescan {
             self.metrics.watch_overflows.fetch_add(1, Relaxed);
             tracing::info!("change notifications were lost; looking at everything");
@@ -169,7 +176,7 @@ impl Reader {
             self.read_round(clock);
             self.settle(clock);
         }
-        self.commit_if_due(Instant::now());
+        self.commit_if_due((self.now)());
         self.measure();
         Flow::Continue
     }
@@ -247,7 +254,7 @@ impl Reader {
 
     /// The last round: what is complete is reported and stored.
     fn end(mut self) {
-        let clock = Instant::now();
+        let clock = (self.now)();
         for key in self.settling.keys().copied().collect::<Vec<_>>() {
             self.flush(key, clock);
         }

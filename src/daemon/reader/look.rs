@@ -93,25 +93,45 @@ impl Reader {
     pub(super) fn renamed(&mut self, from: &Path, to: &Path, clock: Instant) {
         let (selection, targets) = (&self.plan.selection, &self.targets);
         let is_listed = |path: &Path| selection.source_of(path).is_some() || targets.contains_key(path);
-        let Some(mut listed) = self.lineage.renamed(from, to, is_listed) else { return };
-        if let Some(link) = self.targets.get(&listed).and_then(|links| links.iter().next()) {
-            listed.clone_from(link);
+        let mut listed = self.lineage.renamed(from, to, is_listed);
+        if let Some(links) = listed.as_ref().and_then(|listed| self.targets.get(listed)) {
+            listed = links.iter().next().cloned();
         }
         let Ok(metadata) = fs::metadata(to) else { return };
         if let Some(follow) = self.files.get_mut(FileKey::of(&metadata)) {
-            return follow.seen_at(to);
-        }
-        if !self.newcomers.is_born_since(&metadata) || !metadata.is_file() || self.own.contains(&metadata) {
+            if listed.is_some() {
+                follow.seen_at(to);
+            }
             return;
         }
-        // If it was renamed once more, that is notified too.
-        let Ok(newcomer) = Newcomer::open(to) else { return };
-        if self.is_new(newcomer.key) {
-            drop(self.newcomer(newcomer.moved_from(&listed), to, clock));
+        if !metadata.is_file() || self.own.contains(&metadata) {
+            return;
+        }
+        match listed.filter(|_| self.newcomers.is_born_since(&metadata)) {
+            Some(listed) => {
+                // If it was renamed once more, that is notified too.
+                let Ok(newcomer) = Newcomer::open(to) else { return };
+                if self.is_new(newcomer.key) {
+                    drop(self.newcomer(newcomer.moved_from(&listed), to, clock));
+                }
+            }
+            // Directories were listed while files in them were renamed: this one may have been missed.
+            None => {
+                let follow = self.newcomers.adopt_one(to, &metadata, &self.plan, clock);
+                if let Some(follow) = follow.filter(|follow| self.is_new(follow.key())) {
+                    self.metrics.rotations.fetch_add(1, Relaxed);
+                    self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL);
+                    self.add(follow, clock);
+                }
+            }
         }
     }
 
     fn unname(&mut self, path: &Path, clock: Instant) {
+        // What was written under this name may not have been read, also if the file has another one.
+        if let Some(key) = self.files.named(path) {
+            self.files.queue(key);
+        }
         if let Some(key) = self.files.unname(path, clock) {
             self.metrics.rotations.fetch_add(1, Relaxed);
             self.displaced(key, clock);
@@ -178,17 +198,18 @@ impl Reader {
         for follow in self.files.iter_mut() {
             follow.park_if_idle(clock);
         }
-        self.first_walk_done(clock);
+        self.first_walk_done(&entered, clock);
         self.next_walk = clock + self.walk_interval();
     }
 
     /// The first walk by a plan decides what is new; the store must know before anything is read.
-    fn first_walk_done(&mut self, clock: Instant) {
+    fn first_walk_done(&mut self, entered: &HashSet<PathBuf>, clock: Instant) {
         if !self.newcomers.is_first_walk() {
             return;
         }
         let (files, kin) = (&self.files, &self.kin);
-        for follow in self.newcomers.adopt(&self.plan, clock, |key| files.get(key).is_some() || kin.holds(key)) {
+        let is_known = |key| files.get(key).is_some() || kin.holds(key);
+        for follow in self.newcomers.adopt(&self.plan, entered, clock, is_known) {
             self.next_displaced.get_or_insert(clock);
             self.add(follow, clock);
         }

@@ -125,7 +125,7 @@ impl Reader {
 
     fn drained(&mut self, key: FileKey, pending: bool) {
         if pending {
-            self.settling.insert(key, Instant::now() + SETTLE);
+            self.settling.insert(key, (self.now)() + SETTLE);
         } else {
             self.settling.remove(&key);
         }
