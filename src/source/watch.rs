@@ -182,7 +182,7 @@ mod tests {
         fs::read(case.dir.join("a")).unwrap();
         fs::read_dir(&case.dir).unwrap().count();
         fs::write(case.dir.join("b"), "").unwrap();
-        let before = case.until(&Change::At(case.dir.join("b")));
+        let before = case.until(&Change::Appeared(case.dir.join("b")));
         assert!(
             before.len() <= 2 && before.iter().all(|change| *change == Change::At(case.dir.join("a"))),
             "{before:?}"
@@ -197,7 +197,7 @@ mod tests {
         case.watcher.add(&case.dir);
         fs::rename(&from, &to).unwrap();
         let before = case.until(&Change::Renamed { from: from.clone(), to: to.clone() });
-        assert_eq!(before, [Change::At(from), Change::At(to)]);
+        assert_eq!(before, [Change::At(from), Change::Appeared(to)]);
     }
 
     #[test]
@@ -226,7 +226,7 @@ mod tests {
         case.watcher.add(&new.join("sub"));
         case.watcher.walk_ends(&[new.join("sub")].into());
         fs::write(new.join("sub/x"), "").unwrap();
-        assert!(case.until(&Change::At(new.join("sub/x"))).is_empty());
+        assert!(case.until(&Change::Appeared(new.join("sub/x"))).is_empty());
     }
 
     #[test]
