@@ -62,10 +62,12 @@ pub enum Failure {
 /// # Errors
 /// What kept it from starting, or made it end early.
 pub fn run(load: impl Fn() -> Result<Setup, Vec<String>>, state: Option<&Path>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(start)?;
+    // Signals are caught before anything else: what arrives during the start is answered after it.
+    let signals = runtime.block_on(async { Signals::new() }).map_err(start)?;
     let cwd = std::env::current_dir().map_err(|error| start(format!("current directory: {error}")))?;
     let plan = Plan::new(load().map_err(Failure::Setup)?, cwd.clone()).map_err(start)?;
     let config = &plan.setup.config;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(start)?;
     let listener = config.http.as_ref().map(|http| http::bind(http.listen)).transpose().map_err(start)?;
     let dir = state.map(StateDir::lock).transpose().map_err(start)?;
     let store = Arc::new(match &dir {
@@ -75,8 +77,6 @@ pub fn run(load: impl Fn() -> Result<Setup, Vec<String>>, state: Option<&Path>) 
     let format = config.stdout.enabled.then_some(config.stdout.format);
     store.set_sinks(format.map(|_| stdout::NAME).as_slice()).map_err(start)?;
     let metrics = Arc::new(Metrics::default());
-    // Signals are caught before anything runs that would have to be ended in order.
-    let signals = runtime.block_on(async { Signals::new() }).map_err(start)?;
     let own = Own::new(dir.as_ref().map(StateDir::path));
     let reader = Reader::new(plan, Arc::clone(&store), Arc::clone(&metrics), own).map_err(start)?;
     let wake = reader.wake();
@@ -181,6 +181,8 @@ impl Parts {
         let mut ended = None;
         loop {
             tokio::select! {
+                // Who wants it to end does not wait for a reload that was asked for too.
+                biased;
                 () = signals.stop.asked() => break,
                 _ = signals.hang_up.recv() => reload.run(&self.wake),
                 _ = &mut self.reader => return Err(Failure::Broken("the reader ended unexpectedly".into())),

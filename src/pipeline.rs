@@ -27,6 +27,9 @@ const MAX_EXCERPT: usize = 2048;
 /// skipped and counted in [`Stream::cut_lines`].
 pub const MAX_LINE: usize = 1024 * 1024;
 
+/// How every line begins that paytriage itself has written.
+const OWN: &str = "{\"schema\":\"paytriage.";
+
 /// What turns bytes into events, shared by all files.
 #[derive(Debug)]
 pub struct Engine {
@@ -159,6 +162,21 @@ impl Stream {
         self.work(Moment::Over, now, events);
     }
 
+    /// Takes the next `len` bytes of the file, zeros that nobody wrote: what stands before them is over.
+    pub fn skip_zeros(&mut self, len: u64, now: Timestamp, events: &mut Vec<Event>) {
+        let is_utf16 = self.transcoder.encoding().is_some();
+        // The half of a character may be one of the zeros, at either end.
+        let front = if is_utf16 { self.transcoder.held() % 2 } else { 0 };
+        let back = if is_utf16 { (len - front) % 2 } else { 0 };
+        self.push(&[0][..front as usize], now, events);
+        self.finish(now, events);
+        self.drop_front(self.buffer.len());
+        (self.searched, self.skipping) = (0, false);
+        self.waiting.clear();
+        self.offset += len - front - back;
+        self.push(&[0][..back as usize], now, events);
+    }
+
     /// True while something found in complete lines waits for the end of its record, so that `flush` would
     /// report it.
     pub fn is_pending(&self) -> bool {
@@ -243,6 +261,10 @@ impl Stream {
     fn diagnose(&self, range: &std::ops::Range<usize>, now: Timestamp, events: &mut Vec<Event>) {
         let record = &self.buffer[range.clone()];
         let mut text = Text::decode(record, self.file.charset);
+        if text.text.starts_with(OWN) {
+            // Its output may end up in a directory that it watches, and each event would give birth to another.
+            return;
+        }
         if let Some(encoding) = self.transcoder.encoding() {
             text.encoding = encoding;
         }

@@ -1,6 +1,6 @@
 //! The files that are followed, the names they are known by, and whose turn it is.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -13,6 +13,8 @@ pub struct Files {
     follows: HashMap<FileKey, Follow>,
     /// Names that a source lists. Several can lead to one file (hard links, symbolic links).
     names: HashMap<PathBuf, FileKey>,
+    /// Files that have no listed name.
+    displaced: HashSet<FileKey>,
     queue: VecDeque<FileKey>,
 }
 
@@ -33,6 +35,8 @@ impl Files {
         let key = follow.key();
         if follow.place == Place::Listed {
             self.names.insert(follow.path.clone(), key);
+        } else {
+            self.displaced.insert(key);
         }
         self.follows.insert(key, follow);
         self.queue(key);
@@ -40,6 +44,7 @@ impl Files {
 
     pub fn remove(&mut self, key: FileKey) -> Option<Follow> {
         self.names.retain(|_, named| *named != key);
+        self.displaced.remove(&key);
         self.follows.remove(&key)
     }
 
@@ -50,11 +55,14 @@ impl Files {
 
     /// A listed name leads to this file, which is followed.
     pub fn name(&mut self, path: &Path, key: FileKey, clock: Instant) {
-        self.names.insert(path.to_path_buf(), key);
+        if self.names.get(path) != Some(&key) {
+            self.names.insert(path.to_path_buf(), key);
+        }
         let displaced = |follow: &&mut Follow| follow.place != Place::Listed;
         if let Some(follow) = self.follows.get_mut(&key).filter(displaced) {
             follow.moved(Place::Listed, clock);
             follow.path = path.to_path_buf();
+            self.displaced.remove(&key);
         }
     }
 
@@ -70,14 +78,15 @@ impl Files {
             }
             None => {
                 follow.moved(Place::Moved, clock);
+                self.displaced.insert(key);
                 Some(key)
             }
         }
     }
 
     /// Names that `keep` does not know.
-    pub fn names_not_in(&self, keep: &HashMap<PathBuf, FileKey>) -> Vec<PathBuf> {
-        let stale = self.names.iter().filter(|(name, key)| keep.get(*name) != Some(key));
+    pub fn names_not_in(&self, keep: &HashMap<&Path, FileKey>) -> Vec<PathBuf> {
+        let stale = self.names.iter().filter(|(name, key)| keep.get(name.as_path()) != Some(key));
         stale.map(|(name, _)| name.clone()).collect()
     }
 
@@ -106,7 +115,13 @@ impl Files {
 
     /// Files that have no listed name: read to their end before they are let go.
     pub fn displaced(&self) -> Vec<FileKey> {
-        self.follows.values().filter(|follow| follow.place != Place::Listed).map(Follow::key).collect()
+        self.displaced.iter().copied().collect()
+    }
+
+    /// The same, of those that had this name.
+    pub fn displaced_from(&self, name: &Path) -> Vec<FileKey> {
+        let had_name = |key: &&FileKey| self.follows.get(key).is_some_and(|follow| follow.path == name);
+        self.displaced.iter().filter(had_name).copied().collect()
     }
 
     pub fn keys(&self) -> Vec<FileKey> {

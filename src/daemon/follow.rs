@@ -6,7 +6,7 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,15 +15,18 @@ use jiff::Timestamp;
 use crate::event::{Event, Origin};
 use crate::identity::FileKey;
 use crate::pipeline::{Checkpoint, Engine, FileContext, Stream};
+use crate::source::proof::Content;
 use crate::source::selection::{Source, visible};
 use crate::source::step::{self, Facts, Place, Step};
-use crate::source::tail::{self, Buffer, Tail};
+use crate::source::tail::{self, Buffer, Got, Tail};
 use crate::store::FileState;
 
 /// Reads per turn; with the size of one read, 1 MiB.
 const READS_PER_TURN: usize = 4;
 /// Without a new byte for this long, a file keeps only its checkpoint in memory.
 const PARK_AFTER: Duration = Duration::from_secs(60);
+/// A file whose first bytes were changed this often under an unchanged end has a header that its writer keeps up to date.
+const HEAD_CHANGES: u8 = 3;
 /// Lines are counted from the start of the file where reading begins at its end, unless that is further in than
 /// this: then line numbers count from there.
 const MAX_COUNTED: u64 = 256 * 1024 * 1024;
@@ -46,6 +49,8 @@ pub enum Turned {
     Drained,
     /// The content is another one and will be read from byte 0.
     Restarted(Step),
+    /// Its first bytes keep changing and are not looked at any more; there is more to read.
+    HeadGivenUp,
     /// Over for good; its last events are out.
     Gone,
 }
@@ -75,6 +80,8 @@ pub struct Follow {
     /// `None` while idle, where descriptors are scarce.
     file: Option<File>,
     pub path: PathBuf,
+    /// Where it was seen after it had lost that name.
+    moved_to: Option<PathBuf>,
     source: Arc<Source>,
     origin: Arc<Origin>,
     pub place: Place,
@@ -82,8 +89,15 @@ pub struct Follow {
     /// When it last changed its content or its place.
     changed: Instant,
     pub queued: bool,
-    /// Size when it was last looked at.
+    /// Size when it was last looked at, without room at its end that nothing was written to.
     size: u64,
+    /// Size as the file system gives it, when it was last looked at.
+    full_size: u64,
+    /// Its name is on the device that it is on; not so behind a link.
+    is_at_home: bool,
+    head_changes: u8,
+    /// What was known of the content that was there before this one.
+    former: Option<FileState>,
 }
 
 impl Follow {
@@ -92,7 +106,24 @@ impl Follow {
         let size = tail.position();
         let state = if checkpoint.offset < size { State::Behind(checkpoint) } else { State::Idle(checkpoint) };
         let file = Some(file);
-        Follow { tail, file, path, source, origin, place, state, changed: clock, queued: false, size }
+        let is_at_home = device_of_directory(&path) == Some(tail.key.device);
+        Follow {
+            tail,
+            file,
+            path,
+            moved_to: None,
+            source,
+            origin,
+            place,
+            state,
+            changed: clock,
+            queued: false,
+            size,
+            full_size: size,
+            is_at_home,
+            head_changes: 0,
+            former: None,
+        }
     }
 
     /// What the store has to know.
@@ -104,6 +135,30 @@ impl Follow {
             proof: self.tail.proof().clone(),
             checkpoint: self.state.checkpoint(),
         }
+    }
+
+    /// What an earlier run, or this one, knew of the content that was there before; copies of it may exist.
+    pub fn former(&self) -> Option<&FileState> {
+        self.former.as_ref()
+    }
+
+    pub fn with_former(mut self, former: Option<FileState>) -> Follow {
+        self.former = former;
+        self
+    }
+
+    /// True if a file of this size was read to its end, and all that was found in it reported.
+    pub fn has_read_all(&self, size: u64) -> bool {
+        let behind = matches!(self.state, State::Behind(_));
+        size == self.full_size && self.lag() == 0 && !behind && !self.is_pending()
+    }
+
+    /// A handle of one's own.
+    ///
+    /// # Errors
+    /// It is closed and no longer found under its name.
+    pub fn handle(&self) -> io::Result<File> {
+        self.file.as_ref().map_or_else(|| self.open_by_name(), File::try_clone)
     }
 
     /// True if a look at the file could tell something new.
@@ -144,23 +199,23 @@ impl Follow {
     fn turn_with(&mut self, file: &File, with: &mut Turn) -> io::Result<Turned> {
         let (metadata, content) = self.tail.observe(file, with.buffer)?;
         self.size = metadata.size();
+        self.full_size = self.size;
         self.notice_place(&metadata);
-        let step = step::next(&Facts {
-            position: self.tail.position(),
-            size: self.size,
-            content,
-            place: self.place,
-            quiet: with.clock.saturating_duration_since(self.changed),
-        });
+        if content == Content::OtherHead {
+            self.head_changes += 1;
+            if self.head_changes >= HEAD_CHANGES {
+                self.tail.give_up_head();
+                return Ok(Turned::HeadGivenUp);
+            }
+        }
+        let step = self.next_step(content, with.clock);
         match step {
             Step::Wait | Step::Gone if matches!(self.state, State::Behind(_)) => self.read(file, with),
             Step::Wait => Ok(Turned::Drained),
-            Step::Read => {
-                self.changed = with.clock;
-                self.read(file, with)
-            }
+            Step::Read => self.read_on(file, content, with),
             Step::Truncated | Step::Replaced => {
                 self.finish(with);
+                self.former = (self.tail.position() > 0).then(|| self.to_store());
                 self.tail.restart();
                 self.state = State::Idle(Checkpoint::default());
                 self.changed = with.clock;
@@ -171,6 +226,32 @@ impl Follow {
                 Ok(Turned::Gone)
             }
         }
+    }
+
+    fn next_step(&self, content: Content, clock: Instant) -> Step {
+        step::next(&Facts {
+            position: self.tail.position(),
+            size: self.size,
+            content,
+            place: self.place,
+            quiet: clock.saturating_duration_since(self.changed),
+        })
+    }
+
+    fn read_on(&mut self, file: &File, content: Content, with: &mut Turn) -> io::Result<Turned> {
+        let before = self.tail.position();
+        let turned = self.read(file, with)?;
+        if self.tail.position() > before {
+            self.changed = with.clock;
+        } else if turned == Turned::Drained {
+            // What is there beyond the position is room that nothing was written to.
+            self.size = before;
+            if self.next_step(content, with.clock) == Step::Gone {
+                self.finish(with);
+                return Ok(Turned::Gone);
+            }
+        }
+        Ok(turned)
     }
 
     /// Reports what is complete in a file that has been quiet for a moment.
@@ -203,9 +284,14 @@ impl Follow {
         self.file = None;
     }
 
-    /// Takes a descriptor that was found for it.
-    pub fn reopen(&mut self, file: File) {
-        self.file = Some(file);
+    /// It was renamed and stands here now.
+    pub fn seen_at(&mut self, path: &Path) {
+        self.moved_to = Some(path.to_path_buf());
+    }
+
+    /// True if it can be opened again although its descriptor is given back.
+    pub fn can_be_reopened(&self) -> bool {
+        self.place == Place::Listed || (self.place == Place::Moved && self.moved_to.is_some())
     }
 
     /// Belongs to this source from now on.
@@ -218,15 +304,21 @@ impl Follow {
         self.tail.position()
     }
 
+    pub fn generation(&self) -> u32 {
+        self.tail.generation
+    }
+
     pub fn key(&self) -> FileKey {
         self.tail.key
     }
 
     fn opened(&mut self) -> io::Result<File> {
-        if let Some(file) = self.file.take() {
-            return Ok(file);
-        }
-        let (file, metadata) = tail::open(&self.path)?;
+        self.file.take().map_or_else(|| self.open_by_name(), Ok)
+    }
+
+    fn open_by_name(&self) -> io::Result<File> {
+        let moved_to = self.moved_to.as_deref().filter(|_| self.place != Place::Listed);
+        let (file, metadata) = tail::open(moved_to.unwrap_or(&self.path))?;
         if FileKey::of(&metadata) == self.tail.key {
             return Ok(file);
         }
@@ -234,9 +326,17 @@ impl Follow {
     }
 
     fn notice_place(&mut self, metadata: &Metadata) {
-        if self.place != Place::Listed {
-            self.place = if metadata.nlink() == 0 { Place::Deleted } else { Place::Moved };
+        if self.place == Place::Listed {
+            return;
         }
+        let is_elsewhere = || device_of_directory(&self.path).is_some_and(|device| device != metadata.dev());
+        self.place = if metadata.nlink() == 0 {
+            Place::Deleted
+        } else if self.is_at_home && is_elsewhere() {
+            Place::Unmounted
+        } else {
+            Place::Moved
+        };
     }
 
     fn read(&mut self, file: &File, with: &mut Turn) -> io::Result<Turned> {
@@ -303,6 +403,10 @@ impl State {
     }
 }
 
+fn device_of_directory(path: &Path) -> Option<u64> {
+    path.parent()?.metadata().ok().map(|dir| dir.dev())
+}
+
 /// How much of a file a turn has read.
 enum Read {
     More,
@@ -318,8 +422,11 @@ fn read_into(stream: &mut Stream, tail: &mut Tail, file: &File, with: &mut Turn)
         }
     }
     for _ in 0..READS_PER_TURN {
-        if tail.read(file, with.buffer, |bytes| stream.push(bytes, now, events))? == 0 {
-            return Ok(Read::All);
+        match tail.read(file, with.buffer, |bytes| stream.push(bytes, now, events))? {
+            Got::Bytes => {}
+            Got::Zeros(len) => stream.skip_zeros(len, now, events),
+            Got::Searching => return Ok(Read::More),
+            Got::End => return Ok(Read::All),
         }
     }
     Ok(Read::More)

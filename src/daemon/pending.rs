@@ -59,7 +59,7 @@ impl Pending {
         self.first_dirty.get_or_insert(clock);
         match place {
             Place::Deleted => self.deleted.push(state.key),
-            Place::Listed | Place::Moved => self.finished.push(state),
+            Place::Listed | Place::Moved | Place::Unmounted => self.finished.push(state),
         }
     }
 

@@ -3,18 +3,21 @@
 //! It sleeps until something is notified, asked or due; then it looks at what changed, reads files in turns, and
 //! commits positions and events together. Nothing it waits for is outside this host's disk.
 
+mod kin;
 mod look;
 #[cfg(test)]
 mod model;
 mod work;
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+
+use kin::Kin;
 
 use super::files::Files;
 use super::meet::Newcomers;
@@ -27,7 +30,7 @@ use crate::identity::FileKey;
 use crate::source::lineage::Lineage;
 use crate::source::selection::Own;
 use crate::source::step::Place;
-use crate::source::tail::Buffer;
+use crate::source::tail::{self, Buffer};
 use crate::source::wake::{Mail, Wake};
 use crate::source::watch::{Change, Watcher};
 use crate::store::Store;
@@ -64,15 +67,18 @@ pub struct Reader {
     files: Files,
     newcomers: Newcomers,
     lineage: Lineage,
+    kin: Kin,
     problems: Problems,
     unknown: Unknown,
     pending: Pending,
     buffer: Buffer,
     /// Files that wait to be flushed, and when.
     settling: HashMap<FileKey, Instant>,
-    /// Where symbolic links lead.
-    targets: HashSet<PathBuf>,
+    /// Where symbolic links lead, and which.
+    targets: HashMap<PathBuf, HashSet<PathBuf>>,
     next_walk: Instant,
+    /// What the last look at everything took of the processor.
+    walk_cost: Duration,
     next_displaced: Option<Instant>,
     /// The last commit failed; nothing is read until this time.
     stalled_until: Option<Instant>,
@@ -98,13 +104,15 @@ impl Reader {
             own,
             files: Files::default(),
             lineage: Lineage::default(),
+            kin: Kin::default(),
             problems: Problems::default(),
             unknown: Unknown::default(),
             pending: Pending::default(),
             buffer: Buffer::default(),
             settling: HashMap::new(),
-            targets: HashSet::new(),
+            targets: HashMap::new(),
             next_walk: clock,
+            walk_cost: Duration::ZERO,
             next_displaced: None,
             stalled_until: None,
             blocked: false,
@@ -124,6 +132,8 @@ impl Reader {
             let deadline = self.deadline((self.now)());
             self.metrics.reader_alive(deadline);
             let mail = self.wake.take(deadline);
+            // However long the sleep may be, being stuck at work shows soon.
+            self.metrics.reader_alive(Instant::now());
             if self.round(mail) == Flow::Stop {
                 break;
             }
@@ -144,7 +154,11 @@ impl Reader {
         self.round_began_ms = began_ms;
         if mail.rescan {
             self.metrics.watch_overflows.fetch_add(1, Relaxed);
+            tracing::info!("change notifications were lost; looking at everything");
             self.next_walk = clock;
+        }
+        for (path, file) in mail.appeared {
+            self.appeared(path, file, clock);
         }
         for (from, to) in mail.renames {
             self.renamed(&from, &to, clock);
@@ -203,11 +217,17 @@ impl Reader {
         self.metrics.files_open.store(self.files.len() as u64, Relaxed);
         self.metrics.file_lag_bytes.store(self.files.lag(), Relaxed);
         self.metrics.outbox_events.store(self.store.n_waiting(), Relaxed);
+        self.metrics.watch_degraded.store(self.watcher.is_degraded(), Relaxed);
     }
 
     /// Goes over to another plan, between two rounds. Files that it still means go on where they are.
     fn reload(&mut self, plan: Plan, clock: Instant) {
         for key in self.files.keys() {
+            let removed = self.files.get(key).is_some_and(|follow| plan.selection.source_of(&follow.path).is_none());
+            if removed && self.may_read(clock) && !self.pending.is_full() {
+                // What was written just before its source was removed is still wanted.
+                self.turn(key, clock);
+            }
             self.flush(key, clock);
             let Some(follow) = self.files.get_mut(key) else { continue };
             let source = plan.selection.source_of(&follow.path);
@@ -250,9 +270,14 @@ fn watcher(plan: &Plan, wake: &Arc<Wake<Request>>) -> Watcher {
     if plan.setup.config.sources.iter().all(|source| source.watch == Watch::Poll) {
         return Watcher::off();
     }
-    let wake = Arc::clone(wake);
+    let (wake, selection) = (Arc::clone(wake), plan.selection.clone());
+    let open = move |path: &Path| {
+        let is_meant = selection.source_of(path).is_some() && path.is_file();
+        is_meant.then(|| tail::open(path).ok()).flatten().map(|(file, _)| file)
+    };
     Watcher::new(move |change| match change {
         Change::At(path) => wake.changed(path),
+        Change::Appeared(path) => wake.appeared(path, &open),
         Change::Renamed { from, to } => wake.renamed(from, to),
         Change::Lost => wake.rescan(),
     })

@@ -119,7 +119,8 @@ impl Model {
     fn news(&mut self, news: News) -> Mail<Request> {
         match news {
             News::Notified => return self.disk.news(),
-            News::Lost => {}
+            // Files outside the source are looked at every second.
+            News::Lost => pass(Duration::from_secs(1)),
             News::None => pass(Duration::from_secs(11)),
         }
         // The first walk finds also what has left the source.

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::Reader;
 use crate::daemon::follow::{Follow, Turn, Turned};
+use crate::daemon::meet;
 use crate::daemon::pending::{Load, Pending};
 use crate::event::Event;
 use crate::identity::FileKey;
@@ -22,20 +23,33 @@ use crate::store::Batch;
 const SETTLE: Duration = Duration::from_millis(5);
 /// How long to wait before trying again what did not work.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long files are read before the reader looks up: for requests, for what changed, and for what is to be stored.
+const MAX_ROUND: Duration = Duration::from_millis(100);
 
 impl Reader {
-    /// Gives each file that is waiting one turn.
+    /// Gives each file that is waiting one turn, as far as there is time.
     pub(super) fn read_round(&mut self, clock: Instant) {
+        let began = Instant::now();
         for _ in 0..self.files.n_queued() {
-            if self.pending.is_full() {
+            if self.pending.is_full() || began.elapsed() >= MAX_ROUND {
                 return;
             }
             let Some(key) = self.files.next() else { return };
             self.turn(key, clock);
+            self.spare_descriptor(key);
+            self.metrics.reader_alive(Instant::now());
         }
     }
 
-    fn turn(&mut self, key: FileKey, clock: Instant) {
+    /// Where there are more files than descriptors, each has one for its turn only.
+    fn spare_descriptor(&mut self, key: FileKey) {
+        let many = self.files.len() > self.newcomers.max_open;
+        if let Some(follow) = self.files.get_mut(key).filter(|follow| many && follow.can_be_reopened()) {
+            follow.close();
+        }
+    }
+
+    pub(super) fn turn(&mut self, key: FileKey, clock: Instant) {
         let mut events = Vec::new();
         let Some(follow) = self.files.get_mut(key) else { return };
         let before = follow.position();
@@ -65,6 +79,16 @@ impl Reader {
                 tracing::info!(path = %visible(&path), "file was {what}; reading it from its beginning");
                 self.pending.touched(key, clock);
                 self.files.queue(key);
+                self.look_for_copies(key, clock);
+            }
+            Ok(Turned::HeadGivenUp) => {
+                self.metrics.unstable_heads.fetch_add(1, Relaxed);
+                tracing::warn!(
+                    path = %visible(&path),
+                    "the beginning of this file keeps changing; from now on only the bytes read last prove that it is the same"
+                );
+                self.pending.touched(key, clock);
+                self.files.queue(key);
             }
             Ok(Turned::Gone) => self.gone(key, clock),
             Err(error) => self.turn_failed(key, &path, &error, clock),
@@ -72,16 +96,31 @@ impl Reader {
     }
 
     fn turn_failed(&mut self, key: FileKey, path: &Path, error: &io::Error, clock: Instant) {
+        let Some(follow) = self.files.get_mut(key) else { return };
+        if follow.place != Place::Listed && error.kind() == io::ErrorKind::NotFound {
+            return self.lost_sight_of(key, clock);
+        }
+        // A handle can go stale on a network file system; the next turn opens the file anew.
+        let is_stale = error.raw_os_error() == Some(rustix::io::Errno::STALE.raw_os_error());
+        if follow.place == Place::Listed || is_stale {
+            follow.close();
+        }
         if self.problems.unreadable(path, reason(error)) {
             self.metrics.read_errors.fetch_add(1, Relaxed);
         }
+    }
+
+    /// A file that was rotated away while its descriptor was given back is not where it was seen last.
+    fn lost_sight_of(&mut self, key: FileKey, clock: Instant) {
         let Some(follow) = self.files.get_mut(key) else { return };
-        match follow.place {
-            // A handle can go stale on a network file system; the next turn opens the file anew.
-            Place::Listed => follow.close(),
-            Place::Moved | Place::Deleted if !follow.is_open() => self.gone(key, clock),
-            Place::Moved | Place::Deleted => {}
+        if meet::find_again(follow).is_ok() {
+            return self.files.queue(key);
         }
+        tracing::warn!(
+            path = %visible(&follow.path),
+            "too many files to keep open, and this one was rotated away; what was written to it last may be unread"
+        );
+        self.gone(key, clock);
     }
 
     fn drained(&mut self, key: FileKey, pending: bool) {
@@ -89,10 +128,6 @@ impl Reader {
             self.settling.insert(key, (self.now)() + SETTLE);
         } else {
             self.settling.remove(&key);
-        }
-        let many = self.files.len() > self.newcomers.max_open;
-        if let Some(follow) = self.files.get_mut(key).filter(|follow| many && follow.place == Place::Listed) {
-            follow.close();
         }
     }
 
