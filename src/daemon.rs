@@ -15,6 +15,7 @@ mod unknown;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
 
@@ -69,12 +70,16 @@ pub fn run(load: impl Fn() -> Result<Setup, Vec<String>>, state: Option<&Path>) 
     let listener = config.http.as_ref().map(|http| http::bind(http.listen)).transpose().map_err(start)?;
     let dir = state.map(StateDir::lock).transpose().map_err(start)?;
     let store = Arc::new(match &dir {
-        Some(dir) => Store::open(dir).map_err(start)?,
+        Some(dir) => Store::open(dir, config.state.synchronous).map_err(start)?,
         None => Store::in_memory().map_err(start)?,
     });
     let format = config.stdout.enabled.then_some(config.stdout.format);
-    store.set_sinks(format.map(|_| stdout::NAME).as_slice()).map_err(start)?;
     let metrics = Arc::new(Metrics::default());
+    let dropped = store.set_sinks(format.map(|_| stdout::NAME).as_slice()).map_err(start)?;
+    if dropped > 0 {
+        metrics.dropped_events.fetch_add(dropped, Relaxed);
+        tracing::warn!(events = dropped, "dropped what waited for a sink that is no longer configured");
+    }
     // Signals are caught before anything runs that would have to be ended in order.
     let signals = runtime.block_on(async { Signals::new() }).map_err(start)?;
     let own = Own::new(dir.as_ref().map(StateDir::path));
@@ -217,7 +222,7 @@ impl Parts {
             None => true,
         };
         if !stored || !delivered {
-            tracing::warn!(waiting = self.store.n_waiting(), "ended before everything was delivered");
+            tracing::warn!(waiting = self.store.waiting().rows, "ended before everything was delivered");
         }
     }
 }

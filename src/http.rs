@@ -70,7 +70,7 @@ async fn healthz(State(metrics): State<Arc<Metrics>>) -> (StatusCode, &'static s
 }
 
 async fn readyz(State(metrics): State<Arc<Metrics>>) -> (StatusCode, String) {
-    let reasons = metrics.unready();
+    let reasons = metrics.unready(Instant::now());
     match reasons.is_empty() {
         true => (StatusCode::OK, "ready\n".into()),
         false => (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n"),

@@ -377,7 +377,7 @@ fn any_config() -> impl Strategy<Value = Config> {
             }
             Config {
                 lang: lang.1,
-                state: State { dir: dir.map(PathBuf::from) },
+                state: State { dir: dir.map(PathBuf::from), ..State::default() },
                 sources,
                 catalog: CatalogConfig { disable: keep.iter().map(|id| EntryId(id.as_str().into())).collect(), extra },
                 redact: Redact { enabled: mask, extra: keep.iter().map(|text| regex::escape(text)).collect(), keep },

@@ -14,14 +14,17 @@ use jiff::Timestamp;
 
 use crate::event::{Event, Origin};
 use crate::identity::FileKey;
-use crate::pipeline::{Checkpoint, Engine, FileContext, Stream};
+use crate::notice::About;
+use crate::pipeline::{Checkpoint, Cut, Engine, FileContext, Stream};
 use crate::source::selection::{Source, visible};
 use crate::source::step::{self, Facts, Place, Step};
 use crate::source::tail::{self, Buffer, Tail};
 use crate::store::FileState;
 
-/// Reads per turn; with the size of one read, 1 MiB.
-const READS_PER_TURN: usize = 4;
+/// Bytes per turn.
+pub const PER_TURN: usize = 1024 * 1024;
+/// With so many events a turn ends early.
+const EVENTS_PER_TURN: usize = 1000;
 /// Without a new byte for this long, a file keeps only its checkpoint in memory.
 const PARK_AFTER: Duration = Duration::from_secs(60);
 /// Lines are counted from the start of the file where reading begins at its end, unless that is further in than
@@ -35,6 +38,8 @@ pub struct Turn<'a> {
     pub events: &'a mut Vec<Event>,
     pub now: Timestamp,
     pub clock: Instant,
+    /// Bytes to read at most.
+    pub budget: usize,
 }
 
 /// How a turn ended.
@@ -84,6 +89,7 @@ pub struct Follow {
     pub queued: bool,
     /// Size when it was last looked at.
     size: u64,
+    cuts: Vec<Cut>,
 }
 
 impl Follow {
@@ -92,7 +98,7 @@ impl Follow {
         let size = tail.position();
         let state = if checkpoint.offset < size { State::Behind(checkpoint) } else { State::Idle(checkpoint) };
         let file = Some(file);
-        Follow { tail, file, path, source, origin, place, state, changed: clock, queued: false, size }
+        Follow { tail, file, path, source, origin, place, state, changed: clock, queued: false, size, cuts: Vec::new() }
     }
 
     /// What the store has to know.
@@ -111,9 +117,38 @@ impl Follow {
         self.tail.is_due(stamp)
     }
 
+    /// What notices about it say.
+    pub fn about(&self) -> About {
+        let line = self.state.checkpoint().line + 1;
+        About { origin: Arc::clone(&self.origin), identity: self.tail.identity(), line }
+    }
+
+    /// The lines that were cut since this was asked last.
+    pub fn take_cuts(&mut self) -> Vec<Cut> {
+        std::mem::take(&mut self.cuts)
+    }
+
+    /// When it last changed its content or its place.
+    pub fn changed(&self) -> Instant {
+        self.changed
+    }
+
+    /// Disk that a deleted file keeps because it is open here. `None` for one that has a name, or is not open.
+    pub fn pinned(&mut self) -> Option<u64> {
+        let metadata = self.file.as_ref()?.metadata().ok()?;
+        self.size = metadata.size();
+        self.notice_place(&metadata);
+        (self.place == Place::Deleted).then(|| metadata.blocks() * 512)
+    }
+
     /// Bytes known to be there but not read.
     pub fn lag(&self) -> u64 {
         self.size.saturating_sub(self.tail.position())
+    }
+
+    /// What is known to be there but not read.
+    pub fn unread(&self) -> std::ops::Range<u64> {
+        self.tail.position()..self.size
     }
 
     pub fn is_open(&self) -> bool {
@@ -247,7 +282,9 @@ impl Follow {
                 self.start(checkpoint, file, with)?
             }
         };
-        match read_into(&mut stream, &mut self.tail, file, with) {
+        let read = read_into(&mut stream, &mut self.tail, file, with);
+        self.cuts.append(&mut stream.take_cuts());
+        match read {
             Ok(Read::More) => {
                 self.state = State::Live(stream);
                 Ok(Turned::More)
@@ -289,6 +326,7 @@ impl Follow {
     fn finish(&mut self, with: &mut Turn) {
         if let State::Live(stream) = &mut self.state {
             stream.finish(with.now, with.events);
+            self.cuts.append(&mut stream.take_cuts());
             self.state = State::Idle(stream.checkpoint());
         }
     }
@@ -317,9 +355,12 @@ fn read_into(stream: &mut Stream, tail: &mut Tail, file: &File, with: &mut Turn)
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "became shorter while it was read"));
         }
     }
-    for _ in 0..READS_PER_TURN {
-        if tail.read(file, with.buffer, |bytes| stream.push(bytes, now, events))? == 0 {
-            return Ok(Read::All);
+    let mut left = with.budget;
+    while left > 0 && events.len() < EVENTS_PER_TURN {
+        with.buffer.limit(left);
+        match tail.read(file, with.buffer, |bytes| stream.push(bytes, now, events))? {
+            0 => return Ok(Read::All),
+            n => left -= n,
         }
     }
     Ok(Read::More)

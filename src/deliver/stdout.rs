@@ -133,7 +133,7 @@ mod tests {
         let (store, mut out) = (store(3), Vec::new());
         assert!(matches!(run(&store, StdoutFormat::Json, &mut out), End::Drained));
         assert_eq!(out, b"0\n1\n2\n");
-        assert_eq!(store.n_waiting(), 0);
+        assert_eq!(store.waiting().rows, 0);
     }
 
     #[test]
@@ -171,6 +171,6 @@ mod tests {
         }
         let store = store(3);
         assert!(matches!(run(&store, StdoutFormat::Json, &mut Closed), End::Closed));
-        assert_eq!(store.n_waiting(), 3);
+        assert_eq!(store.waiting().rows, 3);
     }
 }

@@ -22,11 +22,20 @@ pub struct Buffer {
     bytes: Box<[u8]>,
     /// The first bytes hold what stands just before the position of the file whose turn it is.
     kept: usize,
+    /// How much one read asks for at most.
+    want: usize,
+}
+
+impl Buffer {
+    /// Makes reads smaller, or as large as they can be.
+    pub fn limit(&mut self, want: usize) {
+        self.want = want.clamp(1, CHUNK);
+    }
 }
 
 impl Default for Buffer {
     fn default() -> Buffer {
-        Buffer { bytes: vec![0; TAIL_MAX + CHUNK].into_boxed_slice(), kept: 0 }
+        Buffer { bytes: vec![0; TAIL_MAX + CHUNK].into_boxed_slice(), kept: 0, want: CHUNK }
     }
 }
 
@@ -148,7 +157,7 @@ impl Tail {
     /// [`Tail::observe`] in the same turn.
     pub fn read(&mut self, file: &File, buffer: &mut Buffer, push: impl FnOnce(&[u8])) -> io::Result<usize> {
         let kept = buffer.kept;
-        let n = retried(|| file.read_at(&mut buffer.bytes[kept..kept + CHUNK], self.position()))?;
+        let n = retried(|| file.read_at(&mut buffer.bytes[kept..kept + buffer.want], self.position()))?;
         if n > 0 {
             push(&buffer.bytes[kept..kept + n]);
             self.last_byte = Some(buffer.bytes[kept + n - 1]);

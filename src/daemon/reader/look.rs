@@ -98,6 +98,7 @@ impl Reader {
         let displaced = self.files.displaced();
         self.next_displaced = (!displaced.is_empty()).then(|| clock + DISPLACED_INTERVAL);
         displaced.into_iter().for_each(|key| self.files.queue(key));
+        self.bound_pinned(clock);
     }
 
     /// Walks with the watcher in place; returns also the directories that were entered.
