@@ -41,6 +41,15 @@ const STOP_WITHIN: Duration = Duration::from_secs(8);
 /// Signals this close together are one request.
 const SAME_REQUEST: Duration = Duration::from_secs(1);
 
+/// Why the daemon ended in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was asked to.
+    Asked,
+    /// Nobody reads its only output any more.
+    Unread,
+}
+
 /// Why the daemon did not start, or had to end.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -62,7 +71,7 @@ pub enum Failure {
 ///
 /// # Errors
 /// What kept it from starting, or made it end early.
-pub fn run(load: impl Fn() -> Result<Setup, Vec<String>>, state: Option<&Path>) -> Result<(), Failure> {
+pub fn run(load: impl Fn() -> Result<Setup, Vec<String>>, state: Option<&Path>) -> Result<Ended, Failure> {
     let cwd = std::env::current_dir().map_err(|error| start(format!("current directory: {error}")))?;
     let plan = Plan::new(load().map_err(Failure::Setup)?, cwd.clone()).map_err(start)?;
     let config = &plan.setup.config;
@@ -179,7 +188,7 @@ struct Parts {
 }
 
 impl Parts {
-    async fn watch_over<F>(mut self, mut signals: Signals, reload: Reload<F>) -> Result<(), Failure>
+    async fn watch_over<F>(mut self, mut signals: Signals, reload: Reload<F>) -> Result<Ended, Failure>
     where
         F: Fn() -> Result<Setup, Vec<String>>,
     {
@@ -201,10 +210,10 @@ impl Parts {
             () = signals.stop.asked_again() => tracing::warn!("asked again, ending at once"),
         }
         match ended {
-            None | Some(stdout::End::Drained) => Ok(()),
+            None | Some(stdout::End::Drained) => Ok(Ended::Asked),
             Some(stdout::End::Closed) => {
                 tracing::info!("standard output was closed and there is no other sink; ending");
-                Ok(())
+                Ok(Ended::Unread)
             }
             Some(stdout::End::Failed(error)) => {
                 Err(Failure::Broken(format!("cannot write to standard output: {error}")))
@@ -241,7 +250,13 @@ async fn next_end(sink: &mut Option<oneshot::Receiver<stdout::End>>) -> stdout::
 
 fn sink(store: &Arc<Store>, format: StdoutFormat) -> Result<oneshot::Receiver<stdout::End>, Failure> {
     let store = Arc::clone(store);
-    spawn("stdout", move || stdout::run(&store, format, &mut io::stdout()))
+    spawn("stdout", move || {
+        let mut out = io::stdout();
+        match stdout::end_torn_line(&mut out) {
+            Ok(()) => stdout::run(&store, format, &mut out),
+            Err(error) => stdout::End::Failed(error),
+        }
+    })
 }
 
 /// Runs `work` on a thread of its own; its result, or that it panicked, arrives at the receiver.

@@ -84,6 +84,12 @@ impl Db {
         })
     }
 
+    /// The connection as it is, for hooks and limits.
+    #[cfg(test)]
+    pub fn bare(&mut self) -> &mut Connection {
+        self.connection().expect("it opens")
+    }
+
     fn connection(&mut self) -> Result<&mut Connection, StateError> {
         let opened = match (self.connection.take(), &self.home) {
             (Some(connection), _) => connection,
@@ -127,13 +133,23 @@ impl Db {
             transaction.commit()?;
             Ok((n_stored == 0).then_some(added))
         });
-        if stored.is_err() {
+        if let Err(error) = &stored {
             self.unsure = unsure;
             if committing {
                 self.remember(number, batch.events.len());
+                self.close_unless_full(error);
             }
         }
         stored
+    }
+
+    /// A connection whose commit failed may not know what is in the file. On a full disk it could not be opened again.
+    fn close_unless_full(&mut self, error: &StateError) {
+        let full = matches!(error, StateError::Sqlite { error, .. }
+            if error.sqlite_error_code() == Some(ErrorCode::DiskFull));
+        if !full && self.home.is_some() {
+            self.connection = None;
+        }
     }
 
     fn remember(&mut self, number: i64, n_events: usize) {

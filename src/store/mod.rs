@@ -156,7 +156,11 @@ impl Store {
     /// has stored all the same is not stored again. After [`StateError::Begun`] everything has to be stored anew.
     pub fn commit(&self, batch: &Batch) -> Result<(), StateError> {
         let mut db = self.lock();
-        match db.commit(batch)? {
+        let committed = db.commit(batch);
+        if matches!(committed, Err(StateError::Begun { .. })) {
+            self.set_waiting(Backlog::default());
+        }
+        match committed? {
             Some(added) => {
                 self.n_rows.fetch_add(added.rows, Ordering::Relaxed);
                 self.n_bytes.fetch_add(added.bytes, Ordering::Relaxed);

@@ -104,14 +104,27 @@ fn prepare(connection: &Connection, path: &Path, durability: Durability) -> Resu
     if version > 0 {
         check(connection).map_err(sqlite)?;
     }
-    let steps = &STEPS[usize::try_from(version).unwrap_or(0)..];
-    if !steps.is_empty() {
-        let steps = steps.concat();
-        let migrate = format!("BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;");
-        connection.execute_batch(&migrate).map_err(sqlite)?;
-    }
+    migrate(connection).map_err(sqlite)?;
     // What SQLite takes for sound may still be no state of ours.
     rows::files(connection).map(drop).map_err(sqlite)
+}
+
+/// Takes the steps that are missing, all or none.
+pub fn migrate(connection: &Connection) -> rusqlite::Result<()> {
+    let taken = version(connection)?;
+    let steps = STEPS.get(usize::try_from(taken).unwrap_or(0)..).unwrap_or_default().concat();
+    if steps.is_empty() {
+        return Ok(());
+    }
+    connection.execute_batch(&format!("BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;"))
+}
+
+/// The tables as they were one version ago.
+#[cfg(test)]
+pub fn undo_last_step(connection: &Connection) {
+    let undo = "BEGIN; ALTER TABLE outbox DROP COLUMN stored_ms; ALTER TABLE seen DROP COLUMN batch; \
+                DROP TABLE told; PRAGMA user_version = 1; COMMIT;";
+    connection.execute_batch(undo).expect("the last step is undone");
 }
 
 pub fn version(connection: &Connection) -> rusqlite::Result<i64> {

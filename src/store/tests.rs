@@ -7,11 +7,11 @@ use rusqlite::Connection;
 
 use super::*;
 
-fn event(n: u8) -> OutboxEvent {
+pub(super) fn event(n: u8) -> OutboxEvent {
     OutboxEvent { id: EventId([n; 16]), body: format!("{{\"n\":{n}}}").into_bytes() }
 }
 
-fn file(inode: u64, offset: u64) -> FileState {
+pub(super) fn file(inode: u64, offset: u64) -> FileState {
     FileState {
         key: FileKey { device: u64::MAX, inode, birth: 3 },
         generation: 2,
@@ -21,11 +21,11 @@ fn file(inode: u64, offset: u64) -> FileState {
     }
 }
 
-fn open(dir: &StateDir) -> Store {
+pub(super) fn open(dir: &StateDir) -> Store {
     Store::open(dir, Durability::Full).unwrap()
 }
 
-fn batch(files: Vec<FileState>, events: &[u8]) -> Batch {
+pub(super) fn batch(files: Vec<FileState>, events: &[u8]) -> Batch {
     Batch { files, events: events.iter().map(|&n| event(n)).collect(), ..Batch::default() }
 }
 
