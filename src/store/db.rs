@@ -77,7 +77,9 @@ impl Db {
         let result = work(self.connection()?);
         result.map_err(|error| {
             let Some(home) = &self.home else { return StateError::sqlite(":memory:".as_ref(), error) };
-            if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) || schema::is_damage(&error) {
+            // A transaction that could not even be rolled back would be in the way of all that follow.
+            let stuck = self.connection.as_ref().is_some_and(|connection| !connection.is_autocommit());
+            if stuck || error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) || schema::is_damage(&error) {
                 self.connection = None;
             }
             StateError::sqlite(&home.path, error)
