@@ -193,7 +193,7 @@ impl Db {
         })
     }
 
-    pub fn drop_waiting(&mut self, notice: impl FnOnce(Dropped) -> OutboxEvent) -> Result<Dropped, StateError> {
+    pub fn drop_waiting(&mut self, notice: impl FnOnce(Dropped) -> Option<OutboxEvent>) -> Result<Dropped, StateError> {
         self.with(|connection| outbox::drop_waiting(connection, notice))
     }
 

@@ -230,7 +230,7 @@ impl Store {
     ///
     /// # Errors
     /// Nothing was dropped.
-    pub fn drop_waiting(&self, notice: impl FnOnce(Dropped) -> OutboxEvent) -> Result<Dropped, StateError> {
+    pub fn drop_waiting(&self, notice: impl FnOnce(Dropped) -> Option<OutboxEvent>) -> Result<Dropped, StateError> {
         self.lock().drop_waiting(notice)
     }
 

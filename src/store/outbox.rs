@@ -95,7 +95,7 @@ impl Outbox {
 /// Drops what waits, and stores `notice` of it in the same transaction. Does nothing where nothing waits.
 pub(super) fn drop_waiting(
     connection: &mut Connection,
-    notice: impl FnOnce(Dropped) -> OutboxEvent,
+    notice: impl FnOnce(Dropped) -> Option<OutboxEvent>,
 ) -> rusqlite::Result<Dropped> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let waiting = rows::backlog_after(&transaction, 0)?;
@@ -104,7 +104,9 @@ pub(super) fn drop_waiting(
     if waiting.rows > 0 {
         transaction.execute("UPDATE sink SET delivered = ?1 WHERE delivered < ?1", [last_seq])?;
         rows::prune(&transaction)?;
-        rows::insert(&transaction, &notice(dropped))?;
+        if let Some(event) = notice(dropped) {
+            rows::insert(&transaction, &event)?;
+        }
     }
     transaction.commit()?;
     Ok(dropped)
