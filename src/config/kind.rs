@@ -323,7 +323,7 @@ pub(super) fn size(least: u64) -> Kind<u64> {
 }
 
 fn written_size(bytes: u64) -> String {
-    let (unit, size) = SIZES.into_iter().find(|(_, size)| bytes % size == 0).unwrap_or(("B", 1));
+    let (unit, size) = SIZES.into_iter().find(|(_, size)| bytes.is_multiple_of(*size)).unwrap_or(("B", 1));
     format!("{}{unit}", bytes / size)
 }
 
