@@ -15,6 +15,7 @@ mod unknown;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
 
@@ -40,6 +41,15 @@ const STOP_WITHIN: Duration = Duration::from_secs(8);
 /// Signals this close together are one request.
 const SAME_REQUEST: Duration = Duration::from_secs(1);
 
+/// Why the daemon ended in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was asked to.
+    Asked,
+    /// Nobody reads its only output any more.
+    Unread,
+}
+
 /// Why the daemon did not start, or had to end.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -61,7 +71,7 @@ pub enum Failure {
 ///
 /// # Errors
 /// What kept it from starting, or made it end early.
-pub fn run(load: impl Fn() -> Result<Setup, Vec<String>>, state: Option<&Path>) -> Result<(), Failure> {
+pub fn run(load: impl Fn() -> Result<Setup, Vec<String>>, state: Option<&Path>) -> Result<Ended, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(start)?;
     // Signals are caught before anything else: what arrives during the start is answered after it.
     let signals = runtime.block_on(async { Signals::new() }).map_err(start)?;
@@ -71,12 +81,16 @@ pub fn run(load: impl Fn() -> Result<Setup, Vec<String>>, state: Option<&Path>) 
     let listener = config.http.as_ref().map(|http| http::bind(http.listen)).transpose().map_err(start)?;
     let dir = state.map(StateDir::lock).transpose().map_err(start)?;
     let store = Arc::new(match &dir {
-        Some(dir) => Store::open(dir).map_err(start)?,
+        Some(dir) => Store::open(dir, config.state.synchronous).map_err(start)?,
         None => Store::in_memory().map_err(start)?,
     });
     let format = config.stdout.enabled.then_some(config.stdout.format);
-    store.set_sinks(format.map(|_| stdout::NAME).as_slice()).map_err(start)?;
     let metrics = Arc::new(Metrics::default());
+    let dropped = store.set_sinks(format.map(|_| stdout::NAME).as_slice()).map_err(start)?;
+    if dropped > 0 {
+        metrics.dropped_events.fetch_add(dropped, Relaxed);
+        tracing::warn!(events = dropped, "dropped what waited for a sink that is no longer configured");
+    }
     let own = Own::new(dir.as_ref().map(StateDir::path));
     let reader = Reader::new(plan, Arc::clone(&store), Arc::clone(&metrics), own).map_err(start)?;
     let wake = reader.wake();
@@ -174,7 +188,7 @@ struct Parts {
 }
 
 impl Parts {
-    async fn watch_over<F>(mut self, mut signals: Signals, reload: Reload<F>) -> Result<(), Failure>
+    async fn watch_over<F>(mut self, mut signals: Signals, reload: Reload<F>) -> Result<Ended, Failure>
     where
         F: Fn() -> Result<Setup, Vec<String>>,
     {
@@ -198,10 +212,10 @@ impl Parts {
             () = signals.stop.asked_again() => tracing::warn!("asked again, ending at once"),
         }
         match ended {
-            None | Some(stdout::End::Drained) => Ok(()),
+            None | Some(stdout::End::Drained) => Ok(Ended::Asked),
             Some(stdout::End::Closed) => {
                 tracing::info!("standard output was closed and there is no other sink; ending");
-                Ok(())
+                Ok(Ended::Unread)
             }
             Some(stdout::End::Failed(error)) => {
                 Err(Failure::Broken(format!("cannot write to standard output: {error}")))
@@ -219,7 +233,7 @@ impl Parts {
             None => true,
         };
         if !stored || !delivered {
-            tracing::warn!(waiting = self.store.n_waiting(), "ended before everything was delivered");
+            tracing::warn!(waiting = self.store.waiting().rows, "ended before everything was delivered");
         }
     }
 }
@@ -238,7 +252,13 @@ async fn next_end(sink: &mut Option<oneshot::Receiver<stdout::End>>) -> stdout::
 
 fn sink(store: &Arc<Store>, format: StdoutFormat) -> Result<oneshot::Receiver<stdout::End>, Failure> {
     let store = Arc::clone(store);
-    spawn("stdout", move || stdout::run(&store, format, &mut io::stdout()))
+    spawn("stdout", move || {
+        let mut out = io::stdout();
+        match stdout::end_torn_line(&mut out) {
+            Ok(()) => stdout::run(&store, format, &mut out),
+            Err(error) => stdout::End::Failed(error),
+        }
+    })
 }
 
 /// Runs `work` on a thread of its own; its result, or that it panicked, arrives at the receiver.

@@ -69,6 +69,15 @@ pub struct Checkpoint {
     pub charset: Charset,
 }
 
+/// A line of which only the first [`MAX_LINE`] bytes were looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// Of its first byte.
+    pub offset: u64,
+    /// 1-based.
+    pub line: u64,
+}
+
 /// The state of one file.
 #[derive(Debug)]
 pub struct Stream {
@@ -89,6 +98,7 @@ pub struct Stream {
     /// The rest of an over-long line is being skipped.
     skipping: bool,
     cut_lines: u64,
+    cuts: Vec<Cut>,
     transcoder: Transcoder,
 }
 
@@ -137,6 +147,7 @@ impl Stream {
             copy_of: from.copy_of,
             skipping: false,
             cut_lines: 0,
+            cuts: Vec::new(),
             transcoder: Transcoder::new(known, from.offset),
         }
     }
@@ -204,6 +215,11 @@ impl Stream {
     /// Lines so far of which only the first [`MAX_LINE`] bytes were looked at.
     pub fn cut_lines(&self) -> u64 {
         self.cut_lines
+    }
+
+    /// The lines that were cut since this was asked last.
+    pub fn take_cuts(&mut self) -> Vec<Cut> {
+        std::mem::take(&mut self.cuts)
     }
 
     fn work(&mut self, moment: Moment, now: Timestamp, events: &mut Vec<Event>) {
@@ -401,6 +417,9 @@ impl Stream {
             return self.cut_long_line(now, events);
         }
         self.cut_lines += 1;
+        let above = memchr::memchr_iter(b'\n', &self.buffer[..self.searched]).count() as u64;
+        let offset = self.offset + self.transcoder.raw_len(&self.buffer[..self.searched]);
+        self.cuts.push(Cut { offset, line: self.line + above + 1 });
         self.skipping = true;
         let cut = self.searched + MAX_LINE;
         let found: Vec<usize> =
@@ -428,7 +447,7 @@ impl Stream {
 }
 
 /// A hash of what identifies an event: the file, the record's place in it, the code. No log text goes into it.
-fn event_id(identity: &[u8], record_offset: u64, code: &str, ordinal: u32) -> EventId {
+pub fn event_id(identity: &[u8], record_offset: u64, code: &str, ordinal: u32) -> EventId {
     let mut hash = Sha256::new();
     hash.update((identity.len() as u64).to_le_bytes());
     hash.update(identity);

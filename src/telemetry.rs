@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::event::{Event, Kind};
+use crate::notice::Reason;
 use crate::provider::Provider;
 
 /// All numbers of the process. Counters only grow; gauges are set by whoever knows.
@@ -28,20 +29,33 @@ pub struct Metrics {
     pub watch_degraded: AtomicBool,
     pub commit_errors: AtomicU64,
     pub outbox_events: AtomicU64,
+    pub outbox_bytes: AtomicU64,
+    /// Events that nobody will deliver.
+    pub dropped_events: AtomicU64,
+    /// Lines of which only the first part was searched.
+    pub cut_lines: AtomicU64,
+    /// Databases that were damaged.
+    pub state_lost: AtomicU64,
+    /// Disk held by deleted files that are not read to their end.
+    pub pinned_bytes: AtomicU64,
     /// Times that reading paused because too much waits for delivery.
     pub backpressure: AtomicU64,
     unknown_codes: AtomicU64,
     events: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
+    gaps: Mutex<BTreeMap<Reason, u64>>,
     reload_ok: AtomicBool,
     reload_at: AtomicI64,
     sources_open: AtomicBool,
     state_writable: AtomicBool,
+    paused_since: Mutex<Option<Instant>>,
     started: Instant,
     started_at: SystemTime,
     /// Milliseconds after `started` until which the reader may be silent.
     alive_until: AtomicU64,
 }
 
+/// How long reading may pause before that is no longer normal.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How long the reader may be late before it counts as stuck.
 const SILENCE: Duration = Duration::from_secs(30);
 
@@ -59,13 +73,20 @@ impl Default for Metrics {
             watch_degraded: AtomicBool::new(false),
             commit_errors: AtomicU64::new(0),
             outbox_events: AtomicU64::new(0),
+            outbox_bytes: AtomicU64::new(0),
+            dropped_events: AtomicU64::new(0),
+            cut_lines: AtomicU64::new(0),
+            state_lost: AtomicU64::new(0),
+            pinned_bytes: AtomicU64::new(0),
             backpressure: AtomicU64::new(0),
             unknown_codes: AtomicU64::new(0),
             events: Mutex::new(BTreeMap::new()),
+            gaps: Mutex::new([Reason::Truncated, Reason::Deleted, Reason::Unreachable].map(|it| (it, 0)).into()),
             reload_ok: AtomicBool::new(true),
             reload_at: AtomicI64::new(unix_seconds()),
             sources_open: AtomicBool::new(false),
             state_writable: AtomicBool::new(true),
+            paused_since: Mutex::new(None),
             started: Instant::now(),
             started_at: SystemTime::now(),
             alive_until: AtomicU64::new(SILENCE.as_millis() as u64),
@@ -118,14 +139,32 @@ impl Metrics {
         self.state_writable.store(writable, Relaxed);
     }
 
+    /// Reading pauses since then, because the outbox is full; or it goes on.
+    pub fn paused(&self, since: Option<Instant>) {
+        *self.paused_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    /// Bytes of a log file that will not be read.
+    pub fn gap(&self, reason: Reason, bytes: u64) {
+        *self.gaps.lock().unwrap_or_else(PoisonError::into_inner).entry(reason).or_default() += bytes;
+    }
+
+    fn pause(&self, now: Instant) -> Option<Duration> {
+        let since = *self.paused_since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.map(|since| now.saturating_duration_since(since))
+    }
+
     /// Why paytriage is not ready; empty when it is.
-    pub fn unready(&self) -> Vec<&'static str> {
+    pub fn unready(&self, now: Instant) -> Vec<&'static str> {
         let mut reasons = Vec::new();
         if !self.sources_open.load(Relaxed) {
             reasons.push("sources are not open yet");
         }
         if !self.state_writable.load(Relaxed) {
             reasons.push("state cannot be written");
+        }
+        if self.pause(now).is_some_and(|pause| pause >= PATIENCE) {
+            reasons.push("reading has paused for a minute: the outbox is full and its sinks do not take events");
         }
         reasons
     }
@@ -151,12 +190,21 @@ impl Metrics {
         for ((provider, severity), n) in &*self.events.lock().unwrap_or_else(PoisonError::into_inner) {
             _ = writeln!(out, "paytriage_events_total{{provider=\"{provider}\",severity=\"{severity}\"}} {n}");
         }
+        family(
+            &mut out,
+            "paytriage_gap_bytes_total",
+            "counter",
+            "Bytes of log files that could not be read, by reason.",
+        );
+        for (reason, n) in &*self.gaps.lock().unwrap_or_else(PoisonError::into_inner) {
+            _ = writeln!(out, "paytriage_gap_bytes_total{{reason=\"{}\"}} {n}", reason.as_str());
+        }
         process(&mut out, self.started_at);
         out
     }
 
     #[rustfmt::skip]
-    fn plain(&self) -> [(&'static str, &'static str, &'static str, i64); 15] {
+    fn plain(&self) -> [(&'static str, &'static str, &'static str, i64); 21] {
         let get = |value: &AtomicU64| value.load(Relaxed) as i64;
         [
             ("paytriage_files_open", "gauge", "Log files that are followed.", get(&self.files_open)),
@@ -171,6 +219,12 @@ impl Metrics {
             ("paytriage_unknown_codes_total", "counter", "Events whose code no catalogue entry knows.", get(&self.unknown_codes)),
             ("paytriage_commit_errors_total", "counter", "Times that the state could not be written.", get(&self.commit_errors)),
             ("paytriage_outbox_events", "gauge", "Events that wait for delivery.", get(&self.outbox_events)),
+            ("paytriage_outbox_bytes", "gauge", "Bytes of events that wait for delivery.", get(&self.outbox_bytes)),
+            ("paytriage_dropped_events_total", "counter", "Events that waited for a sink that is no longer configured.", get(&self.dropped_events)),
+            ("paytriage_cut_lines_total", "counter", "Lines longer than 1 MiB, of which only the first part was searched.", get(&self.cut_lines)),
+            ("paytriage_state_lost_total", "counter", "Databases that were damaged and set aside.", get(&self.state_lost)),
+            ("paytriage_pinned_bytes", "gauge", "Disk held by deleted log files that are still open.", get(&self.pinned_bytes)),
+            ("paytriage_reading_paused", "gauge", "1 while nothing is read because the outbox is full.", i64::from(self.pause(Instant::now()).is_some())),
             ("paytriage_backpressure_total", "counter", "Times that reading paused because too many events wait for delivery.", get(&self.backpressure)),
             ("paytriage_config_last_reload_successful", "gauge", "1 if the configuration in force is the newest one.", i64::from(self.reload_ok.load(Relaxed))),
             ("paytriage_config_last_reload_success_timestamp_seconds", "gauge", "When a configuration was last taken over.", self.reload_at.load(Relaxed)),
@@ -234,12 +288,24 @@ mod tests {
 
     #[test]
     fn ready_when_sources_are_open_and_state_is_writable() {
-        let metrics = Metrics::default();
-        assert_eq!(metrics.unready(), ["sources are not open yet"]);
+        let (metrics, now) = (Metrics::default(), Instant::now());
+        assert_eq!(metrics.unready(now), ["sources are not open yet"]);
         metrics.sources_opened();
         metrics.state_writable(false);
-        assert_eq!(metrics.unready(), ["state cannot be written"]);
+        assert_eq!(metrics.unready(now), ["state cannot be written"]);
         metrics.state_writable(true);
-        assert!(metrics.unready().is_empty());
+        assert!(metrics.unready(now).is_empty());
+    }
+
+    #[test]
+    fn not_ready_once_reading_has_paused_for_a_minute() {
+        let (metrics, now) = (Metrics::default(), Instant::now());
+        metrics.sources_opened();
+        metrics.paused(Some(now));
+        assert!(metrics.unready(now + PATIENCE - Duration::from_millis(1)).is_empty());
+        let reasons = metrics.unready(now + PATIENCE);
+        assert!(reasons.len() == 1 && reasons[0].contains("outbox is full"), "{reasons:?}");
+        metrics.paused(None);
+        assert!(metrics.unready(now + PATIENCE).is_empty());
     }
 }

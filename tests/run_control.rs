@@ -18,7 +18,7 @@ fn ends_cleanly_when_asked() {
 }
 
 #[test]
-fn a_closed_standard_output_is_a_normal_end() {
+fn a_closed_standard_output_ends_it_when_there_is_no_other_sink() {
     let env = Env::new();
     env.write("logs/app.log", "");
     let mut daemon = run(&env, &["logs"]);
@@ -31,7 +31,7 @@ fn a_closed_standard_output_is_a_normal_end() {
         n += 1;
         daemon.has_ended()
     });
-    assert_eq!(daemon.wait().code(), Some(0));
+    assert_eq!(daemon.wait().code(), Some(1));
     let log = daemon.wait_for_log("standard output was closed");
     assert!(!log.contains("panicked"), "{log}");
 }

@@ -14,15 +14,18 @@ use jiff::Timestamp;
 
 use crate::event::{Event, Origin};
 use crate::identity::FileKey;
-use crate::pipeline::{Checkpoint, Engine, FileContext, Stream};
+use crate::notice::About;
+use crate::pipeline::{Checkpoint, Cut, Engine, FileContext, Stream};
 use crate::source::proof::Content;
 use crate::source::selection::{Source, visible};
 use crate::source::step::{self, Facts, Place, Step};
 use crate::source::tail::{self, Buffer, Got, Tail};
 use crate::store::FileState;
 
-/// Reads per turn; with the size of one read, 1 MiB.
-const READS_PER_TURN: usize = 4;
+/// Bytes per turn.
+pub const PER_TURN: usize = 1024 * 1024;
+/// With so many events a turn ends early.
+const EVENTS_PER_TURN: usize = 1000;
 /// Without a new byte for this long, a file keeps only its checkpoint in memory.
 const PARK_AFTER: Duration = Duration::from_secs(60);
 /// A file whose first bytes were changed this often under an unchanged end has a header that its writer keeps up to date.
@@ -38,6 +41,8 @@ pub struct Turn<'a> {
     pub events: &'a mut Vec<Event>,
     pub now: Timestamp,
     pub clock: Instant,
+    /// Bytes to read at most.
+    pub budget: usize,
 }
 
 /// How a turn ended.
@@ -98,6 +103,7 @@ pub struct Follow {
     head_changes: u8,
     /// What was known of the content that was there before this one.
     former: Option<FileState>,
+    cuts: Vec<Cut>,
 }
 
 impl Follow {
@@ -123,6 +129,7 @@ impl Follow {
             is_at_home,
             head_changes: 0,
             former: None,
+            cuts: Vec::new(),
         }
     }
 
@@ -166,9 +173,40 @@ impl Follow {
         self.tail.is_due(stamp)
     }
 
+    /// What notices about it say.
+    pub fn about(&self) -> About {
+        let line = self.state.checkpoint().line + 1;
+        About { origin: Arc::clone(&self.origin), identity: self.tail.identity(), line }
+    }
+
+    /// The lines that were cut since this was asked last.
+    pub fn take_cuts(&mut self) -> Vec<Cut> {
+        std::mem::take(&mut self.cuts)
+    }
+
+    /// When it last changed its content or its place.
+    pub fn changed(&self) -> Instant {
+        self.changed
+    }
+
+    /// Disk that a deleted file keeps because it is open here. `None` for one that has a name, or is not open.
+    pub fn pinned(&mut self) -> Option<u64> {
+        let metadata = self.file.as_ref()?.metadata().ok()?;
+        if metadata.size() != self.full_size {
+            (self.size, self.full_size) = (metadata.size(), metadata.size());
+        }
+        self.notice_place(&metadata);
+        (self.place == Place::Deleted).then(|| metadata.blocks() * 512)
+    }
+
     /// Bytes known to be there but not read.
     pub fn lag(&self) -> u64 {
         self.size.saturating_sub(self.tail.position())
+    }
+
+    /// What is known to be there but not read.
+    pub fn unread(&self) -> std::ops::Range<u64> {
+        self.tail.position()..self.size
     }
 
     pub fn is_open(&self) -> bool {
@@ -347,7 +385,9 @@ impl Follow {
                 self.start(checkpoint, file, with)?
             }
         };
-        match read_into(&mut stream, &mut self.tail, file, with) {
+        let read = read_into(&mut stream, &mut self.tail, file, with);
+        self.cuts.append(&mut stream.take_cuts());
+        match read {
             Ok(Read::More) => {
                 self.state = State::Live(stream);
                 Ok(Turned::More)
@@ -389,6 +429,7 @@ impl Follow {
     fn finish(&mut self, with: &mut Turn) {
         if let State::Live(stream) = &mut self.state {
             stream.finish(with.now, with.events);
+            self.cuts.append(&mut stream.take_cuts());
             self.state = State::Idle(stream.checkpoint());
         }
     }
@@ -421,9 +462,11 @@ fn read_into(stream: &mut Stream, tail: &mut Tail, file: &File, with: &mut Turn)
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "became shorter while it was read"));
         }
     }
-    for _ in 0..READS_PER_TURN {
+    let mut left = with.budget;
+    while left > 0 && events.len() < EVENTS_PER_TURN {
+        with.buffer.limit(left);
         match tail.read(file, with.buffer, |bytes| stream.push(bytes, now, events))? {
-            Got::Bytes => {}
+            Got::Bytes(n) => left = left.saturating_sub(n),
             Got::Zeros(len) => stream.skip_zeros(len, now, events),
             Got::Searching => return Ok(Read::More),
             Got::End => return Ok(Read::All),

@@ -19,7 +19,7 @@ use crate::source::proof::Content;
 use crate::source::selection::Source;
 use crate::source::step::{self, Appeared, Place, Start};
 use crate::source::tail::{self, Tail};
-use crate::store::{FileState, Store};
+use crate::store::{FileState, StateError, Store};
 
 /// Rows of files that nobody has seen for this long are forgotten.
 const FORGET_AFTER_SECONDS: i64 = 30 * 24 * 3600;
@@ -85,7 +85,7 @@ pub struct Newcomers {
 }
 
 impl Newcomers {
-    pub fn load(store: &Store) -> rusqlite::Result<Newcomers> {
+    pub fn load(store: &Store) -> Result<Newcomers, StateError> {
         let (mut stored, mut left_behind, mut devices) = (HashMap::new(), HashMap::new(), HashMap::new());
         for file in store.files()? {
             let FileKey { device, inode, birth } = file.key;
@@ -227,7 +227,7 @@ impl Newcomers {
 
     /// # Errors
     /// The store cannot be written.
-    pub fn forget_old(&self, store: &Store) -> rusqlite::Result<usize> {
+    pub fn forget_old(&self, store: &Store) -> Result<usize, StateError> {
         store.forget_files_before(jiff::Timestamp::now().as_second() - FORGET_AFTER_SECONDS)
     }
 }

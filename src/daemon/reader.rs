@@ -7,6 +7,7 @@ mod kin;
 mod look;
 #[cfg(test)]
 mod model;
+mod report;
 mod work;
 
 use std::collections::{HashMap, HashSet};
@@ -20,6 +21,7 @@ use jiff::Timestamp;
 use kin::Kin;
 
 use super::files::Files;
+use super::follow::PER_TURN;
 use super::meet::Newcomers;
 use super::pending::{Load, Pending};
 use super::plan::Plan;
@@ -33,12 +35,20 @@ use crate::source::step::Place;
 use crate::source::tail::{self, Buffer};
 use crate::source::wake::{Mail, Wake};
 use crate::source::watch::{Change, Watcher};
-use crate::store::Store;
+use crate::store::{StateError, Store};
 use crate::telemetry::Metrics;
 use crate::wire::EventWriter;
 
-/// Reading pauses while so many events wait for delivery. The log files are the buffer.
-const MAX_WAITING: u64 = 10_000;
+/// Reading pauses while so many events wait for delivery, or so many bytes of them as are configured. The log files
+/// are the buffer.
+const MAX_WAITING: u64 = 100_000;
+/// Bytes of events where they wait in memory.
+const MAX_IN_MEMORY: u64 = 16 * 1024 * 1024;
+/// What must be free in the outbox for anything to be read: more than the events of the smallest read take.
+const RESERVE: u64 = 512 * 1024;
+/// Events take up to this many times the bytes of the lines that they are about.
+const AMPLIFICATION: u64 = 128;
+const MIN_READ: u64 = 4096;
 const BLOCKED_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What others can ask of the reader.
@@ -82,7 +92,9 @@ pub struct Reader {
     next_displaced: Option<Instant>,
     /// The last commit failed; nothing is read until this time.
     stalled_until: Option<Instant>,
-    blocked: bool,
+    /// Since then nothing is read, because too much waits for delivery.
+    blocked: Option<Instant>,
+    max_outbox: u64,
     /// Milliseconds since 1970.
     round_began_ms: i64,
     /// The monotonic clock.
@@ -90,10 +102,16 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub fn new(plan: Plan, store: Arc<Store>, metrics: Arc<Metrics>, own: Own) -> rusqlite::Result<Reader> {
+    /// # Errors
+    /// The store cannot be read.
+    pub fn new(plan: Plan, store: Arc<Store>, metrics: Arc<Metrics>, own: Own) -> Result<Reader, StateError> {
         let wake = Arc::<Wake<Request>>::default();
         let clock = Instant::now();
-        Ok(Reader {
+        let mut reader = Reader {
+            max_outbox: match store.is_in_memory() {
+                true => plan.setup.config.state.max_outbox.min(MAX_IN_MEMORY),
+                false => plan.setup.config.state.max_outbox,
+            },
             writer: EventWriter::new(&plan.setup.catalog, plan.setup.config.lang),
             watcher: watcher(&plan, &wake),
             newcomers: Newcomers::load(&store)?,
@@ -115,10 +133,12 @@ impl Reader {
             walk_cost: Duration::ZERO,
             next_displaced: None,
             stalled_until: None,
-            blocked: false,
+            blocked: None,
             round_began_ms: Timestamp::now().as_millisecond(),
             now: Instant::now,
-        })
+        };
+        reader.report_damage(clock)?;
+        Ok(reader)
     }
 
     /// Where requests go.
@@ -188,7 +208,7 @@ impl Reader {
         at(self.next_displaced);
         if let Some(stalled) = self.stalled_until {
             at(Some(stalled));
-        } else if self.blocked {
+        } else if self.blocked.is_some() {
             at(Some(clock + BLOCKED_INTERVAL));
             at(self.pending.due(Load::Quiet, clock));
         } else {
@@ -204,19 +224,46 @@ impl Reader {
         if self.stalled_until.is_some_and(|until| clock < until) {
             return false;
         }
-        let blocked = self.store.n_waiting() >= MAX_WAITING;
-        if blocked && !self.blocked {
-            self.metrics.backpressure.fetch_add(1, Relaxed);
-            tracing::warn!(waiting = self.store.n_waiting(), "too many events wait for delivery; reading pauses");
+        let waiting = self.store.waiting();
+        let blocked = match self.blocked {
+            None => self.room() < RESERVE || waiting.rows >= MAX_WAITING,
+            // A little more than one row has to go before reading goes on.
+            Some(_) => self.room() < RESERVE.max(self.max_outbox / 8) || waiting.rows >= MAX_WAITING / 8 * 7,
+        };
+        if blocked != self.blocked.is_some() {
+            self.blocked = blocked.then_some(clock);
+            self.metrics.paused(self.blocked);
+            if blocked {
+                self.metrics.backpressure.fetch_add(1, Relaxed);
+                tracing::warn!(
+                    events = waiting.rows,
+                    bytes = waiting.bytes,
+                    max_outbox = self.max_outbox,
+                    "the outbox is full; reading pauses until its sinks take events"
+                );
+            } else {
+                tracing::info!(events = waiting.rows, bytes = waiting.bytes, "reading goes on");
+            }
         }
-        self.blocked = blocked;
         !blocked && self.stalled_until.is_none()
     }
 
+    /// Bytes of events that may still come to the outbox.
+    fn room(&self) -> u64 {
+        self.max_outbox.saturating_sub(self.store.waiting().bytes + self.pending.bytes())
+    }
+
+    /// Bytes to read in one turn, so that their events find room.
+    fn budget(&self) -> usize {
+        (self.room() / AMPLIFICATION).clamp(MIN_READ, PER_TURN as u64) as usize
+    }
+
     fn measure(&self) {
+        let waiting = self.store.waiting();
         self.metrics.files_open.store(self.files.len() as u64, Relaxed);
         self.metrics.file_lag_bytes.store(self.files.lag(), Relaxed);
-        self.metrics.outbox_events.store(self.store.n_waiting(), Relaxed);
+        self.metrics.outbox_events.store(waiting.rows, Relaxed);
+        self.metrics.outbox_bytes.store(waiting.bytes, Relaxed);
         self.metrics.watch_degraded.store(self.watcher.is_degraded(), Relaxed);
     }
 

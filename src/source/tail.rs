@@ -23,11 +23,20 @@ pub struct Buffer {
     bytes: Box<[u8]>,
     /// The first bytes hold what stands just before the position of the file whose turn it is.
     kept: usize,
+    /// How much one read asks for at most.
+    want: usize,
+}
+
+impl Buffer {
+    /// Makes reads smaller, or as large as they can be.
+    pub fn limit(&mut self, want: usize) {
+        self.want = want.clamp(1, CHUNK);
+    }
 }
 
 impl Default for Buffer {
     fn default() -> Buffer {
-        Buffer { bytes: vec![0; TAIL_MAX + CHUNK].into_boxed_slice(), kept: 0 }
+        Buffer { bytes: vec![0; TAIL_MAX + CHUNK].into_boxed_slice(), kept: 0, want: CHUNK }
     }
 }
 
@@ -40,7 +49,8 @@ impl Stamp {
 /// What a read came upon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Got {
-    Bytes,
+    /// So many bytes.
+    Bytes(usize),
     /// Zeros that nobody wrote, with data behind them; they were skipped.
     Zeros(u64),
     /// There may be data behind more zeros than one read looks at.
@@ -169,8 +179,8 @@ impl Tail {
     /// zeros before data are a hole. Comes after [`Tail::observe`] in the same turn.
     pub fn read(&mut self, file: &File, buffer: &mut Buffer, push: impl FnOnce(&[u8])) -> io::Result<Got> {
         let (kept, at) = (buffer.kept, self.position());
-        let read = retried(|| file.read_at(&mut buffer.bytes[kept..kept + CHUNK], at))?;
-        let n = blank::written(&buffer.bytes[kept..kept + read], CHUNK);
+        let read = retried(|| file.read_at(&mut buffer.bytes[kept..kept + buffer.want], at))?;
+        let n = blank::written(&buffer.bytes[kept..kept + read], buffer.want);
         if read == 0 {
             return Ok(Got::End);
         }
@@ -182,7 +192,7 @@ impl Tail {
         let keep = self.prover.advance(&buffer.bytes[..kept + n], n);
         buffer.bytes.copy_within(kept + n - keep..kept + n, 0);
         buffer.kept = keep;
-        Ok(Got::Bytes)
+        Ok(Got::Bytes(n))
     }
 
     /// The next `n_zeros` bytes, and perhaps more, are zeros.

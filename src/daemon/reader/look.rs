@@ -154,6 +154,7 @@ impl Reader {
         let waits = !displaced.is_empty() || !self.kin.is_empty();
         self.next_displaced = waits.then(|| clock + DISPLACED_INTERVAL);
         displaced.into_iter().for_each(|key| self.files.queue(key));
+        self.bound_pinned(clock);
     }
 
     /// Walks with the watcher in place; returns also the directories that were entered.

@@ -18,7 +18,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{Reader, Request};
 use crate::catalog::Catalog;
-use crate::config::{Config, Source, StartAt, Watch};
+use crate::config::{Config, Durability, Source, StartAt, Watch};
 use crate::daemon::plan::{Plan, Setup};
 use crate::pipeline::Engine;
 use crate::source::selection::Own;
@@ -92,7 +92,7 @@ impl Model {
             return;
         }
         let dir = StateDir::lock(&self.disk.state()).unwrap();
-        let store = Arc::new(Store::open(&dir).unwrap());
+        let store = Arc::new(Store::open(&dir, Durability::Normal).unwrap());
         store.set_sinks(&[SINK]).unwrap();
         let own = Own::new(Some(dir.path()));
         let mut reader = Reader::new(self.plan(), Arc::clone(&store), Arc::new(Metrics::default()), own).unwrap();

@@ -7,16 +7,17 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::Reader;
+use super::{RESERVE, Reader};
 use crate::daemon::follow::{Follow, Turn, Turned};
 use crate::daemon::meet;
 use crate::daemon::pending::{Load, Pending};
 use crate::event::Event;
 use crate::identity::FileKey;
+use crate::notice::Reason;
 use crate::source::selection::visible;
 use crate::source::step::{Place, Step};
 use crate::source::walk::reason;
-use crate::store::Batch;
+use crate::store::{Batch, StateError};
 
 /// Without a new byte for this long, what is complete is reported although its record might go on. One write of a
 /// logger arrives at once; a person does not notice the wait.
@@ -31,7 +32,7 @@ impl Reader {
     pub(super) fn read_round(&mut self, clock: Instant) {
         let began = Instant::now();
         for _ in 0..self.files.n_queued() {
-            if self.pending.is_full() || began.elapsed() >= MAX_ROUND {
+            if self.pending.is_full() || self.room() < RESERVE || began.elapsed() >= MAX_ROUND {
                 return;
             }
             let Some(key) = self.files.next() else { return };
@@ -51,15 +52,18 @@ impl Reader {
 
     pub(super) fn turn(&mut self, key: FileKey, clock: Instant) {
         let mut events = Vec::new();
+        let budget = self.budget();
         let Some(follow) = self.files.get_mut(key) else { return };
-        let before = follow.position();
+        let (before, lag, about) = (follow.position(), follow.lag(), follow.about());
         let turned = follow.turn(&mut Turn {
             engine: &self.plan.setup.engine,
             buffer: &mut self.buffer,
             events: &mut events,
             now: Timestamp::now(),
             clock,
+            budget,
         });
+        let cuts = follow.take_cuts();
         let (read, pending) = (follow.position().saturating_sub(before), follow.is_pending());
         let path = follow.path.clone();
         self.metrics.read_bytes.fetch_add(read, Relaxed);
@@ -67,6 +71,7 @@ impl Reader {
             self.pending.touched(key, clock);
         }
         self.take(events, clock);
+        self.report_cuts(&cuts, &about, clock);
         match turned {
             Ok(Turned::More) => self.files.queue(key),
             Ok(Turned::Drained) => {
@@ -77,6 +82,7 @@ impl Reader {
                 self.metrics.truncations.fetch_add(1, Relaxed);
                 let what = if step == Step::Truncated { "truncated" } else { "replaced in place" };
                 tracing::info!(path = %visible(&path), "file was {what}; reading it from its beginning");
+                self.report_gap(&about, Reason::Truncated, before..before + lag, clock);
                 self.pending.touched(key, clock);
                 self.files.queue(key);
                 self.look_for_copies(key, clock);
@@ -120,6 +126,8 @@ impl Reader {
             path = %visible(&follow.path),
             "too many files to keep open, and this one was rotated away; what was written to it last may be unread"
         );
+        let (about, unread) = (follow.about(), follow.unread());
+        self.report_gap(&about, Reason::Unreachable, unread, clock);
         self.gone(key, clock);
     }
 
@@ -158,7 +166,7 @@ impl Reader {
         self.take(events, clock);
     }
 
-    fn take(&mut self, events: Vec<Event>, clock: Instant) {
+    pub(super) fn take(&mut self, events: Vec<Event>, clock: Instant) {
         for event in events {
             self.metrics.count_event(&event);
             self.unknown.tell(&event);
@@ -172,7 +180,7 @@ impl Reader {
         if self.stalled_until.is_some_and(|until| clock < until) {
             return;
         }
-        let load = if self.files.n_queued() > 0 && !self.blocked { Load::Busy } else { Load::Quiet };
+        let load = if self.files.n_queued() > 0 && self.blocked.is_none() { Load::Busy } else { Load::Quiet };
         let due = self.pending.due(load, clock);
         if self.stalled_until.is_some() || due.is_some_and(|at| at <= clock) {
             self.commit(clock);
@@ -186,7 +194,8 @@ impl Reader {
         let states = self.pending.finished.iter().cloned().chain(live).collect();
         let (events, deleted) = (std::mem::take(&mut self.pending.events), self.pending.deleted.clone());
         let watched = self.pending.watched.clone();
-        let batch = Batch { files: states, events, deleted, watched, seen_until_ms: self.round_began_ms };
+        let told = self.pending.told.clone();
+        let batch = Batch { files: states, events, deleted, watched, seen_until_ms: self.round_began_ms, told };
         match self.store.commit(&batch) {
             Ok(()) => {
                 self.pending = Pending::default();
@@ -200,18 +209,17 @@ impl Reader {
                 self.commit_failed(&error, clock);
             }
         }
-        self.metrics.outbox_events.store(self.store.n_waiting(), Relaxed);
     }
 
-    fn commit_failed(&mut self, error: &rusqlite::Error, clock: Instant) {
+    /// Nothing is rolled back: positions and the events they account for stay together in memory, and are tried again.
+    fn commit_failed(&mut self, error: &StateError, clock: Instant) {
+        if let StateError::Begun { .. } = error {
+            return self.begin_anew(clock);
+        }
         self.metrics.commit_errors.fetch_add(1, Relaxed);
         self.metrics.state_writable(false);
         if self.stalled_until.is_none() {
             tracing::error!(%error, "cannot write the state; reading pauses until it can be written. Nothing is lost");
-        }
-        let broken = error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure);
-        if broken && let Err(error) = self.store.reopen() {
-            tracing::error!(%error, "cannot open the state again");
         }
         self.stalled_until = Some(clock + RETRY);
     }
