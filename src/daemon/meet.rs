@@ -2,6 +2,7 @@
 
 mod adopt;
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
@@ -94,6 +95,9 @@ impl Newcomers {
             }
             left_behind.entry(file.path.clone()).or_insert_with(Vec::new).push(file.clone());
             stored.insert(file.key, file);
+        }
+        for files in left_behind.values_mut() {
+            files.sort_by_key(|file: &FileState| Reverse(file.proof.at));
         }
         let ended = store.seen_until_ms()?.map(|ms| UNIX_EPOCH + Duration::from_millis(ms.cast_unsigned()));
         let gap = ended.map(|ended| Gap { from: ended - SLACK, to: None });
@@ -204,7 +208,7 @@ impl Newcomers {
         self.let_go.contains_key(&key) || !self.rows_of(key).is_empty()
     }
 
-    /// What an earlier run left behind under this name.
+    /// What an earlier run left behind under this name; the longest proof, which says most, comes first.
     pub fn left_behind_as<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = &'a FileState> {
         self.left_behind.get(path).into_iter().flatten()
     }
@@ -216,7 +220,7 @@ impl Newcomers {
         let devices = elsewhere.copied().filter(|&device| device != key.device);
         let keys = std::iter::once(key).chain(devices.map(|device| FileKey { device, ..key }));
         let mut rows: Vec<_> = keys.filter_map(|key| self.stored.get(&key).cloned()).collect();
-        rows.sort_by_key(|row| std::cmp::Reverse((row.generation, row.proof.at)));
+        rows.sort_by_key(|row| Reverse((row.generation, row.proof.at)));
         rows
     }
 

@@ -3,6 +3,7 @@
 //! A copy is read after its original, so that what both hold is reported once. Until it is clear what it is, it
 //! is held back, open, so that it cannot be lost either.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::io;
@@ -154,7 +155,10 @@ impl Reader {
         let named = self.files.named(name).filter(|_| !same_name);
         let left = self.newcomers.left_behind_as(name);
         let displaced = self.files.displaced_from(name);
-        for key in named.into_iter().chain(displaced).chain(left.map(|row| row.key)) {
+        let mut keys: Vec<_> = named.into_iter().chain(displaced).chain(left.map(|row| row.key)).collect();
+        // Of several files of this name, the longest proof says most.
+        keys.sort_by_key(|key| Reverse(self.files.get(*key).map(Follow::position)));
+        for key in keys {
             let Some(original) = self.files.get(key).filter(|_| key != held.newcomer.key) else { continue };
             let Ok(file) = original.handle() else { continue };
             let there = file.metadata()?;
