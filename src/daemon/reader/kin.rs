@@ -10,12 +10,12 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::Reader;
 use super::look::DISPLACED_INTERVAL;
 use crate::daemon::follow::Follow;
-use crate::daemon::meet::{Newcomer, is_backup_of};
+use crate::daemon::meet::{Moment, Newcomer, is_backup_of};
 use crate::identity::FileKey;
 use crate::source::kin::{self, Likeness, Original, Verdict, judge};
 use crate::source::selection::visible;
@@ -30,7 +30,7 @@ const SLACK: Duration = Duration::from_millis(100);
 pub struct Kin {
     held: HashMap<FileKey, Held>,
     /// When the walk before this one began.
-    last_walk: Option<SystemTime>,
+    last_walk: Option<Moment>,
 }
 
 #[derive(Debug)]
@@ -250,7 +250,7 @@ impl Reader {
     /// These names lead to other files than at the last walk. Files that were made, filled and rotated away in between
     /// are found beside them.
     pub(super) fn look_for_missed(&mut self, names: &[PathBuf], clock: Instant) {
-        let Some(since) = self.kin.last_walk.map(|at| at - SLACK) else { return };
+        let Some(since) = self.kin.last_walk.map(|at| at.earliest(Moment::now()) - SLACK) else { return };
         for name in names {
             for (path, metadata) in beside(name) {
                 let is_new = metadata.created().is_ok_and(|birth| birth >= since);
@@ -265,7 +265,7 @@ impl Reader {
         }
     }
 
-    pub(super) fn walk_began(&mut self, at: SystemTime) {
+    pub(super) fn walk_began(&mut self, at: Moment) {
         self.kin.last_walk = Some(at);
     }
 

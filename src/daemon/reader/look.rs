@@ -5,14 +5,14 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
 use super::Reader;
 use crate::config::Watch;
 use crate::daemon::follow::Follow;
-use crate::daemon::meet::{self, Newcomer};
+use crate::daemon::meet::{self, Moment, Newcomer};
 use crate::identity::FileKey;
 use crate::source::step::{Place, Stamp};
 use crate::source::walk::{Found, Outcome, Walk, reason};
@@ -174,7 +174,7 @@ impl Reader {
 
     /// Looks at everything: what notifications have missed shows here.
     pub(super) fn walk(&mut self, clock: Instant) {
-        let (began, before) = (SystemTime::now(), cpu_time());
+        let (began, before) = (Moment::now(), cpu_time());
         self.watcher.walk_begins();
         let (outcome, mut entered) = self.search(|walk| walk.all());
         self.walk_cost = cpu_time().saturating_sub(before);
