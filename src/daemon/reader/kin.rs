@@ -213,7 +213,7 @@ impl Reader {
         if kin::holds(file, &original.to_store().proof)? {
             return Ok(Likeness::Current);
         }
-        let is_beginning = kin::begin_alike((file, metadata.size()), there)?;
+        let is_beginning = metadata.size() <= there.1 && kin::begin_alike((file, metadata.size()), there)?;
         Ok(if is_beginning { Likeness::Beginning } else { Likeness::None })
     }
 
