@@ -182,7 +182,7 @@ impl Reader {
         } else if sources.iter().any(|source| source.watch == Watch::Poll) {
             wanted
         } else {
-            wanted.max((self.walk_cost * WALK_SHARE).min(MAX_STRETCH))
+            second_line(wanted, self.walk_cost)
         }
     }
 
@@ -238,4 +238,29 @@ impl Reader {
 fn cpu_time() -> Duration {
     let spent = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(spent.tv_sec.cast_unsigned(), spent.tv_nsec as u32)
+}
+
+/// How often everything is looked at where changes are announced, if one look takes so much.
+fn second_line(wanted: Duration, cost: Duration) -> Duration {
+    wanted.max((cost * WALK_SHARE).min(MAX_STRETCH))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_line_is_put_off_by_what_it_costs_but_not_for_long() {
+        let (ms, s) = (Duration::from_millis, Duration::from_secs);
+        for (wanted, cost, expected) in [
+            (s(10), Duration::ZERO, s(10)),
+            (s(10), ms(2), s(10)),
+            (s(10), ms(5), s(20)),
+            (ms(500), ms(1), s(4)),
+            (s(10), s(3), MAX_STRETCH),
+            (s(3600), s(3), s(3600)),
+        ] {
+            assert_eq!(second_line(wanted, cost), expected, "{wanted:?} {cost:?}");
+        }
+    }
 }
