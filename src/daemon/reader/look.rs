@@ -25,6 +25,8 @@ const DEGRADED_INTERVAL: Duration = Duration::from_secs(1);
 const WALK_SHARE: u32 = 4000;
 /// … but it is never put off for longer than this on that account.
 const MAX_STRETCH: Duration = Duration::from_secs(60);
+/// Who asks for less than this, which is the default, gets it.
+const SHORT: Duration = Duration::from_secs(10);
 
 impl Reader {
     /// Looks at one notified path.
@@ -242,7 +244,7 @@ fn cpu_time() -> Duration {
 
 /// How often everything is looked at where changes are announced, if one look takes so much.
 fn second_line(wanted: Duration, cost: Duration) -> Duration {
-    wanted.max((cost * WALK_SHARE).min(MAX_STRETCH))
+    if wanted < SHORT { wanted } else { wanted.max((cost * WALK_SHARE).min(MAX_STRETCH)) }
 }
 
 #[cfg(test)]
@@ -256,7 +258,7 @@ mod tests {
             (s(10), Duration::ZERO, s(10)),
             (s(10), ms(2), s(10)),
             (s(10), ms(5), s(20)),
-            (ms(500), ms(1), s(4)),
+            (ms(500), s(3), ms(500)),
             (s(10), s(3), MAX_STRETCH),
             (s(3600), s(3), s(3600)),
         ] {
