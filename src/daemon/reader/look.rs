@@ -140,6 +140,7 @@ impl Reader {
         self.problems.missing(outcome.problems);
         self.targets.clear();
         let names: HashMap<_, _> = outcome.files.iter().map(|found| (found.path.as_path(), found.key)).collect();
+        self.problems.retain(|path| names.contains_key(path));
         for stale in self.files.names_not_in(&names) {
             self.unname(&stale, clock);
         }
