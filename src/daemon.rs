@@ -1,7 +1,7 @@
 //! The daemon: puts reader, store, sinks and HTTP server together, and ends or reloads them when asked.
 //!
-//! Three threads: the reader, the sink, and this one, which waits for signals and serves HTTP. Each knows the
-//! others only through the store and the reader's letter box.
+//! Three threads: the reader (with one more that tells it of changes), the sink, and this one, which waits for signals
+//! and serves HTTP. Each knows the others only through the store and the reader's letter box.
 
 mod files;
 mod follow;

@@ -7,6 +7,7 @@ mod daemon;
 mod formats;
 mod process;
 mod readme;
+mod run_clock;
 mod run_content;
 mod run_control;
 mod run_damage;

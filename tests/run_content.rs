@@ -219,6 +219,77 @@ fn a_hundred_megabyte_line_is_cut_and_what_follows_is_read() {
 }
 
 #[test]
+fn line_ends_marks_and_charsets_of_all_kinds_in_one_directory() {
+    use std::io::Write;
+    let env = Env::new();
+    let names = ["crlf.log", "bom.log", "gbk.log", "invalid.log"];
+    for name in names {
+        env.write(&format!("logs/{name}"), "");
+    }
+    let mut daemon = run(&env, ARGS);
+    let line = |n: usize| failure(n).trim_end().as_bytes().to_vec();
+    let gbk = b" \xd3\xc3\xbb\xa7\xd2\xd1\xd6\xa7\xb8\xb6\n".to_vec();
+    let texts = [
+        [line(0), b"\r\n".to_vec()].concat(),
+        [b"\xef\xbb\xbf".to_vec(), line(1), b"\n".to_vec()].concat(),
+        [line(2), gbk].concat(),
+        [line(3), b" \xff\xfe\xc3\x28\n".to_vec()].concat(),
+    ];
+    for (n, (name, text)) in names.iter().zip(texts).enumerate() {
+        let mut file = OpenOptions::new().append(true).open(env.path("logs").join(name)).unwrap();
+        file.write_all(&text).unwrap();
+        let event = daemon.event();
+        assert_eq!((number(&event), event["source"]["line"].as_u64()), (n, Some(1)), "{name}");
+    }
+    exactly_once(daemon, []);
+}
+
+#[test]
+fn a_last_line_without_its_end_waits_for_it() {
+    let env = Env::new();
+    env.write("logs/app.log", "").write("logs/other.log", "");
+    let mut daemon = run(&env, ARGS);
+    append(&env, "logs/app.log", failure(1).trim_end());
+    // What comes first is what was written later: the open line is not reported.
+    append(&env, "logs/other.log", &failure(2));
+    assert_eq!(daemon.numbers(1), [2]);
+    append(&env, "logs/app.log", "\n");
+    exactly_once(daemon, [1]);
+}
+
+#[test]
+fn secrets_are_in_no_output_no_log_and_no_state() {
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    let mut daemon = run(&env, ARGS);
+    let secrets = ["4111111111111111", "13812345678", "11010519491231002X", "wx-secret-9f8e7d6c5b4a", "张三丰"];
+    let [card, phone, identity, secret, name] = secrets;
+    append(
+        &env,
+        "logs/app.log",
+        &format!(
+            "{} card_no={card} phone={phone} id_no={identity} app_secret={secret} buyer_name={name}\n",
+            failure(1).trim_end()
+        ),
+    );
+    let event = daemon.line();
+    assert!(event.contains("N000001"), "{event}");
+    assert!(daemon.stop().success());
+    let mut seen = vec![("event".to_owned(), event.into_bytes()), ("log".to_owned(), daemon.drain_log().into_bytes())];
+    for entry in fs::read_dir(env.path("state")).unwrap() {
+        let path = entry.unwrap().path();
+        seen.push((path.display().to_string(), fs::read(path).unwrap()));
+    }
+    assert!(seen.len() > 2);
+    for (place, bytes) in seen {
+        for secret in secrets {
+            let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!found, "{secret} is in {place}");
+        }
+    }
+}
+
+#[test]
 fn two_codes_in_one_line_are_two_events_with_two_ids() {
     let env = Env::new();
     env.write("logs/app.log", "");

@@ -10,7 +10,8 @@ use crate::source::step::Place;
 
 #[derive(Debug, Default)]
 pub struct Files {
-    follows: HashMap<FileKey, Follow>,
+    /// Boxed: a table that grows has a good part of its places empty.
+    follows: HashMap<FileKey, Box<Follow>>,
     /// Names that a source lists. Several can lead to one file (hard links, symbolic links).
     names: HashMap<PathBuf, FileKey>,
     /// Files that have no listed name.
@@ -20,15 +21,15 @@ pub struct Files {
 
 impl Files {
     pub fn get(&self, key: FileKey) -> Option<&Follow> {
-        self.follows.get(&key)
+        self.follows.get(&key).map(Box::as_ref)
     }
 
     pub fn get_mut(&mut self, key: FileKey) -> Option<&mut Follow> {
-        self.follows.get_mut(&key)
+        self.follows.get_mut(&key).map(Box::as_mut)
     }
 
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Follow> {
-        self.follows.values_mut()
+        self.follows.values_mut().map(Box::as_mut)
     }
 
     pub fn insert(&mut self, follow: Follow) {
@@ -38,14 +39,14 @@ impl Files {
         } else {
             self.displaced.insert(key);
         }
-        self.follows.insert(key, follow);
+        self.follows.insert(key, Box::new(follow));
         self.queue(key);
     }
 
     pub fn remove(&mut self, key: FileKey) -> Option<Follow> {
         self.names.retain(|_, named| *named != key);
         self.displaced.remove(&key);
-        self.follows.remove(&key)
+        self.follows.remove(&key).map(|follow| *follow)
     }
 
     /// The file that a listed name led to when it was last looked at.
@@ -58,7 +59,7 @@ impl Files {
         if self.names.get(path) != Some(&key) {
             self.names.insert(path.to_path_buf(), key);
         }
-        let displaced = |follow: &&mut Follow| follow.place != Place::Listed;
+        let displaced = |follow: &&mut Box<Follow>| follow.place != Place::Listed;
         if let Some(follow) = self.follows.get_mut(&key).filter(displaced) {
             follow.moved(Place::Listed, clock);
             follow.path = path.to_path_buf();
@@ -134,6 +135,6 @@ impl Files {
 
     /// Bytes known to be written to files whose turn has not come.
     pub fn lag(&self) -> u64 {
-        self.queue.iter().filter_map(|key| self.follows.get(key)).map(Follow::lag).sum()
+        self.queue.iter().filter_map(|key| self.follows.get(key)).map(|follow| follow.lag()).sum()
     }
 }

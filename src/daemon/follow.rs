@@ -72,7 +72,7 @@ pub struct Met {
 /// How much of a file's state is in memory.
 #[derive(Debug)]
 enum State {
-    Live(Stream),
+    Live(Box<Stream>),
     /// Everything up to the position was seen and reported.
     Idle(Checkpoint),
     /// What stands between the checkpoint and the position has to be seen again.
@@ -405,7 +405,7 @@ impl Follow {
         }
     }
 
-    fn start(&self, mut from: Checkpoint, file: &File, with: &mut Turn) -> io::Result<Stream> {
+    fn start(&self, mut from: Checkpoint, file: &File, with: &mut Turn) -> io::Result<Box<Stream>> {
         let offset = from.offset;
         if from.line == 0 && offset > 0 {
             if offset <= MAX_COUNTED {
@@ -422,7 +422,7 @@ impl Follow {
             timezone: config.timezone.clone(),
             charset: config.encoding,
         };
-        Ok(Stream::new(Arc::clone(with.engine), context, from))
+        Ok(Box::new(Stream::new(Arc::clone(with.engine), context, from)))
     }
 
     /// Reports everything that is left, also a last line that never ended.

@@ -2,6 +2,7 @@
 
 mod adopt;
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
@@ -29,6 +30,25 @@ const SLACK: Duration = Duration::from_millis(100);
 
 /// More files that were let go are not remembered in memory; the store still has them.
 const MAX_REMEMBERED: usize = 100_000;
+
+/// A moment by both clocks: the wall clock can be set back, and files are born by it.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    wall: SystemTime,
+    clock: Instant,
+}
+
+impl Moment {
+    pub fn now() -> Moment {
+        Moment { wall: SystemTime::now(), clock: Instant::now() }
+    }
+
+    /// The earliest time that the wall clock, as it goes `now`, can have shown at this moment or later.
+    pub fn earliest(self, now: Moment) -> SystemTime {
+        let passed = now.clock.saturating_duration_since(self.clock);
+        self.wall.min(now.wall - passed)
+    }
+}
 
 /// When nobody watched.
 #[derive(Debug)]
@@ -78,8 +98,7 @@ pub struct Newcomers {
     first_walk: bool,
     /// Between two runs, if there was an earlier one.
     gap: Option<Gap>,
-    /// A little before this run began.
-    since: SystemTime,
+    began: Moment,
     /// With more files than this, idle ones are closed between turns.
     pub max_open: usize,
 }
@@ -95,13 +114,25 @@ impl Newcomers {
             left_behind.entry(file.path.clone()).or_insert_with(Vec::new).push(file.clone());
             stored.insert(file.key, file);
         }
+        for files in left_behind.values_mut() {
+            files.sort_by_key(|file: &FileState| Reverse(file.proof.at));
+        }
         let ended = store.seen_until_ms()?.map(|ms| UNIX_EPOCH + Duration::from_millis(ms.cast_unsigned()));
         let gap = ended.map(|ended| Gap { from: ended - SLACK, to: None });
         let let_go = HashMap::new();
-        let since = SystemTime::now() - SLACK;
         let max_open = raise_open_files_limit() / 2;
         let watched = store.watched()?;
-        Ok(Newcomers { stored, let_go, left_behind, devices, watched, first_walk: true, gap, since, max_open })
+        Ok(Newcomers {
+            stored,
+            let_go,
+            left_behind,
+            devices,
+            watched,
+            first_walk: true,
+            gap,
+            began: Moment::now(),
+            max_open,
+        })
     }
 
     pub fn is_first_walk(&self) -> bool {
@@ -204,7 +235,7 @@ impl Newcomers {
         self.let_go.contains_key(&key) || !self.rows_of(key).is_empty()
     }
 
-    /// What an earlier run left behind under this name.
+    /// What an earlier run left behind under this name; the longest proof, which says most, comes first.
     pub fn left_behind_as<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = &'a FileState> {
         self.left_behind.get(path).into_iter().flatten()
     }
@@ -216,13 +247,14 @@ impl Newcomers {
         let devices = elsewhere.copied().filter(|&device| device != key.device);
         let keys = std::iter::once(key).chain(devices.map(|device| FileKey { device, ..key }));
         let mut rows: Vec<_> = keys.filter_map(|key| self.stored.get(&key).cloned()).collect();
-        rows.sort_by_key(|row| std::cmp::Reverse((row.generation, row.proof.at)));
+        rows.sort_by_key(|row| Reverse((row.generation, row.proof.at)));
         rows
     }
 
     /// True if the file is no older than this run, so that a name it has now says nothing about its past.
     pub fn is_born_since(&self, file: &fs::Metadata) -> bool {
-        file.created().map_or(true, |birth| birth >= self.since)
+        let began = self.began.earliest(Moment::now());
+        file.created().map_or(true, |birth| birth >= began - SLACK)
     }
 
     /// # Errors
@@ -292,4 +324,20 @@ fn raise_open_files_limit() -> usize {
     // A limit that cannot be raised is lived with.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     getrlimit(Resource::Nofile).current.map_or(usize::MAX, |current| current as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wall_clock_that_is_set_makes_no_new_file_an_old_one() {
+        let (hour, minute) = (Duration::from_secs(3600), Duration::from_secs(60));
+        let began = Moment::now();
+        let after = |wall| Moment { wall, clock: began.clock + minute };
+        // It goes right, was set back, was set forward.
+        assert_eq!(began.earliest(after(began.wall + minute)), began.wall);
+        assert_eq!(began.earliest(after(began.wall + minute - hour)), began.wall - hour);
+        assert_eq!(began.earliest(after(began.wall + minute + hour)), began.wall);
+    }
 }

@@ -102,7 +102,11 @@ impl Watcher {
     }
 
     fn open(&mut self) {
-        let Some(on_change) = self.on_change.clone().filter(|_| self.inner.is_none()) else { return };
+        if self.inner.as_ref().is_some_and(|inner| !inner.has_ended()) {
+            return;
+        }
+        self.inner = None;
+        let Some(on_change) = self.on_change.clone() else { return };
         match Inotify::new(move |change| on_change(change)) {
             Ok(inner) => self.inner = Some(inner),
             Err(error) => self.degrade(&error),

@@ -3,18 +3,19 @@
 //! A copy is read after its original, so that what both hold is reported once. Until it is clear what it is, it
 //! is held back, open, so that it cannot be lost either.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::Reader;
 use super::look::DISPLACED_INTERVAL;
 use crate::daemon::follow::Follow;
-use crate::daemon::meet::{Newcomer, is_backup_of};
+use crate::daemon::meet::{Moment, Newcomer, is_backup_of};
 use crate::identity::FileKey;
 use crate::source::kin::{self, Likeness, Original, Verdict, judge};
 use crate::source::selection::visible;
@@ -29,7 +30,7 @@ const SLACK: Duration = Duration::from_millis(100);
 pub struct Kin {
     held: HashMap<FileKey, Held>,
     /// When the walk before this one began.
-    last_walk: Option<SystemTime>,
+    last_walk: Option<Moment>,
 }
 
 #[derive(Debug)]
@@ -154,7 +155,10 @@ impl Reader {
         let named = self.files.named(name).filter(|_| !same_name);
         let left = self.newcomers.left_behind_as(name);
         let displaced = self.files.displaced_from(name);
-        for key in named.into_iter().chain(displaced).chain(left.map(|row| row.key)) {
+        let mut keys: Vec<_> = named.into_iter().chain(displaced).chain(left.map(|row| row.key)).collect();
+        // Of several files of this name, the longest proof says most.
+        keys.sort_by_key(|key| Reverse(self.files.get(*key).map(Follow::position)));
+        for key in keys {
             let Some(original) = self.files.get(key).filter(|_| key != held.newcomer.key) else { continue };
             let Ok(file) = original.handle() else { continue };
             let there = file.metadata()?;
@@ -209,7 +213,7 @@ impl Reader {
         if kin::holds(file, &original.to_store().proof)? {
             return Ok(Likeness::Current);
         }
-        let is_beginning = kin::begin_alike((file, metadata.size()), there)?;
+        let is_beginning = metadata.size() <= there.1 && kin::begin_alike((file, metadata.size()), there)?;
         Ok(if is_beginning { Likeness::Beginning } else { Likeness::None })
     }
 
@@ -246,7 +250,7 @@ impl Reader {
     /// These names lead to other files than at the last walk. Files that were made, filled and rotated away in between
     /// are found beside them.
     pub(super) fn look_for_missed(&mut self, names: &[PathBuf], clock: Instant) {
-        let Some(since) = self.kin.last_walk.map(|at| at - SLACK) else { return };
+        let Some(since) = self.kin.last_walk.map(|at| at.earliest(Moment::now()) - SLACK) else { return };
         for name in names {
             for (path, metadata) in beside(name) {
                 let is_new = metadata.created().is_ok_and(|birth| birth >= since);
@@ -261,7 +265,7 @@ impl Reader {
         }
     }
 
-    pub(super) fn walk_began(&mut self, at: SystemTime) {
+    pub(super) fn walk_began(&mut self, at: Moment) {
         self.kin.last_walk = Some(at);
     }
 

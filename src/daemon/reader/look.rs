@@ -5,14 +5,14 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
 use super::Reader;
 use crate::config::Watch;
 use crate::daemon::follow::Follow;
-use crate::daemon::meet::{self, Newcomer};
+use crate::daemon::meet::{self, Moment, Newcomer};
 use crate::identity::FileKey;
 use crate::source::step::{Place, Stamp};
 use crate::source::walk::{Found, Outcome, Walk, reason};
@@ -26,6 +26,8 @@ const DEGRADED_INTERVAL: Duration = Duration::from_secs(1);
 const WALK_SHARE: u32 = 4000;
 /// … but it is never put off for longer than this on that account.
 const MAX_STRETCH: Duration = Duration::from_secs(60);
+/// Who asks for less than this, which is the default, gets it.
+const SHORT: Duration = Duration::from_secs(10);
 
 impl Reader {
     /// Looks at one notified path.
@@ -175,7 +177,7 @@ impl Reader {
 
     /// Looks at everything: what notifications have missed shows here.
     pub(super) fn walk(&mut self, clock: Instant) {
-        let (began, before) = (SystemTime::now(), cpu_time());
+        let (began, before) = (Moment::now(), cpu_time());
         self.watcher.walk_begins();
         let (outcome, mut entered) = self.search(|walk| walk.all());
         self.walk_cost = cpu_time().saturating_sub(before);
@@ -185,6 +187,7 @@ impl Reader {
             !links.is_empty()
         });
         let names: HashMap<_, _> = outcome.files.iter().map(|found| (found.path.as_path(), found.key)).collect();
+        self.problems.retain(|path| names.contains_key(path));
         let stale = self.files.names_not_in(&names);
         for name in &stale {
             self.unname(name, clock);
@@ -233,7 +236,7 @@ impl Reader {
         } else if sources.iter().any(|source| source.watch == Watch::Poll) {
             wanted
         } else {
-            wanted.max((self.walk_cost * WALK_SHARE).min(MAX_STRETCH))
+            second_line(wanted, self.walk_cost)
         }
     }
 
@@ -298,4 +301,29 @@ impl Reader {
 fn cpu_time() -> Duration {
     let spent = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(spent.tv_sec.cast_unsigned(), spent.tv_nsec as u32)
+}
+
+/// How often everything is looked at where changes are announced, if one look takes so much.
+fn second_line(wanted: Duration, cost: Duration) -> Duration {
+    if wanted < SHORT { wanted } else { wanted.max((cost * WALK_SHARE).min(MAX_STRETCH)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_line_is_put_off_by_what_it_costs_but_not_for_long() {
+        let (ms, s) = (Duration::from_millis, Duration::from_secs);
+        for (wanted, cost, expected) in [
+            (s(10), Duration::ZERO, s(10)),
+            (s(10), ms(2), s(10)),
+            (s(10), ms(5), s(20)),
+            (ms(500), s(3), ms(500)),
+            (s(10), s(3), MAX_STRETCH),
+            (s(3600), s(3), s(3600)),
+        ] {
+            assert_eq!(second_line(wanted, cost), expected, "{wanted:?} {cost:?}");
+        }
+    }
 }

@@ -197,7 +197,6 @@ impl Model {
                 }
             }
             Op::Start => self.start(),
-            Op::CopyTruncate(_) if self.up.is_some() => {}
             other => self.disk.step(other, self.up.is_some()),
         }
     }

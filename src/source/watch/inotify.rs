@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
@@ -37,6 +37,7 @@ const BUFFER: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct Inotify {
     shared: Arc<Shared>,
+    thread: JoinHandle<()>,
     /// The thread waits at the other end and sees it closed.
     _stop: PipeWriter,
 }
@@ -64,8 +65,13 @@ impl Inotify {
         let shared = Arc::new(Shared { fd, table: Mutex::default() });
         let (stop, _stop) = io::pipe()?;
         let reading = Arc::clone(&shared);
-        thread::Builder::new().name("watch".into()).spawn(move || reading.read(&stop, &on_change))?;
-        Ok(Inotify { shared, _stop })
+        let thread = thread::Builder::new().name("watch".into()).spawn(move || reading.read(&stop, &on_change))?;
+        Ok(Inotify { shared, thread, _stop })
+    }
+
+    /// True if nothing will be told any more.
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
     }
 
     /// Watches the directory that this name leads to now.

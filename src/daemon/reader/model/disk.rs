@@ -35,8 +35,18 @@ struct Inode {
     open_line: Option<(u64, String)>,
     /// The reader had it in front of it, and has it open.
     held: bool,
+    /// It holds a whole line with a time in it, by which copies of it can be known.
+    telling: bool,
+    /// The reader has seen it since it was so.
+    known: bool,
     /// It left the source before the reader could know of it.
     stray: bool,
+}
+
+impl Inode {
+    fn truncated(&mut self) {
+        (self.open_line, self.telling, self.known) = (None, false, false);
+    }
 }
 
 /// The number of an event; `None` if its line was cut short in it.
@@ -106,6 +116,7 @@ impl Disk {
             let named = self.names.values().any(|led| *led == i);
             let inode = &mut self.inodes[i];
             inode.held |= named && !inode.stray;
+            inode.known |= inode.held && inode.telling;
         }
     }
 
@@ -146,12 +157,12 @@ impl Disk {
             }
             Op::RotateOut(file) => self.rotate(file, "log."),
             Op::RotateIn(file) => self.rotate(file, "in.log"),
-            Op::CopyTruncate(file) => self.copy_truncate(file),
+            Op::CopyTruncate(file) => self.copy_truncate(file, watched),
             Op::Truncate(file) => {
                 if let Some(i) = self.inode(file) {
                     fs::write(self.name(file), "").unwrap();
                     self.inodes[i].unread.clear();
-                    self.inodes[i].open_line = None;
+                    self.inodes[i].truncated();
                     self.news.paths.insert(self.name(file));
                 }
             }
@@ -215,6 +226,7 @@ impl Disk {
         self.next += 1;
         let inode = &mut self.inodes[i];
         inode.unread.push(n);
+        inode.telling |= !matches!(text, Text::Piece(_) | Text::Continuation);
         match text {
             Text::Lines(count) => {
                 bytes.extend(failure(n).bytes());
@@ -271,17 +283,20 @@ impl Disk {
         }
     }
 
-    /// The copy has what nobody has read.
-    fn copy_truncate(&mut self, file: u8) {
+    /// The copy has what nobody has read. If the reader has seen nothing of it before, it cannot know it.
+    fn copy_truncate(&mut self, file: u8, watched: bool) {
         let Some(i) = self.inode(file) else { return };
         self.next += 1;
         let copy = self.logs.join(format!("{file}.log.{}", self.next));
         fs::copy(self.name(file), &copy).unwrap();
         fs::write(self.name(file), "").unwrap();
-        let unread = std::mem::take(&mut self.inodes[i].unread);
-        self.inodes[i].open_line = None;
+        let original = &mut self.inodes[i];
+        let unread = std::mem::take(&mut original.unread);
+        let stray = watched && !original.known;
+        original.truncated();
+        self.news.paths.extend([self.name(file), copy.clone()]);
         self.names.insert(copy, self.inodes.len());
-        self.inodes.push(Inode { unread, ..Inode::default() });
+        self.inodes.push(Inode { unread, stray, ..Inode::default() });
     }
 
     fn replace(&mut self, file: u8, watched: bool) {

@@ -43,7 +43,7 @@ pub enum Op {
     RotateOut(u8),
     /// To another name of the source.
     RotateIn(u8),
-    /// Done only while nobody reads: otherwise what was not read yet is in the copy alone, which no source lists.
+    /// The copy has a name outside the source.
     CopyTruncate(u8),
     Truncate(u8),
     Delete(u8),
