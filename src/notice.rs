@@ -15,6 +15,9 @@ use crate::provider::Provider;
 use crate::record::Encoding;
 use crate::redact::Redactor;
 
+/// The provider of all notices.
+pub const PROVIDER: &str = "paytriage";
+
 /// Why bytes of a file were not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
@@ -63,7 +66,7 @@ pub struct About {
 impl About {
     /// Something that belongs to no log file.
     pub fn ourselves(path: String, host: Option<String>) -> About {
-        let origin = Origin { name: "paytriage".into(), path, host, labels: BTreeMap::new() };
+        let origin = Origin { name: PROVIDER.into(), path, host, labels: BTreeMap::new() };
         About { identity: b"paytriage".to_vec(), origin: Arc::new(origin), line: 1 }
     }
 }
@@ -128,7 +131,7 @@ impl Notice {
             observed: now,
             code: self.code().to_owned(),
             kind: Kind::Code,
-            provider: Some(Provider::Custom("paytriage".into())),
+            provider: Some(Provider::Custom(PROVIDER.into())),
             entry,
             confidence: Confidence::High,
             alternatives: Vec::new(),

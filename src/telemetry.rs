@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::event::{Event, Kind};
-use crate::notice::Reason;
+use crate::notice::{self, Reason};
 use crate::provider::Provider;
 
 /// All numbers of the process. Counters only grow; gauges are set by whoever knows.
@@ -101,6 +101,7 @@ impl Metrics {
         }
         let provider = match &event.provider {
             None => "none",
+            Some(Provider::Custom(name)) if &**name == notice::PROVIDER => notice::PROVIDER,
             Some(Provider::Custom(_)) => "custom",
             Some(Provider::Alipay) => "alipay",
             Some(Provider::AlipayPlus) => "alipayplus",

@@ -5,6 +5,7 @@ use std::fs;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
 use super::{Backlog, Batch, Dropped, OutboxEvent, Row, StateError, outbox, rows, schema};
@@ -25,6 +26,8 @@ pub(super) struct Db {
     seq: i64,
     /// Where the database is that was damaged while it was in use, until the reader knows of it.
     begun_anew: Option<PathBuf>,
+    /// A word about the database that should have been there.
+    missing: Option<String>,
 }
 
 /// The file of the database.
@@ -62,9 +65,16 @@ impl Db {
             sinks: Vec::new(),
             seq: 0,
             begun_anew: None,
+            missing: None,
         };
         db.batch = db.with(|connection| rows::last_batch(connection))?;
         Ok(db)
+    }
+
+    /// The database was deleted since the last run.
+    pub fn note_missing(&mut self) {
+        tracing::error!("the database is gone; a new one was begun. Events that waited for delivery are lost");
+        self.missing = Some(format!("nothing missing_since={}", Timestamp::now()));
     }
 
     pub fn is_in_memory(&self) -> bool {
@@ -206,6 +216,7 @@ impl Db {
         let mut untold: Vec<String> = names
             .filter_map(|entry| entry.file_name().into_string().ok())
             .filter(|name| name.starts_with(&bad) && !name.ends_with("-wal") && !name.ends_with("-shm"))
+            .chain(self.missing.clone())
             .filter(|name| !told.contains(name))
             .collect();
         untold.sort();

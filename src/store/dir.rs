@@ -46,7 +46,8 @@ impl StateError {
 #[derive(Debug)]
 pub struct StateDir {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+    had_database: bool,
 }
 
 impl StateDir {
@@ -74,10 +75,25 @@ impl StateDir {
             }
             std::thread::sleep(LOCK_PAUSE);
         }
+        let had_database = said(&mut lock).lines().any(|line| line == DATABASE);
         let pid = std::process::id();
-        let written = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| writeln!(lock, "{pid}"));
+        let text = if had_database { format!("{pid}\n{DATABASE}\n") } else { format!("{pid}\n") };
+        let written = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| lock.write_all(text.as_bytes()));
         written.map_err(failed)?;
-        Ok(StateDir { path: path.to_path_buf(), _lock: lock })
+        Ok(StateDir { path: path.to_path_buf(), lock, had_database })
+    }
+
+    /// True if an earlier run has had a database here.
+    pub fn had_database(&self) -> bool {
+        self.had_database
+    }
+
+    /// From now on, a database that is missing was lost.
+    pub(super) fn has_database(&self) -> Result<(), StateError> {
+        if self.had_database {
+            return Ok(());
+        }
+        writeln!(&self.lock, "{DATABASE}").map_err(|error| StateError::io(&self.path, error))
     }
 
     pub fn path(&self) -> &Path {
@@ -94,10 +110,19 @@ pub fn database(dir: &Path) -> PathBuf {
     dir.join("paytriage.db")
 }
 
+/// Says in the lock file, below the process, that there is a database.
+const DATABASE: &str = "database";
+
+/// What the lock file says; nothing if it cannot be read.
+fn said(lock: &mut File) -> String {
+    let mut text = String::new();
+    drop(lock.take(100).read_to_string(&mut text));
+    text
+}
+
 /// " (process 123)", if the lock file says so.
 fn holder(lock: &mut File) -> String {
-    let mut text = String::new();
-    match lock.take(20).read_to_string(&mut text).ok().and_then(|_| text.trim().parse::<u32>().ok()) {
+    match said(lock).lines().next().and_then(|pid| pid.parse::<u32>().ok()) {
         Some(pid) => format!(" (process {pid})"),
         None => String::new(),
     }

@@ -117,7 +117,13 @@ impl Store {
     /// # Errors
     /// The database was written by a newer version, or the directory does not let us write.
     pub fn open(dir: &StateDir, durability: Durability) -> Result<Store, StateError> {
-        Store::new(Db::open(dir.database(), durability)?)
+        let missing = dir.had_database() && !dir.database().exists();
+        let mut db = Db::open(dir.database(), durability)?;
+        dir.has_database()?;
+        if missing {
+            db.note_missing();
+        }
+        Store::new(db)
     }
 
     fn new(mut db: Db) -> Result<Store, StateError> {
@@ -143,7 +149,7 @@ impl Store {
             .with(|connection| connection.query_row("SELECT until_ms FROM seen", [], |row| row.get(0)).optional())
     }
 
-    /// Names of the databases that were set aside because they were damaged, and whose loss no batch has
+    /// Names of the databases that were set aside because they were damaged, or a word about one that is gone, whose loss no batch has
     /// [`told`](Batch::told) yet. Also a crash right after the damage was found does not hide it.
     pub fn untold_damage(&self) -> Result<Vec<String>, StateError> {
         self.lock().untold_damage()

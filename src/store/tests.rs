@@ -124,6 +124,23 @@ fn a_newer_database_is_left_untouched() {
 }
 
 #[test]
+fn a_database_that_is_gone_is_a_loss_and_a_first_start_is_none() {
+    let tmp = tempfile::tempdir().unwrap();
+    let start = || {
+        let dir = StateDir::lock(tmp.path()).unwrap();
+        let untold = open(&dir).untold_damage().unwrap();
+        (untold, dir.database())
+    };
+    assert!(start().0.is_empty());
+    let (untold, database) = start();
+    assert!(untold.is_empty());
+    std::fs::remove_file(database).unwrap();
+    let (untold, _) = start();
+    assert!(untold.len() == 1 && untold[0].starts_with("nothing"), "{untold:?}");
+    assert!(start().0.is_empty());
+}
+
+#[test]
 fn a_damaged_database_is_set_aside() {
     let tmp = tempfile::tempdir().unwrap();
     let dir = StateDir::lock(tmp.path()).unwrap();
