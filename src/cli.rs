@@ -39,6 +39,13 @@ pub enum Command {
     /// Look into the catalogue of known errors, or check one of your own
     #[command(subcommand)]
     Catalog(CatalogCommand),
+    /// See what waits for delivery, or drop it
+    #[command(
+        subcommand,
+        after_help = "Nothing is ever given up by itself, so there is nothing to retry: standard output \
+                                        is the only sink so far."
+    )]
+    Outbox(OutboxCommand),
     /// Check a configuration, or show what is in force
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -171,6 +178,50 @@ pub struct CatalogView {
     /// A catalogue file of your own; may be repeated
     #[arg(long, value_name = "FILE")]
     pub catalog: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum OutboxCommand {
+    /// How much waits for each sink, since when, and how far reading is behind; the daemon may run
+    Status {
+        #[command(flatten)]
+        state: OutboxState,
+        #[arg(long, value_enum, default_value = "pretty")]
+        format: ExplainFormat,
+    },
+    /// The events that wait, oldest first; the daemon may run
+    List {
+        #[command(flatten)]
+        state: OutboxState,
+        /// Events at most
+        #[arg(long, value_name = "N", default_value = "20")]
+        limit: usize,
+        /// pretty: one line each; json: as they will be delivered
+        #[arg(long, value_enum, default_value = "pretty")]
+        format: ExplainFormat,
+    },
+    /// Drop everything that waits; one event (PT.DROPPED) says so to whoever would have received it
+    #[command(
+        after_help = "The daemon must not run. What was dropped can be found again: `paytriage scan` gives the same event ids."
+    )]
+    Drop {
+        #[command(flatten)]
+        state: OutboxState,
+        /// Really do it
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Where the state is.
+#[derive(Debug, Args)]
+pub struct OutboxState {
+    /// State directory [default: that of the configuration]
+    #[arg(long, value_name = "DIR", env = "PAYTRIAGE_STATE")]
+    pub state: Option<PathBuf>,
+    /// Configuration file [default: /etc/paytriage/paytriage.toml, where it exists]
+    #[arg(long, value_name = "FILE", env = "PAYTRIAGE_CONFIG")]
+    pub config: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

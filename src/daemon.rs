@@ -1,7 +1,7 @@
 //! The daemon: puts reader, store, sinks and HTTP server together, and ends or reloads them when asked.
 //!
-//! Three threads: the reader, the sink, and this one, which waits for signals and serves HTTP. Each knows the
-//! others only through the store and the reader's letter box.
+//! Three threads: the reader (with one more that tells it of changes), the sink, and this one, which waits for signals
+//! and serves HTTP. Each knows the others only through the store and the reader's letter box.
 
 mod files;
 mod follow;
@@ -15,6 +15,7 @@ mod unknown;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
 
@@ -40,6 +41,15 @@ const STOP_WITHIN: Duration = Duration::from_secs(8);
 /// Signals this close together are one request.
 const SAME_REQUEST: Duration = Duration::from_secs(1);
 
+/// Why the daemon ended in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was asked to.
+    Asked,
+    /// Nobody reads its only output any more.
+    Unread,
+}
+
 /// Why the daemon did not start, or had to end.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -61,22 +71,26 @@ pub enum Failure {
 ///
 /// # Errors
 /// What kept it from starting, or made it end early.
-pub fn run(load: impl Fn() -> Result<Setup, Vec<String>>, state: Option<&Path>) -> Result<(), Failure> {
+pub fn run(load: impl Fn() -> Result<Setup, Vec<String>>, state: Option<&Path>) -> Result<Ended, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(start)?;
+    // Signals are caught before anything else: what arrives during the start is answered after it.
+    let signals = runtime.block_on(async { Signals::new() }).map_err(start)?;
     let cwd = std::env::current_dir().map_err(|error| start(format!("current directory: {error}")))?;
     let plan = Plan::new(load().map_err(Failure::Setup)?, cwd.clone()).map_err(start)?;
     let config = &plan.setup.config;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(start)?;
     let listener = config.http.as_ref().map(|http| http::bind(http.listen)).transpose().map_err(start)?;
     let dir = state.map(StateDir::lock).transpose().map_err(start)?;
     let store = Arc::new(match &dir {
-        Some(dir) => Store::open(dir).map_err(start)?,
+        Some(dir) => Store::open(dir, config.state.synchronous).map_err(start)?,
         None => Store::in_memory().map_err(start)?,
     });
     let format = config.stdout.enabled.then_some(config.stdout.format);
-    store.set_sinks(format.map(|_| stdout::NAME).as_slice()).map_err(start)?;
     let metrics = Arc::new(Metrics::default());
-    // Signals are caught before anything runs that would have to be ended in order.
-    let signals = runtime.block_on(async { Signals::new() }).map_err(start)?;
+    let dropped = store.set_sinks(format.map(|_| stdout::NAME).as_slice()).map_err(start)?;
+    if dropped > 0 {
+        metrics.dropped_events.fetch_add(dropped, Relaxed);
+        tracing::warn!(events = dropped, "dropped what waited for a sink that is no longer configured");
+    }
     let own = Own::new(dir.as_ref().map(StateDir::path));
     let reader = Reader::new(plan, Arc::clone(&store), Arc::clone(&metrics), own).map_err(start)?;
     let wake = reader.wake();
@@ -174,13 +188,15 @@ struct Parts {
 }
 
 impl Parts {
-    async fn watch_over<F>(mut self, mut signals: Signals, reload: Reload<F>) -> Result<(), Failure>
+    async fn watch_over<F>(mut self, mut signals: Signals, reload: Reload<F>) -> Result<Ended, Failure>
     where
         F: Fn() -> Result<Setup, Vec<String>>,
     {
         let mut ended = None;
         loop {
             tokio::select! {
+                // Who wants it to end does not wait for a reload that was asked for too.
+                biased;
                 () = signals.stop.asked() => break,
                 _ = signals.hang_up.recv() => reload.run(&self.wake),
                 _ = &mut self.reader => return Err(Failure::Broken("the reader ended unexpectedly".into())),
@@ -196,10 +212,10 @@ impl Parts {
             () = signals.stop.asked_again() => tracing::warn!("asked again, ending at once"),
         }
         match ended {
-            None | Some(stdout::End::Drained) => Ok(()),
+            None | Some(stdout::End::Drained) => Ok(Ended::Asked),
             Some(stdout::End::Closed) => {
                 tracing::info!("standard output was closed and there is no other sink; ending");
-                Ok(())
+                Ok(Ended::Unread)
             }
             Some(stdout::End::Failed(error)) => {
                 Err(Failure::Broken(format!("cannot write to standard output: {error}")))
@@ -217,7 +233,7 @@ impl Parts {
             None => true,
         };
         if !stored || !delivered {
-            tracing::warn!(waiting = self.store.n_waiting(), "ended before everything was delivered");
+            tracing::warn!(waiting = self.store.waiting().rows, "ended before everything was delivered");
         }
     }
 }
@@ -236,7 +252,13 @@ async fn next_end(sink: &mut Option<oneshot::Receiver<stdout::End>>) -> stdout::
 
 fn sink(store: &Arc<Store>, format: StdoutFormat) -> Result<oneshot::Receiver<stdout::End>, Failure> {
     let store = Arc::clone(store);
-    spawn("stdout", move || stdout::run(&store, format, &mut io::stdout()))
+    spawn("stdout", move || {
+        let mut out = io::stdout();
+        match stdout::end_torn_line(&mut out) {
+            Ok(()) => stdout::run(&store, format, &mut out),
+            Err(error) => stdout::End::Failed(error),
+        }
+    })
 }
 
 /// Runs `work` on a thread of its own; its result, or that it panicked, arrives at the receiver.

@@ -9,6 +9,8 @@ pub enum Exit {
     Done,
     /// `--fail-on` was met, or `explain` knows nothing of what it was asked.
     Found,
+    /// Nobody reads what the daemon reports.
+    Unread,
     /// Wrong usage or configuration.
     Usage,
     /// Some input could not be read; all else was still done.
@@ -19,7 +21,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         ExitCode::from(match exit {
             Exit::Done => 0,
-            Exit::Found => 1,
+            Exit::Found | Exit::Unread => 1,
             Exit::Usage => 2,
             Exit::Unreadable => 3,
         })

@@ -70,10 +70,10 @@ async fn healthz(State(metrics): State<Arc<Metrics>>) -> (StatusCode, &'static s
 }
 
 async fn readyz(State(metrics): State<Arc<Metrics>>) -> (StatusCode, String) {
-    let reasons = metrics.unready();
+    let (reasons, remarks) = (metrics.unready(Instant::now()), metrics.remarks());
     match reasons.is_empty() {
-        true => (StatusCode::OK, "ready\n".into()),
-        false => (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n"),
+        true => (StatusCode::OK, ["ready"].into_iter().chain(remarks).collect::<Vec<_>>().join("\n") + "\n"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, [reasons, remarks].concat().join("\n") + "\n"),
     }
 }
 

@@ -17,6 +17,7 @@
 //! | [`redact`] | masks secrets; the only maker of `Redacted` |
 //! | [`event`] | the annotated detection; [`wire`] is its JSON form |
 //! | [`pipeline`] | wires the stages above: bytes of one file in, events out |
+//! | [`notice`] | what paytriage reports of itself, as events |
 //! | [`source`] | which files, what became of them, when to look (daemon); [`input`] is the same for scan |
 //! | [`store`] | offsets and waiting events in one SQLite transaction |
 //! | [`deliver`] | from the outbox to the sinks |
@@ -46,6 +47,7 @@ pub mod exit;
 pub mod http;
 pub mod identity;
 pub mod input;
+pub mod notice;
 pub mod pipeline;
 pub mod provider;
 pub mod record;

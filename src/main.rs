@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Command::Completions { shell } => commands::shell::completions(shell),
         Command::Man => commands::shell::man(),
         Command::Catalog(command) => commands::catalog::run(&command, &mut out, &mut err),
+        Command::Outbox(command) => commands::outbox::run(&command, &mut out, &mut err),
         Command::Config(command) => commands::config::run(&command, &env, &mut out, &mut err),
         Command::Redact(args) => commands::redact::run(&args, &mut io::stdin().lock(), &mut out, &mut err),
         Command::Explain(args) => commands::explain::run(&args, &mut out),

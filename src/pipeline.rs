@@ -27,6 +27,9 @@ const MAX_EXCERPT: usize = 2048;
 /// skipped and counted in [`Stream::cut_lines`].
 pub const MAX_LINE: usize = 1024 * 1024;
 
+/// How every line begins that paytriage itself has written.
+const OWN: &str = "{\"schema\":\"paytriage.";
+
 /// What turns bytes into events, shared by all files.
 #[derive(Debug)]
 pub struct Engine {
@@ -59,8 +62,20 @@ pub struct Checkpoint {
     pub done: u64,
     /// Events of the record that was still open, which must not come again.
     pub reported: Vec<EventId>,
+    /// The identity that went into those ids, where this is a copy of the file they were found in.
+    #[serde(default)]
+    pub copy_of: Option<Vec<u8>>,
     /// What the beginning of the file showed it to be written in.
     pub charset: Charset,
+}
+
+/// A line of which only the first [`MAX_LINE`] bytes were looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// Of its first byte.
+    pub offset: u64,
+    /// 1-based.
+    pub line: u64,
 }
 
 /// The state of one file.
@@ -79,9 +94,11 @@ pub struct Stream {
     waiting: Vec<usize>,
     done: u64,
     reported: Vec<EventId>,
+    copy_of: Option<Vec<u8>>,
     /// The rest of an over-long line is being skipped.
     skipping: bool,
     cut_lines: u64,
+    cuts: Vec<Cut>,
     transcoder: Transcoder,
 }
 
@@ -127,8 +144,10 @@ impl Stream {
             waiting: Vec::new(),
             done: from.done,
             reported: from.reported,
+            copy_of: from.copy_of,
             skipping: false,
             cut_lines: 0,
+            cuts: Vec::new(),
             transcoder: Transcoder::new(known, from.offset),
         }
     }
@@ -154,6 +173,21 @@ impl Stream {
         self.work(Moment::Over, now, events);
     }
 
+    /// Takes the next `len` bytes of the file, zeros that nobody wrote: what stands before them is over.
+    pub fn skip_zeros(&mut self, len: u64, now: Timestamp, events: &mut Vec<Event>) {
+        let is_utf16 = self.transcoder.encoding().is_some();
+        // The half of a character may be one of the zeros, at either end.
+        let front = if is_utf16 { self.transcoder.held() % 2 } else { 0 };
+        let back = if is_utf16 { (len - front) % 2 } else { 0 };
+        self.push(&[0][..front as usize], now, events);
+        self.finish(now, events);
+        self.drop_front(self.buffer.len());
+        (self.searched, self.skipping) = (0, false);
+        self.waiting.clear();
+        self.offset += len - front - back;
+        self.push(&[0][..back as usize], now, events);
+    }
+
     /// True while something found in complete lines waits for the end of its record, so that `flush` would
     /// report it.
     pub fn is_pending(&self) -> bool {
@@ -168,6 +202,7 @@ impl Stream {
             line: self.line,
             done: self.done,
             reported: self.reported.clone(),
+            copy_of: self.copy_of.clone(),
             charset: self.transcoder.charset(),
         }
     }
@@ -180,6 +215,11 @@ impl Stream {
     /// Lines so far of which only the first [`MAX_LINE`] bytes were looked at.
     pub fn cut_lines(&self) -> u64 {
         self.cut_lines
+    }
+
+    /// The lines that were cut since this was asked last.
+    pub fn take_cuts(&mut self) -> Vec<Cut> {
+        std::mem::take(&mut self.cuts)
     }
 
     fn work(&mut self, moment: Moment, now: Timestamp, events: &mut Vec<Event>) {
@@ -228,6 +268,7 @@ impl Stream {
             let fresh: Vec<EventId> = events[first..].iter().map(|event| event.id).collect();
             if closed {
                 self.reported.clear();
+                self.copy_of = None;
                 self.done = end;
             } else {
                 self.reported.extend(fresh);
@@ -238,6 +279,10 @@ impl Stream {
     fn diagnose(&self, range: &std::ops::Range<usize>, now: Timestamp, events: &mut Vec<Event>) {
         let record = &self.buffer[range.clone()];
         let mut text = Text::decode(record, self.file.charset);
+        if text.text.starts_with(OWN) {
+            // Its output may end up in a directory that it watches, and each event would give birth to another.
+            return;
+        }
         if let Some(encoding) = self.transcoder.encoding() {
             text.encoding = encoding;
         }
@@ -247,17 +292,27 @@ impl Stream {
             level: record::level(&text.text),
         };
         for finding in self.engine.diagnoser.diagnose(&text.text, hints) {
-            let event = self.event(range, &text, finding, now);
-            if !self.reported.contains(&event.id) {
-                events.push(event);
+            if !self.is_reported(range, &finding) {
+                events.push(self.event(range, &text, finding, now));
             }
         }
+    }
+
+    fn is_reported(&self, range: &std::ops::Range<usize>, finding: &Finding) -> bool {
+        let as_of = |identity: &[u8]| {
+            let id = event_id(identity, self.record_offset(range), &finding.occurrence.code, finding.ordinal);
+            self.reported.contains(&id)
+        };
+        as_of(&self.file.identity) || self.copy_of.as_deref().is_some_and(as_of)
+    }
+
+    fn record_offset(&self, range: &std::ops::Range<usize>) -> u64 {
+        self.offset + self.transcoder.raw_len(&self.buffer[..range.start])
     }
 
     fn event(&self, range: &std::ops::Range<usize>, text: &Text, finding: Finding, now: Timestamp) -> Event {
         let Finding { occurrence, ids, ordinal } = finding;
         let position = self.position_of(range, text, occurrence.range.start);
-        let record_offset = self.offset + self.transcoder.raw_len(&self.buffer[..range.start]);
         let known: Vec<&str> = [
             &ids.out_trade_no,
             &ids.trade_no,
@@ -272,7 +327,7 @@ impl Stream {
         .collect();
         let (excerpt, redactions) = self.excerpt(&text.text, occurrence.range.start, &known);
         Event {
-            id: event_id(&self.file.identity, record_offset, &occurrence.code, ordinal),
+            id: event_id(&self.file.identity, self.record_offset(range), &occurrence.code, ordinal),
             time: record::time(text, &self.file.timezone, now),
             observed: now,
             matched: self.engine.redactor.redact(&text.text[occurrence.range.clone()], &known).0.cut(256),
@@ -364,6 +419,9 @@ impl Stream {
             return self.cut_long_line(now, events);
         }
         self.cut_lines += 1;
+        let above = memchr::memchr_iter(b'\n', &self.buffer[..self.searched]).count() as u64;
+        let offset = self.offset + self.transcoder.raw_len(&self.buffer[..self.searched]);
+        self.cuts.push(Cut { offset, line: self.line + above + 1 });
         self.skipping = true;
         let cut = self.searched + MAX_LINE;
         let found: Vec<usize> =
@@ -391,7 +449,7 @@ impl Stream {
 }
 
 /// A hash of what identifies an event: the file, the record's place in it, the code. No log text goes into it.
-fn event_id(identity: &[u8], record_offset: u64, code: &str, ordinal: u32) -> EventId {
+pub fn event_id(identity: &[u8], record_offset: u64, code: &str, ordinal: u32) -> EventId {
     let mut hash = Sha256::new();
     hash.update((identity.len() as u64).to_le_bytes());
     hash.update(identity);

@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::event::{Event, Kind};
+use crate::notice::{self, Reason};
 use crate::provider::Provider;
 
 /// All numbers of the process. Counters only grow; gauges are set by whoever knows.
@@ -22,23 +23,39 @@ pub struct Metrics {
     pub read_errors: AtomicU64,
     pub rotations: AtomicU64,
     pub truncations: AtomicU64,
+    pub unstable_heads: AtomicU64,
     pub watch_overflows: AtomicU64,
+    /// Changes cannot be watched for everywhere.
+    pub watch_degraded: AtomicBool,
     pub commit_errors: AtomicU64,
     pub outbox_events: AtomicU64,
+    pub outbox_bytes: AtomicU64,
+    /// Events that nobody will deliver.
+    pub dropped_events: AtomicU64,
+    /// Lines of which only the first part was searched.
+    pub cut_lines: AtomicU64,
+    /// Databases that were damaged.
+    pub state_lost: AtomicU64,
+    /// Disk held by deleted files that are not read to their end.
+    pub pinned_bytes: AtomicU64,
     /// Times that reading paused because too much waits for delivery.
     pub backpressure: AtomicU64,
     unknown_codes: AtomicU64,
     events: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
+    gaps: Mutex<BTreeMap<Reason, u64>>,
     reload_ok: AtomicBool,
     reload_at: AtomicI64,
     sources_open: AtomicBool,
     state_writable: AtomicBool,
+    paused_since: Mutex<Option<Instant>>,
     started: Instant,
     started_at: SystemTime,
     /// Milliseconds after `started` until which the reader may be silent.
     alive_until: AtomicU64,
 }
 
+/// How long reading may pause before that is no longer normal.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How long the reader may be late before it counts as stuck.
 const SILENCE: Duration = Duration::from_secs(30);
 
@@ -51,16 +68,25 @@ impl Default for Metrics {
             read_errors: AtomicU64::new(0),
             rotations: AtomicU64::new(0),
             truncations: AtomicU64::new(0),
+            unstable_heads: AtomicU64::new(0),
             watch_overflows: AtomicU64::new(0),
+            watch_degraded: AtomicBool::new(false),
             commit_errors: AtomicU64::new(0),
             outbox_events: AtomicU64::new(0),
+            outbox_bytes: AtomicU64::new(0),
+            dropped_events: AtomicU64::new(0),
+            cut_lines: AtomicU64::new(0),
+            state_lost: AtomicU64::new(0),
+            pinned_bytes: AtomicU64::new(0),
             backpressure: AtomicU64::new(0),
             unknown_codes: AtomicU64::new(0),
             events: Mutex::new(BTreeMap::new()),
+            gaps: Mutex::new([Reason::Truncated, Reason::Deleted, Reason::Unreachable].map(|it| (it, 0)).into()),
             reload_ok: AtomicBool::new(true),
             reload_at: AtomicI64::new(unix_seconds()),
             sources_open: AtomicBool::new(false),
             state_writable: AtomicBool::new(true),
+            paused_since: Mutex::new(None),
             started: Instant::now(),
             started_at: SystemTime::now(),
             alive_until: AtomicU64::new(SILENCE.as_millis() as u64),
@@ -75,6 +101,7 @@ impl Metrics {
         }
         let provider = match &event.provider {
             None => "none",
+            Some(Provider::Custom(name)) if &**name == notice::PROVIDER => notice::PROVIDER,
             Some(Provider::Custom(_)) => "custom",
             Some(Provider::Alipay) => "alipay",
             Some(Provider::AlipayPlus) => "alipayplus",
@@ -113,8 +140,23 @@ impl Metrics {
         self.state_writable.store(writable, Relaxed);
     }
 
+    /// Reading pauses since then, because the outbox is full; or it goes on.
+    pub fn paused(&self, since: Option<Instant>) {
+        *self.paused_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    /// Bytes of a log file that will not be read.
+    pub fn gap(&self, reason: Reason, bytes: u64) {
+        *self.gaps.lock().unwrap_or_else(PoisonError::into_inner).entry(reason).or_default() += bytes;
+    }
+
+    fn pause(&self, now: Instant) -> Option<Duration> {
+        let since = *self.paused_since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.map(|since| now.saturating_duration_since(since))
+    }
+
     /// Why paytriage is not ready; empty when it is.
-    pub fn unready(&self) -> Vec<&'static str> {
+    pub fn unready(&self, now: Instant) -> Vec<&'static str> {
         let mut reasons = Vec::new();
         if !self.sources_open.load(Relaxed) {
             reasons.push("sources are not open yet");
@@ -122,7 +164,17 @@ impl Metrics {
         if !self.state_writable.load(Relaxed) {
             reasons.push("state cannot be written");
         }
+        if self.pause(now).is_some_and(|pause| pause >= PATIENCE) {
+            reasons.push("reading has paused for a minute: the outbox is full and its sinks do not take events");
+        }
         reasons
+    }
+
+    /// What does not keep it from working but is not as it should be.
+    pub fn remarks(&self) -> Vec<&'static str> {
+        let degraded = self.watch_degraded.load(Relaxed);
+        let remark = "degraded: changes cannot be watched for everywhere and are looked for every second";
+        degraded.then_some(remark).into_iter().collect()
     }
 
     /// All numbers in the text format of Prometheus, version 0.0.4.
@@ -139,12 +191,21 @@ impl Metrics {
         for ((provider, severity), n) in &*self.events.lock().unwrap_or_else(PoisonError::into_inner) {
             _ = writeln!(out, "paytriage_events_total{{provider=\"{provider}\",severity=\"{severity}\"}} {n}");
         }
+        family(
+            &mut out,
+            "paytriage_gap_bytes_total",
+            "counter",
+            "Bytes of log files that could not be read, by reason.",
+        );
+        for (reason, n) in &*self.gaps.lock().unwrap_or_else(PoisonError::into_inner) {
+            _ = writeln!(out, "paytriage_gap_bytes_total{{reason=\"{}\"}} {n}", reason.as_str());
+        }
         process(&mut out, self.started_at);
         out
     }
 
     #[rustfmt::skip]
-    fn plain(&self) -> [(&'static str, &'static str, &'static str, i64); 13] {
+    fn plain(&self) -> [(&'static str, &'static str, &'static str, i64); 21] {
         let get = |value: &AtomicU64| value.load(Relaxed) as i64;
         [
             ("paytriage_files_open", "gauge", "Log files that are followed.", get(&self.files_open)),
@@ -153,10 +214,18 @@ impl Metrics {
             ("paytriage_read_errors_total", "counter", "Log files that could not be opened or read.", get(&self.read_errors)),
             ("paytriage_rotations_total", "counter", "Log files that were renamed away or deleted.", get(&self.rotations)),
             ("paytriage_truncations_total", "counter", "Log files whose content was cut off or replaced in place.", get(&self.truncations)),
+            ("paytriage_unstable_heads_total", "counter", "Log files whose first bytes keep changing, so that they prove nothing.", get(&self.unstable_heads)),
             ("paytriage_watch_overflows_total", "counter", "Times that change notifications were lost and everything was looked at.", get(&self.watch_overflows)),
+            ("paytriage_watch_degraded", "gauge", "1 while changes cannot be watched for everywhere and are looked for every second.", i64::from(self.watch_degraded.load(Relaxed))),
             ("paytriage_unknown_codes_total", "counter", "Events whose code no catalogue entry knows.", get(&self.unknown_codes)),
             ("paytriage_commit_errors_total", "counter", "Times that the state could not be written.", get(&self.commit_errors)),
             ("paytriage_outbox_events", "gauge", "Events that wait for delivery.", get(&self.outbox_events)),
+            ("paytriage_outbox_bytes", "gauge", "Bytes of events that wait for delivery.", get(&self.outbox_bytes)),
+            ("paytriage_dropped_events_total", "counter", "Events that waited for a sink that is no longer configured.", get(&self.dropped_events)),
+            ("paytriage_cut_lines_total", "counter", "Lines longer than 1 MiB, of which only the first part was searched.", get(&self.cut_lines)),
+            ("paytriage_state_lost_total", "counter", "Databases that were damaged and set aside.", get(&self.state_lost)),
+            ("paytriage_pinned_bytes", "gauge", "Disk held by deleted log files that are still open.", get(&self.pinned_bytes)),
+            ("paytriage_reading_paused", "gauge", "1 while nothing is read because the outbox is full.", i64::from(self.pause(Instant::now()).is_some())),
             ("paytriage_backpressure_total", "counter", "Times that reading paused because too many events wait for delivery.", get(&self.backpressure)),
             ("paytriage_config_last_reload_successful", "gauge", "1 if the configuration in force is the newest one.", i64::from(self.reload_ok.load(Relaxed))),
             ("paytriage_config_last_reload_success_timestamp_seconds", "gauge", "When a configuration was last taken over.", self.reload_at.load(Relaxed)),
@@ -220,12 +289,24 @@ mod tests {
 
     #[test]
     fn ready_when_sources_are_open_and_state_is_writable() {
-        let metrics = Metrics::default();
-        assert_eq!(metrics.unready(), ["sources are not open yet"]);
+        let (metrics, now) = (Metrics::default(), Instant::now());
+        assert_eq!(metrics.unready(now), ["sources are not open yet"]);
         metrics.sources_opened();
         metrics.state_writable(false);
-        assert_eq!(metrics.unready(), ["state cannot be written"]);
+        assert_eq!(metrics.unready(now), ["state cannot be written"]);
         metrics.state_writable(true);
-        assert!(metrics.unready().is_empty());
+        assert!(metrics.unready(now).is_empty());
+    }
+
+    #[test]
+    fn not_ready_once_reading_has_paused_for_a_minute() {
+        let (metrics, now) = (Metrics::default(), Instant::now());
+        metrics.sources_opened();
+        metrics.paused(Some(now));
+        assert!(metrics.unready(now + PATIENCE - Duration::from_millis(1)).is_empty());
+        let reasons = metrics.unready(now + PATIENCE);
+        assert!(reasons.len() == 1 && reasons[0].contains("outbox is full"), "{reasons:?}");
+        metrics.paused(None);
+        assert!(metrics.unready(now + PATIENCE).is_empty());
     }
 }

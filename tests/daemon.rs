@@ -74,8 +74,22 @@ impl Daemon {
 
     /// The next line of its output.
     pub fn line(&mut self) -> String {
-        let line = self.stdout.as_ref().expect("stdout is piped").recv_timeout(PATIENCE);
-        line.unwrap_or_else(|_| panic!("no event came; log so far:\n{}", self.drain_log()))
+        self.line_in_time().unwrap_or_else(|| panic!("no event came; log so far:\n{}", self.drain_log()))
+    }
+
+    fn line_in_time(&mut self) -> Option<String> {
+        self.stdout.as_ref().expect("stdout is piped").recv_timeout(PATIENCE).ok()
+    }
+
+    /// Keeps it from running until [`Daemon::thaw`]: what happens meanwhile, it has not seen.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+        let stat = || fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+        eventually("it stands still", || stat().contains(") T "));
+    }
+
+    pub fn thaw(&self) {
+        self.signal("CONT");
     }
 
     /// The next event.
@@ -173,6 +187,28 @@ pub fn tally(numbers: impl IntoIterator<Item = usize>) -> HashMap<usize, usize> 
         *tally.entry(number).or_default() += 1;
     }
     tally
+}
+
+/// Waits for these numbers, ends the daemon, and sees that each came once and no other did. Whoever wants to know that a
+/// file was not read twice puts a last line into it: events of one file come in its order.
+#[track_caller]
+pub fn exactly_once(mut daemon: Daemon, numbers: impl IntoIterator<Item = usize>) {
+    let expected = tally(numbers);
+    let mut seen = HashMap::new();
+    while !expected.keys().all(|number| seen.contains_key(number)) {
+        let Some(line) = daemon.line_in_time() else { break };
+        *seen.entry(number(&serde_json::from_str(&line).unwrap())).or_default() += 1;
+    }
+    let ended = daemon.stop();
+    for event in daemon.rest() {
+        *seen.entry(number(&event)).or_default() += 1;
+    }
+    let mut lost: Vec<_> = expected.keys().filter(|number| !seen.contains_key(number)).collect();
+    let mut twice: Vec<_> = seen.iter().filter(|(number, n)| expected.get(number) != Some(n)).collect();
+    lost.sort_unstable();
+    twice.sort_unstable();
+    assert!(lost.is_empty() && twice.is_empty(), "lost {lost:?}, how often {twice:?}\n{}", daemon.drain_log());
+    assert!(ended.success(), "{}", daemon.drain_log());
 }
 
 /// Polls until `condition` holds.

@@ -18,7 +18,7 @@ fn ends_cleanly_when_asked() {
 }
 
 #[test]
-fn a_closed_standard_output_is_a_normal_end() {
+fn a_closed_standard_output_ends_it_when_there_is_no_other_sink() {
     let env = Env::new();
     env.write("logs/app.log", "");
     let mut daemon = run(&env, &["logs"]);
@@ -31,7 +31,7 @@ fn a_closed_standard_output_is_a_normal_end() {
         n += 1;
         daemon.has_ended()
     });
-    assert_eq!(daemon.wait().code(), Some(0));
+    assert_eq!(daemon.wait().code(), Some(1));
     let log = daemon.wait_for_log("standard output was closed");
     assert!(!log.contains("panicked"), "{log}");
 }
@@ -45,14 +45,14 @@ fn nothing_to_watch_is_a_usage_error() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("nothing to watch"));
 }
 
-fn config(env: &Env, sources: &[&str], more: &str) {
+pub fn config(env: &Env, sources: &[&str], more: &str) {
     let logs = env.path("");
     let source = |name: &&str| format!("[[source]]\npaths = [\"{}/{name}\"]\n", logs.display());
     let text: String = sources.iter().map(source).collect();
     env.write("p.toml", format!("{text}{more}\n[state]\ndir = \"{}state\"\n", logs.display()));
 }
 
-const CONFIGURED: &[&str] = &["--config", "p.toml"];
+pub const CONFIGURED: &[&str] = &["--config", "p.toml"];
 
 #[test]
 fn a_bad_configuration_keeps_the_old_one_and_a_good_one_replaces_it() {
@@ -102,11 +102,11 @@ fn a_bad_configuration_at_the_start_names_key_and_line() {
 }
 
 /// An address that was free a moment ago.
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-fn request(address: SocketAddr, method: &str, path: &str) -> String {
+pub fn request(address: SocketAddr, method: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(stream, "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();

@@ -2,7 +2,7 @@
 
 use super::cli_env::{Env, failure};
 
-const ACME: &str = r#"
+pub const ACME: &str = r#"
 [[entry]]
 id = "acme.no-funds"
 provider = "acme"

@@ -28,6 +28,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     file!("antom-sdk"),
     file!("issuer"),
     file!("unionpay"),
+    file!("paytriage"),
 ];
 
 /// A guide's id and its text in both languages.

@@ -86,8 +86,10 @@ const JARGON_ZH: &[&str] = &["接口", "参数", "服务器", "错误码"];
 pub(super) fn catalog(catalog: &Catalog) -> Vec<Problem> {
     let mut check = Check { catalog, owners: HashMap::new(), problems: Vec::new() };
     catalog.entries().iter().for_each(|entry| check.entry(entry));
-    check.texts(catalog.fallback());
-    check.references(catalog.fallback());
+    for entry in catalog.own().iter().chain([catalog.fallback()]) {
+        check.texts(entry);
+        check.references(entry);
+    }
     check.problems
 }
 

@@ -30,10 +30,15 @@ pub struct Catalog {
     places: HashMap<EntryId, Place>,
     guides: Vec<Guide>,
     fallback: Arc<Entry>,
+    own: Vec<Arc<Entry>>,
 }
 
 /// Id of the entry that annotates a code nobody knows.
 pub const FALLBACK_ID: &str = "unknown-code";
+
+/// Entries whose ids begin like this annotate what paytriage reports of itself. They have codes, but are never
+/// searched for: no log line can make one up.
+const OWN_PREFIX: &str = "paytriage.";
 
 impl Catalog {
     /// The catalogue that is part of the program, read from its TOML and Markdown. The build does this once; the program
@@ -79,17 +84,23 @@ impl Catalog {
         Ok(entries.into_catalog(guides))
     }
 
-    /// The entries, in the order of their files, without the fallback.
+    /// The entries that are searched for, in the order of their files.
     pub fn entries(&self) -> &[Arc<Entry>] {
         &self.entries
     }
 
-    /// The entry of this id; the fallback too has one.
+    /// The entry of this id; the fallback and our own too have one.
     pub fn get(&self, id: &str) -> Option<&Arc<Entry>> {
         if id == FALLBACK_ID {
             return Some(&self.fallback);
         }
-        self.by_id.get(&EntryId(id.into())).map(|&at| &self.entries[at])
+        let own = || self.own.iter().find(|entry| *entry.id.0 == *id);
+        self.by_id.get(&EntryId(id.into())).map(|&at| &self.entries[at]).or_else(own)
+    }
+
+    /// What annotates the things that paytriage reports of itself; see [`Catalog::entries`] for all others.
+    pub fn own(&self) -> &[Arc<Entry>] {
+        &self.own
     }
 
     /// The general steps, for a code that no entry knows.
@@ -127,7 +138,7 @@ impl Catalog {
     }
 }
 
-/// A catalogue in the making: the fallback is one of the entries.
+/// A catalogue in the making: the fallback and our own are among the entries.
 #[derive(Default)]
 struct Entries {
     list: Vec<Arc<Entry>>,
@@ -139,8 +150,10 @@ impl Entries {
     fn from_catalog(catalog: Catalog) -> (Entries, Vec<Guide>) {
         let mut list = catalog.entries;
         let mut by_id = catalog.by_id;
-        by_id.insert(catalog.fallback.id.clone(), list.len());
-        list.push(catalog.fallback);
+        for entry in catalog.own.into_iter().chain([catalog.fallback]) {
+            by_id.insert(entry.id.clone(), list.len());
+            list.push(entry);
+        }
         (Entries { list, by_id, places: catalog.places }, catalog.guides)
     }
 
@@ -170,8 +183,10 @@ impl Entries {
     fn into_catalog(mut self, guides: Vec<Guide>) -> Catalog {
         let at = self.list.iter().position(|entry| &*entry.id.0 == FALLBACK_ID);
         let fallback = self.list.remove(at.expect("the built-in catalogue defines the fallback"));
-        let by_id = self.list.iter().enumerate().map(|(at, entry)| (entry.id.clone(), at)).collect();
-        Catalog { entries: self.list, by_id, places: self.places, guides, fallback }
+        let (own, entries): (Vec<_>, Vec<_>) =
+            self.list.into_iter().partition(|entry| entry.id.0.starts_with(OWN_PREFIX));
+        let by_id = entries.iter().enumerate().map(|(at, entry)| (entry.id.clone(), at)).collect();
+        Catalog { entries, by_id, places: self.places, guides, fallback, own }
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Catalog, Entry, Guide, Place};
 
-/// Entries with their places, the fallback last.
+/// Entries with their places, our own and the fallback last.
 #[derive(Serialize, Deserialize)]
 struct Prepared {
     entries: Vec<(Entry, Place)>,
@@ -23,7 +23,7 @@ impl Catalog {
     /// # Errors
     /// None that data of this kind can have.
     pub fn prepare(&self) -> serde_json::Result<Vec<u8>> {
-        let all = self.entries.iter().chain([&self.fallback]);
+        let all = self.entries.iter().chain(&self.own).chain([&self.fallback]);
         let placed = all.filter_map(|entry| Some((Entry::clone(entry), self.place(&entry.id)?.clone())));
         serde_json::to_vec(&Prepared { entries: placed.collect(), guides: self.guides.clone() })
     }

@@ -38,6 +38,7 @@ fn what_the_build_prepared_is_what_the_files_say() {
     // Test lines stay behind: only `catalog check` wants them, and it reads the files.
     let without_tests = |entry: &Entry| Entry { examples: Vec::new(), near_misses: Vec::new(), ..entry.clone() };
     let both = prepared.entries().iter().zip(read.entries()).chain([(prepared.fallback(), read.fallback())]);
+    let both = both.chain(prepared.own().iter().zip(read.own()));
     both.for_each(|(prepared, read)| assert_eq!(**prepared, without_tests(read)));
     assert_eq!(prepared.entries().len(), read.entries().len());
     assert_eq!(prepared.guides(), read.guides());
@@ -54,7 +55,7 @@ fn builtin_catalogue_is_clean() {
 fn builtin_texts_are_chinese_where_they_should_be() {
     let has_han = |text: &str| text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
     let catalog = Catalog::builtin();
-    for entry in catalog.entries().iter().chain([catalog.fallback()]) {
+    for entry in catalog.entries().iter().chain(catalog.own()).chain([catalog.fallback()]) {
         let zh = [&entry.title.zh, &entry.cause.zh].into_iter().chain(&entry.operator.zh).chain(&entry.payer.zh);
         zh.for_each(|text| assert!(has_han(text), "{}: {text}", entry.id));
         let en = [&entry.title.en].into_iter().chain(&entry.payer.en);
@@ -145,6 +146,16 @@ fn fallback_can_be_overridden_but_neither_searched_for_nor_disabled() {
 
     let errors = catalog.without(&[EntryId(FALLBACK_ID.into())]).unwrap_err();
     assert_eq!(errors, [DisableError::Fallback(EntryId(FALLBACK_ID.into()))]);
+}
+
+#[test]
+fn what_paytriage_says_of_itself_can_be_overridden_but_is_never_searched_for() {
+    let catalog = load("[[entry]]\nid = \"paytriage.gap\"\nseverity = \"info\"\n").unwrap();
+    assert_eq!(catalog.get("paytriage.gap").unwrap().severity, Severity::Info);
+    assert!(catalog.entries().iter().all(|entry| !entry.id.0.starts_with(OWN_PREFIX)));
+    assert!(catalog.own().iter().all(|entry| entry.codes.len() == 1));
+    let errors = catalog.without(&[EntryId("paytriage.gap".into())]).unwrap_err();
+    assert!(matches!(&errors[..], [DisableError::Unknown { .. }]), "{errors:?}");
 }
 
 #[test]

@@ -92,9 +92,9 @@ fn lines<T: ToString>(items: &[T]) -> String {
     items.iter().map(T::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// Every entry, the fallback last.
+/// Every entry, our own and the fallback last.
 fn all(catalog: &Catalog) -> impl Iterator<Item = &Arc<Entry>> {
-    catalog.entries().iter().chain(catalog.get(FALLBACK_ID))
+    catalog.entries().iter().chain(catalog.own()).chain(catalog.get(FALLBACK_ID))
 }
 
 fn provider_of(entry: &Entry) -> &str {

@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod config;
 pub mod explain;
 mod in_force;
+pub mod outbox;
 pub mod redact;
 pub mod run;
 pub mod scan;

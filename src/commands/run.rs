@@ -9,7 +9,7 @@ use super::setup::Setup;
 use crate::catalog::Lang;
 use crate::cli::{LangArg, RunArgs};
 use crate::config::{self, Config, DEFAULT_FILE, LoadError, Source, StartAt};
-use crate::daemon;
+use crate::daemon::{self, Ended};
 use crate::exit::Exit;
 use crate::telemetry;
 
@@ -28,8 +28,10 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
     }
     let load = || setup(args, file.as_deref()).map_err(|error| problems(&error));
     let state = state_dir(args, file.as_deref())?;
-    daemon::run(load, state.as_deref())?;
-    Ok(Exit::Done)
+    Ok(match daemon::run(load, state.as_deref())? {
+        Ended::Asked => Exit::Done,
+        Ended::Unread => Exit::Unread,
+    })
 }
 
 /// The file that is named, or the default one where PATHs do not take its place.

@@ -98,7 +98,7 @@ pub fn catalog_of(config: &CatalogConfig, more: &[String]) -> Result<Catalog> {
 }
 
 /// The configuration in a file, or the defaults where none is named.
-fn config_from(file: Option<&Path>) -> Result<Config> {
+pub fn config_from(file: Option<&Path>) -> Result<Config> {
     let env = |name: &str| std::env::var_os(name);
     Ok(match file {
         Some(path) => config::load(path, &env)?,
@@ -132,7 +132,7 @@ fn paths_of(source: &Source) -> Result<GlobSet> {
 }
 
 /// The name of this machine, as the kernel knows it.
-fn host() -> Option<String> {
+pub fn host() -> Option<String> {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }

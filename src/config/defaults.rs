@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::{CatalogConfig, Config, Env, Redact, Source, StartAt, State, Stdout, StdoutFormat, Watch, kind};
+use super::{
+    CatalogConfig, Config, Durability, Env, Redact, Source, StartAt, State, Stdout, StdoutFormat, Watch, kind,
+};
 use crate::catalog::Lang;
 use crate::record::Charset;
 
@@ -24,7 +26,7 @@ impl Config {
     pub fn new(env: &Env) -> Config {
         Config {
             lang: Lang::default(),
-            state: State { dir: state_dir(env) },
+            state: State { dir: state_dir(env), ..State::default() },
             sources: Vec::new(),
             catalog: CatalogConfig::default(),
             redact: Redact::default(),
@@ -45,6 +47,12 @@ impl Source {
         }
         let name = unique(derived_name(paths), others);
         Ok(Source { name, paths: paths.to_vec(), ..source() })
+    }
+}
+
+impl Default for State {
+    fn default() -> State {
+        State { dir: None, synchronous: Durability::Full, max_outbox: 256 << 20, max_pinned_bytes: 1 << 30 }
     }
 }
 

@@ -301,6 +301,32 @@ pub(super) fn duration() -> Kind<Duration> {
     })
 }
 
+/// Units of a size, largest first, with their bytes.
+const SIZES: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+/// A number of bytes, no smaller than `least`.
+pub(super) fn size(least: u64) -> Kind<u64> {
+    const WANTS: &str = "a size such as \"64MiB\" or \"1GiB\"";
+    let from = move |text: &str| {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        let unit = SIZES.iter().find(|(name, _)| *name == unit).map(|&(_, bytes)| bytes);
+        match number.parse().ok().zip(unit).and_then(|(number, bytes): (u64, u64)| number.checked_mul(bytes)) {
+            Some(bytes) if bytes < least => {
+                Err(Fault::new(format!("{text:?} is too small")).hint(format!("{} is the least", written_size(least))))
+            }
+            Some(bytes) => Ok(bytes),
+            None => Err(Fault::new(format!("{text:?} is not {WANTS}"))),
+        }
+    };
+    parsed(WANTS, from, |&bytes| written_size(bytes))
+}
+
+fn written_size(bytes: u64) -> String {
+    let (unit, size) = SIZES.into_iter().find(|(_, size)| bytes.is_multiple_of(*size)).unwrap_or(("B", 1));
+    format!("{}{unit}", bytes / size)
+}
+
 /// An address that only this host can reach: nothing authenticates who asks.
 pub(super) fn loopback_address() -> Kind<SocketAddr> {
     const WANTS: &str = "an address such as \"127.0.0.1:9187\"";

@@ -67,6 +67,20 @@ pub struct State {
     /// Where offsets and waiting events are kept. `None` where neither the key, `$STATE_DIRECTORY` nor an
     /// XDG state directory says where.
     pub dir: Option<PathBuf>,
+    pub synchronous: Durability,
+    /// Bytes of events that may wait for delivery before reading pauses.
+    pub max_outbox: u64,
+    /// Bytes on disk of deleted log files that are kept open because they are not read to their end.
+    pub max_pinned_bytes: u64,
+}
+
+/// When a commit counts as stored. Either way a crash of the process loses nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// When it is on the disk.
+    Full,
+    /// When the operating system has it: a power failure rolls the last seconds back, positions and events alike.
+    Normal,
 }
 
 /// `[[source]]`: a set of paths that are read alike.

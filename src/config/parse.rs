@@ -10,7 +10,8 @@ use super::kind::{self, Kind};
 use super::problem::{Fault, Problem, Report};
 use super::table::Table;
 use super::{
-    CatalogConfig, Config, Env, Http, OptionHelp, Redact, Source, StartAt, State, Stdout, StdoutFormat, Watch, defaults,
+    CatalogConfig, Config, Durability, Env, Http, OptionHelp, Redact, Source, StartAt, State, Stdout, StdoutFormat,
+    Watch, defaults,
 };
 use crate::catalog::Lang;
 use crate::record::Charset;
@@ -18,6 +19,7 @@ use crate::record::Charset;
 pub(super) const LANGS: &[(&str, Lang)] = &[("en", Lang::En), ("zh", Lang::Zh)];
 pub(super) const STARTS: &[(&str, StartAt)] = &[("beginning", StartAt::Beginning), ("end", StartAt::End)];
 pub(super) const WATCHES: &[(&str, Watch)] = &[("auto", Watch::Auto), ("poll", Watch::Poll)];
+pub(super) const DURABILITIES: &[(&str, Durability)] = &[("full", Durability::Full), ("normal", Durability::Normal)];
 pub(super) const FORMATS: &[(&str, StdoutFormat)] = &[("json", StdoutFormat::Json), ("pretty", StdoutFormat::Pretty)];
 pub(super) const CHARSETS: &[(&str, Charset)] = &[
     ("auto", Charset::Auto),
@@ -86,7 +88,15 @@ fn state(table: &mut Table<'_>, env: &Env) -> State {
         "$STATE_DIRECTORY, else $XDG_STATE_HOME/paytriage, else ~/.local/state/paytriage",
         "Directory for offsets and waiting events",
     );
-    State { dir: dir.or_else(|| defaults::state_dir(env)) }
+    let State { synchronous, max_outbox, max_pinned_bytes, .. } = State::default();
+    let help =
+        "`normal` is faster, but a power failure takes back the last moments: what was delivered in them comes again";
+    let synchronous = table.or("synchronous", &kind::word(DURABILITIES), synchronous, help);
+    let help = "Reading pauses when so many bytes of events wait for delivery";
+    let max_outbox = table.or("max_outbox", &kind::size(1 << 20), max_outbox, help);
+    let help = "Deleted log files that are not read to their end are kept open until they take so much disk";
+    let max_pinned_bytes = table.or("max_pinned_bytes", &kind::size(0), max_pinned_bytes, help);
+    State { dir: dir.or_else(|| defaults::state_dir(env)), synchronous, max_outbox, max_pinned_bytes }
 }
 
 fn catalog(table: &mut Table<'_>) -> CatalogConfig {

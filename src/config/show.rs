@@ -3,16 +3,20 @@
 use std::fmt::Write;
 
 use super::kind::{self, Kind};
-use super::parse::{CHARSETS, FORMATS, LANGS, STARTS, WATCHES};
+use super::parse::{CHARSETS, DURABILITIES, FORMATS, LANGS, STARTS, WATCHES};
 use super::{CatalogConfig, Config, Http, Redact, Source, State, Stdout};
 
 /// The configuration in force as TOML.
 pub fn show(config: &Config) -> String {
-    let Config { lang, state: State { dir }, sources, catalog, redact, stdout, http } = config;
+    let Config { lang, state, sources, catalog, redact, stdout, http } = config;
     let mut out = Toml::default();
     out.key("lang", &kind::word(LANGS), Some(lang));
     out.header("[state]");
+    let State { dir, synchronous, max_outbox, max_pinned_bytes } = state;
     out.key("dir", &kind::directory(), dir.as_ref());
+    out.key("synchronous", &kind::word(DURABILITIES), Some(synchronous));
+    out.key("max_outbox", &kind::size(0), Some(max_outbox));
+    out.key("max_pinned_bytes", &kind::size(0), Some(max_pinned_bytes));
     for source in sources {
         out.header("[[source]]");
         out.source(source, catalog);

@@ -60,6 +60,19 @@ fn each_problem_is_told_with_its_place_and_remedy() {
         // Values that cannot be.
         ("lang = \"eng\"", "1:8: lang: \"eng\" is not \"en\" or \"zh\"; did you mean \"en\"?"),
         ("[state]\ndir = \"\"", "2:7: state.dir: the path is empty"),
+        (
+            "[state]\nmax_outbox = \"64 MB\"",
+            "2:14: state.max_outbox: \"64 MB\" is not a size such as \"64MiB\" or \"1GiB\"",
+        ),
+        ("[state]\nmax_outbox = \"64KiB\"", "2:14: state.max_outbox: \"64KiB\" is too small; 1MiB is the least"),
+        (
+            "[state]\nmax_pinned_bytes = 5",
+            "2:20: state.max_pinned_bytes: expected a size such as \"64MiB\" or \"1GiB\", found an integer",
+        ),
+        (
+            "[state]\nsynchronous = \"ful\"",
+            "2:15: state.synchronous: \"ful\" is not \"full\" or \"normal\"; did you mean \"full\"?",
+        ),
         ("[[source]]", "1:1: source[0].paths: missing; it has no default"),
         (
             "[[source]]\npaths = []",
@@ -377,7 +390,7 @@ fn any_config() -> impl Strategy<Value = Config> {
             }
             Config {
                 lang: lang.1,
-                state: State { dir: dir.map(PathBuf::from) },
+                state: State { dir: dir.map(PathBuf::from), ..State::default() },
                 sources,
                 catalog: CatalogConfig { disable: keep.iter().map(|id| EntryId(id.as_str().into())).collect(), extra },
                 redact: Redact { enabled: mask, extra: keep.iter().map(|text| regex::escape(text)).collect(), keep },

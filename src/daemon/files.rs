@@ -1,6 +1,6 @@
 //! The files that are followed, the names they are known by, and whose turn it is.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -10,37 +10,43 @@ use crate::source::step::Place;
 
 #[derive(Debug, Default)]
 pub struct Files {
-    follows: HashMap<FileKey, Follow>,
+    /// Boxed: a table that grows has a good part of its places empty.
+    follows: HashMap<FileKey, Box<Follow>>,
     /// Names that a source lists. Several can lead to one file (hard links, symbolic links).
     names: HashMap<PathBuf, FileKey>,
+    /// Files that have no listed name.
+    displaced: HashSet<FileKey>,
     queue: VecDeque<FileKey>,
 }
 
 impl Files {
     pub fn get(&self, key: FileKey) -> Option<&Follow> {
-        self.follows.get(&key)
+        self.follows.get(&key).map(Box::as_ref)
     }
 
     pub fn get_mut(&mut self, key: FileKey) -> Option<&mut Follow> {
-        self.follows.get_mut(&key)
+        self.follows.get_mut(&key).map(Box::as_mut)
     }
 
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Follow> {
-        self.follows.values_mut()
+        self.follows.values_mut().map(Box::as_mut)
     }
 
     pub fn insert(&mut self, follow: Follow) {
         let key = follow.key();
         if follow.place == Place::Listed {
             self.names.insert(follow.path.clone(), key);
+        } else {
+            self.displaced.insert(key);
         }
-        self.follows.insert(key, follow);
+        self.follows.insert(key, Box::new(follow));
         self.queue(key);
     }
 
     pub fn remove(&mut self, key: FileKey) -> Option<Follow> {
         self.names.retain(|_, named| *named != key);
-        self.follows.remove(&key)
+        self.displaced.remove(&key);
+        self.follows.remove(&key).map(|follow| *follow)
     }
 
     /// The file that a listed name led to when it was last looked at.
@@ -50,11 +56,14 @@ impl Files {
 
     /// A listed name leads to this file, which is followed.
     pub fn name(&mut self, path: &Path, key: FileKey, clock: Instant) {
-        self.names.insert(path.to_path_buf(), key);
-        let displaced = |follow: &&mut Follow| follow.place != Place::Listed;
+        if self.names.get(path) != Some(&key) {
+            self.names.insert(path.to_path_buf(), key);
+        }
+        let displaced = |follow: &&mut Box<Follow>| follow.place != Place::Listed;
         if let Some(follow) = self.follows.get_mut(&key).filter(displaced) {
             follow.moved(Place::Listed, clock);
             follow.path = path.to_path_buf();
+            self.displaced.remove(&key);
         }
     }
 
@@ -70,14 +79,15 @@ impl Files {
             }
             None => {
                 follow.moved(Place::Moved, clock);
+                self.displaced.insert(key);
                 Some(key)
             }
         }
     }
 
     /// Names that `keep` does not know.
-    pub fn names_not_in(&self, keep: &HashMap<PathBuf, FileKey>) -> Vec<PathBuf> {
-        let stale = self.names.iter().filter(|(name, key)| keep.get(*name) != Some(key));
+    pub fn names_not_in(&self, keep: &HashMap<&Path, FileKey>) -> Vec<PathBuf> {
+        let stale = self.names.iter().filter(|(name, key)| keep.get(name.as_path()) != Some(key));
         stale.map(|(name, _)| name.clone()).collect()
     }
 
@@ -106,7 +116,13 @@ impl Files {
 
     /// Files that have no listed name: read to their end before they are let go.
     pub fn displaced(&self) -> Vec<FileKey> {
-        self.follows.values().filter(|follow| follow.place != Place::Listed).map(Follow::key).collect()
+        self.displaced.iter().copied().collect()
+    }
+
+    /// The same, of those that had this name.
+    pub fn displaced_from(&self, name: &Path) -> Vec<FileKey> {
+        let had_name = |key: &&FileKey| self.follows.get(key).is_some_and(|follow| follow.path == name);
+        self.displaced.iter().filter(had_name).copied().collect()
     }
 
     pub fn keys(&self) -> Vec<FileKey> {
@@ -119,6 +135,6 @@ impl Files {
 
     /// Bytes known to be written to files whose turn has not come.
     pub fn lag(&self) -> u64 {
-        self.queue.iter().filter_map(|key| self.follows.get(key)).map(Follow::lag).sum()
+        self.queue.iter().filter_map(|key| self.follows.get(key)).map(|follow| follow.lag()).sum()
     }
 }

@@ -6,7 +6,7 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,16 +14,22 @@ use jiff::Timestamp;
 
 use crate::event::{Event, Origin};
 use crate::identity::FileKey;
-use crate::pipeline::{Checkpoint, Engine, FileContext, Stream};
+use crate::notice::About;
+use crate::pipeline::{Checkpoint, Cut, Engine, FileContext, Stream};
+use crate::source::proof::Content;
 use crate::source::selection::{Source, visible};
 use crate::source::step::{self, Facts, Place, Step};
-use crate::source::tail::{self, Buffer, Tail};
+use crate::source::tail::{self, Buffer, Got, Tail};
 use crate::store::FileState;
 
-/// Reads per turn; with the size of one read, 1 MiB.
-const READS_PER_TURN: usize = 4;
+/// Bytes per turn.
+pub const PER_TURN: usize = 1024 * 1024;
+/// With so many events a turn ends early.
+const EVENTS_PER_TURN: usize = 1000;
 /// Without a new byte for this long, a file keeps only its checkpoint in memory.
 const PARK_AFTER: Duration = Duration::from_secs(60);
+/// A file whose first bytes were changed this often under an unchanged end has a header that its writer keeps up to date.
+const HEAD_CHANGES: u8 = 3;
 /// Lines are counted from the start of the file where reading begins at its end, unless that is further in than
 /// this: then line numbers count from there.
 const MAX_COUNTED: u64 = 256 * 1024 * 1024;
@@ -35,6 +41,8 @@ pub struct Turn<'a> {
     pub events: &'a mut Vec<Event>,
     pub now: Timestamp,
     pub clock: Instant,
+    /// Bytes to read at most.
+    pub budget: usize,
 }
 
 /// How a turn ended.
@@ -46,6 +54,8 @@ pub enum Turned {
     Drained,
     /// The content is another one and will be read from byte 0.
     Restarted(Step),
+    /// Its first bytes keep changing and are not looked at any more; there is more to read.
+    HeadGivenUp,
     /// Over for good; its last events are out.
     Gone,
 }
@@ -62,7 +72,7 @@ pub struct Met {
 /// How much of a file's state is in memory.
 #[derive(Debug)]
 enum State {
-    Live(Stream),
+    Live(Box<Stream>),
     /// Everything up to the position was seen and reported.
     Idle(Checkpoint),
     /// What stands between the checkpoint and the position has to be seen again.
@@ -75,6 +85,8 @@ pub struct Follow {
     /// `None` while idle, where descriptors are scarce.
     file: Option<File>,
     pub path: PathBuf,
+    /// Where it was seen after it had lost that name.
+    moved_to: Option<PathBuf>,
     source: Arc<Source>,
     origin: Arc<Origin>,
     pub place: Place,
@@ -82,8 +94,16 @@ pub struct Follow {
     /// When it last changed its content or its place.
     changed: Instant,
     pub queued: bool,
-    /// Size when it was last looked at.
+    /// Size when it was last looked at, without room at its end that nothing was written to.
     size: u64,
+    /// Size as the file system gives it, when it was last looked at.
+    full_size: u64,
+    /// Its name is on the device that it is on; not so behind a link.
+    is_at_home: bool,
+    head_changes: u8,
+    /// What was known of the content that was there before this one.
+    former: Option<FileState>,
+    cuts: Vec<Cut>,
 }
 
 impl Follow {
@@ -92,7 +112,25 @@ impl Follow {
         let size = tail.position();
         let state = if checkpoint.offset < size { State::Behind(checkpoint) } else { State::Idle(checkpoint) };
         let file = Some(file);
-        Follow { tail, file, path, source, origin, place, state, changed: clock, queued: false, size }
+        let is_at_home = device_of_directory(&path) == Some(tail.key.device);
+        Follow {
+            tail,
+            file,
+            path,
+            moved_to: None,
+            source,
+            origin,
+            place,
+            state,
+            changed: clock,
+            queued: false,
+            size,
+            full_size: size,
+            is_at_home,
+            head_changes: 0,
+            former: None,
+            cuts: Vec::new(),
+        }
     }
 
     /// What the store has to know.
@@ -106,14 +144,69 @@ impl Follow {
         }
     }
 
+    /// What an earlier run, or this one, knew of the content that was there before; copies of it may exist.
+    pub fn former(&self) -> Option<&FileState> {
+        self.former.as_ref()
+    }
+
+    pub fn with_former(mut self, former: Option<FileState>) -> Follow {
+        self.former = former;
+        self
+    }
+
+    /// True if a file of this size was read to its end, and all that was found in it reported.
+    pub fn has_read_all(&self, size: u64) -> bool {
+        let behind = matches!(self.state, State::Behind(_));
+        size == self.full_size && self.lag() == 0 && !behind && !self.is_pending()
+    }
+
+    /// A handle of one's own.
+    ///
+    /// # Errors
+    /// It is closed and no longer found under its name.
+    pub fn handle(&self) -> io::Result<File> {
+        self.file.as_ref().map_or_else(|| self.open_by_name(), File::try_clone)
+    }
+
     /// True if a look at the file could tell something new.
     pub fn is_due(&self, stamp: step::Stamp) -> bool {
         self.tail.is_due(stamp)
     }
 
+    /// What notices about it say.
+    pub fn about(&self) -> About {
+        let line = self.state.checkpoint().line + 1;
+        About { origin: Arc::clone(&self.origin), identity: self.tail.identity(), line }
+    }
+
+    /// The lines that were cut since this was asked last.
+    pub fn take_cuts(&mut self) -> Vec<Cut> {
+        std::mem::take(&mut self.cuts)
+    }
+
+    /// When it last changed its content or its place.
+    pub fn changed(&self) -> Instant {
+        self.changed
+    }
+
+    /// Disk that a deleted file keeps because it is open here. `None` for one that has a name, or is not open.
+    pub fn pinned(&mut self) -> Option<u64> {
+        let metadata = self.file.as_ref()?.metadata().ok()?;
+        if metadata.size() != self.full_size {
+            (self.size, self.full_size) = (metadata.size(), metadata.size());
+        }
+        self.notice_place(&metadata);
+        (self.place == Place::Deleted).then(|| metadata.blocks() * 512)
+    }
+
     /// Bytes known to be there but not read.
     pub fn lag(&self) -> u64 {
         self.size.saturating_sub(self.tail.position())
+    }
+
+    /// What is known to be there but not read.
+    pub fn unread(&self) -> std::ops::Range<u64> {
+        self.tail.position()..self.size
     }
 
     pub fn is_open(&self) -> bool {
@@ -144,23 +237,23 @@ impl Follow {
     fn turn_with(&mut self, file: &File, with: &mut Turn) -> io::Result<Turned> {
         let (metadata, content) = self.tail.observe(file, with.buffer)?;
         self.size = metadata.size();
+        self.full_size = self.size;
         self.notice_place(&metadata);
-        let step = step::next(&Facts {
-            position: self.tail.position(),
-            size: self.size,
-            content,
-            place: self.place,
-            quiet: with.clock.saturating_duration_since(self.changed),
-        });
+        if content == Content::OtherHead {
+            self.head_changes += 1;
+            if self.head_changes >= HEAD_CHANGES {
+                self.tail.give_up_head();
+                return Ok(Turned::HeadGivenUp);
+            }
+        }
+        let step = self.next_step(content, with.clock);
         match step {
             Step::Wait | Step::Gone if matches!(self.state, State::Behind(_)) => self.read(file, with),
             Step::Wait => Ok(Turned::Drained),
-            Step::Read => {
-                self.changed = with.clock;
-                self.read(file, with)
-            }
+            Step::Read => self.read_on(file, content, with),
             Step::Truncated | Step::Replaced => {
                 self.finish(with);
+                self.former = (self.tail.position() > 0).then(|| self.to_store());
                 self.tail.restart();
                 self.state = State::Idle(Checkpoint::default());
                 self.changed = with.clock;
@@ -171,6 +264,32 @@ impl Follow {
                 Ok(Turned::Gone)
             }
         }
+    }
+
+    fn next_step(&self, content: Content, clock: Instant) -> Step {
+        step::next(&Facts {
+            position: self.tail.position(),
+            size: self.size,
+            content,
+            place: self.place,
+            quiet: clock.saturating_duration_since(self.changed),
+        })
+    }
+
+    fn read_on(&mut self, file: &File, content: Content, with: &mut Turn) -> io::Result<Turned> {
+        let before = self.tail.position();
+        let turned = self.read(file, with)?;
+        if self.tail.position() > before {
+            self.changed = with.clock;
+        } else if turned == Turned::Drained {
+            // What is there beyond the position is room that nothing was written to.
+            self.size = before;
+            if self.next_step(content, with.clock) == Step::Gone {
+                self.finish(with);
+                return Ok(Turned::Gone);
+            }
+        }
+        Ok(turned)
     }
 
     /// Reports what is complete in a file that has been quiet for a moment.
@@ -203,9 +322,14 @@ impl Follow {
         self.file = None;
     }
 
-    /// Takes a descriptor that was found for it.
-    pub fn reopen(&mut self, file: File) {
-        self.file = Some(file);
+    /// It was renamed and stands here now.
+    pub fn seen_at(&mut self, path: &Path) {
+        self.moved_to = Some(path.to_path_buf());
+    }
+
+    /// True if it can be opened again although its descriptor is given back.
+    pub fn can_be_reopened(&self) -> bool {
+        self.place == Place::Listed || (self.place == Place::Moved && self.moved_to.is_some())
     }
 
     /// Belongs to this source from now on.
@@ -218,15 +342,21 @@ impl Follow {
         self.tail.position()
     }
 
+    pub fn generation(&self) -> u32 {
+        self.tail.generation
+    }
+
     pub fn key(&self) -> FileKey {
         self.tail.key
     }
 
     fn opened(&mut self) -> io::Result<File> {
-        if let Some(file) = self.file.take() {
-            return Ok(file);
-        }
-        let (file, metadata) = tail::open(&self.path)?;
+        self.file.take().map_or_else(|| self.open_by_name(), Ok)
+    }
+
+    fn open_by_name(&self) -> io::Result<File> {
+        let moved_to = self.moved_to.as_deref().filter(|_| self.place != Place::Listed);
+        let (file, metadata) = tail::open(moved_to.unwrap_or(&self.path))?;
         if FileKey::of(&metadata) == self.tail.key {
             return Ok(file);
         }
@@ -234,9 +364,17 @@ impl Follow {
     }
 
     fn notice_place(&mut self, metadata: &Metadata) {
-        if self.place != Place::Listed {
-            self.place = if metadata.nlink() == 0 { Place::Deleted } else { Place::Moved };
+        if self.place == Place::Listed {
+            return;
         }
+        let is_elsewhere = || device_of_directory(&self.path).is_some_and(|device| device != metadata.dev());
+        self.place = if metadata.nlink() == 0 {
+            Place::Deleted
+        } else if self.is_at_home && is_elsewhere() {
+            Place::Unmounted
+        } else {
+            Place::Moved
+        };
     }
 
     fn read(&mut self, file: &File, with: &mut Turn) -> io::Result<Turned> {
@@ -247,7 +385,9 @@ impl Follow {
                 self.start(checkpoint, file, with)?
             }
         };
-        match read_into(&mut stream, &mut self.tail, file, with) {
+        let read = read_into(&mut stream, &mut self.tail, file, with);
+        self.cuts.append(&mut stream.take_cuts());
+        match read {
             Ok(Read::More) => {
                 self.state = State::Live(stream);
                 Ok(Turned::More)
@@ -265,7 +405,7 @@ impl Follow {
         }
     }
 
-    fn start(&self, mut from: Checkpoint, file: &File, with: &mut Turn) -> io::Result<Stream> {
+    fn start(&self, mut from: Checkpoint, file: &File, with: &mut Turn) -> io::Result<Box<Stream>> {
         let offset = from.offset;
         if from.line == 0 && offset > 0 {
             if offset <= MAX_COUNTED {
@@ -282,13 +422,14 @@ impl Follow {
             timezone: config.timezone.clone(),
             charset: config.encoding,
         };
-        Ok(Stream::new(Arc::clone(with.engine), context, from))
+        Ok(Box::new(Stream::new(Arc::clone(with.engine), context, from)))
     }
 
     /// Reports everything that is left, also a last line that never ended.
     fn finish(&mut self, with: &mut Turn) {
         if let State::Live(stream) = &mut self.state {
             stream.finish(with.now, with.events);
+            self.cuts.append(&mut stream.take_cuts());
             self.state = State::Idle(stream.checkpoint());
         }
     }
@@ -301,6 +442,10 @@ impl State {
             State::Idle(checkpoint) | State::Behind(checkpoint) => checkpoint.clone(),
         }
     }
+}
+
+fn device_of_directory(path: &Path) -> Option<u64> {
+    path.parent()?.metadata().ok().map(|dir| dir.dev())
 }
 
 /// How much of a file a turn has read.
@@ -317,9 +462,14 @@ fn read_into(stream: &mut Stream, tail: &mut Tail, file: &File, with: &mut Turn)
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "became shorter while it was read"));
         }
     }
-    for _ in 0..READS_PER_TURN {
-        if tail.read(file, with.buffer, |bytes| stream.push(bytes, now, events))? == 0 {
-            return Ok(Read::All);
+    let mut left = with.budget;
+    while left > 0 && events.len() < EVENTS_PER_TURN {
+        with.buffer.limit(left);
+        match tail.read(file, with.buffer, |bytes| stream.push(bytes, now, events))? {
+            Got::Bytes(n) => left = left.saturating_sub(n),
+            Got::Zeros(len) => stream.skip_zeros(len, now, events),
+            Got::Searching => return Ok(Read::More),
+            Got::End => return Ok(Read::All),
         }
     }
     Ok(Read::More)

@@ -1,8 +1,12 @@
 //! Files that are met for the first time in this run: where to begin with each.
 
-use std::collections::{HashMap, HashSet};
-use std::fs;
+mod adopt;
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -13,10 +17,10 @@ use crate::event::Origin;
 use crate::identity::FileKey;
 use crate::pipeline::Checkpoint;
 use crate::source::proof::Content;
-use crate::source::selection::{Source, visible};
+use crate::source::selection::Source;
 use crate::source::step::{self, Appeared, Place, Start};
 use crate::source::tail::{self, Tail};
-use crate::store::{FileState, Store};
+use crate::store::{FileState, StateError, Store};
 
 /// Rows of files that nobody has seen for this long are forgotten.
 const FORGET_AFTER_SECONDS: i64 = 30 * 24 * 3600;
@@ -27,33 +31,108 @@ const SLACK: Duration = Duration::from_millis(100);
 /// More files that were let go are not remembered in memory; the store still has them.
 const MAX_REMEMBERED: usize = 100_000;
 
+/// A moment by both clocks: the wall clock can be set back, and files are born by it.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    wall: SystemTime,
+    clock: Instant,
+}
+
+impl Moment {
+    pub fn now() -> Moment {
+        Moment { wall: SystemTime::now(), clock: Instant::now() }
+    }
+
+    /// The earliest time that the wall clock, as it goes `now`, can have shown at this moment or later.
+    pub fn earliest(self, now: Moment) -> SystemTime {
+        let passed = now.clock.saturating_duration_since(self.clock);
+        self.wall.min(now.wall - passed)
+    }
+}
+
+/// When nobody watched.
+#[derive(Debug)]
+struct Gap {
+    /// A little before the end of the earlier run.
+    from: SystemTime,
+    /// The end of the first walk of this one; `None` until then.
+    to: Option<SystemTime>,
+}
+
+/// A file that is not followed yet.
+#[derive(Debug)]
+pub struct Newcomer {
+    pub file: File,
+    pub key: FileKey,
+    /// The listed name that it has, or was written under.
+    pub path: PathBuf,
+    pub place: Place,
+}
+
+impl Newcomer {
+    /// # Errors
+    /// There is no file that could be read.
+    pub fn open(path: &Path) -> io::Result<Newcomer> {
+        let (file, metadata) = tail::open(path)?;
+        Ok(Newcomer { file, key: FileKey::of(&metadata), path: path.to_path_buf(), place: Place::Listed })
+    }
+
+    /// It was written under this listed name and has another one now.
+    pub fn moved_from(self, listed: &Path) -> Newcomer {
+        Newcomer { path: listed.to_path_buf(), place: Place::Moved, ..self }
+    }
+}
+
 #[derive(Debug)]
 pub struct Newcomers {
     /// What earlier runs left behind and this one has not met yet.
     stored: HashMap<FileKey, FileState>,
-    /// The same, whole, until the first walk is done.
-    left_behind: Vec<FileState>,
+    /// What this run has read and let go.
+    let_go: HashMap<FileKey, FileState>,
+    /// What `stored` began with, by name, until the first walk is done.
+    left_behind: HashMap<PathBuf, Vec<FileState>>,
+    /// Devices that a file of this inode and birth time was on.
+    devices: HashMap<(u64, u64), Vec<u64>>,
     /// Written paths that were watched before, in this run or an earlier one.
     watched: Vec<String>,
     first_walk: bool,
-    /// A little before nobody watched any more, if an earlier run says when that was.
-    before_gap: Option<SystemTime>,
-    /// A little before this run began.
-    since: SystemTime,
+    /// Between two runs, if there was an earlier one.
+    gap: Option<Gap>,
+    began: Moment,
     /// With more files than this, idle ones are closed between turns.
     pub max_open: usize,
 }
 
 impl Newcomers {
-    pub fn load(store: &Store) -> rusqlite::Result<Newcomers> {
-        let left_behind = store.files()?;
-        let stored = left_behind.iter().map(|file| (file.key, file.clone())).collect();
-        let before_gap =
-            store.seen_until_ms()?.map(|ms| UNIX_EPOCH + Duration::from_millis(ms.cast_unsigned()) - SLACK);
-        let since = SystemTime::now() - SLACK;
+    pub fn load(store: &Store) -> Result<Newcomers, StateError> {
+        let (mut stored, mut left_behind, mut devices) = (HashMap::new(), HashMap::new(), HashMap::new());
+        for file in store.files()? {
+            let FileKey { device, inode, birth } = file.key;
+            if birth != 0 {
+                devices.entry((inode, birth)).or_insert_with(Vec::new).push(device);
+            }
+            left_behind.entry(file.path.clone()).or_insert_with(Vec::new).push(file.clone());
+            stored.insert(file.key, file);
+        }
+        for files in left_behind.values_mut() {
+            files.sort_by_key(|file: &FileState| Reverse(file.proof.at));
+        }
+        let ended = store.seen_until_ms()?.map(|ms| UNIX_EPOCH + Duration::from_millis(ms.cast_unsigned()));
+        let gap = ended.map(|ended| Gap { from: ended - SLACK, to: None });
+        let let_go = HashMap::new();
         let max_open = raise_open_files_limit() / 2;
         let watched = store.watched()?;
-        Ok(Newcomers { stored, left_behind, watched, first_walk: true, before_gap, since, max_open })
+        Ok(Newcomers {
+            stored,
+            let_go,
+            left_behind,
+            devices,
+            watched,
+            first_walk: true,
+            gap,
+            began: Moment::now(),
+            max_open,
+        })
     }
 
     pub fn is_first_walk(&self) -> bool {
@@ -64,14 +143,16 @@ impl Newcomers {
     pub fn walked(&mut self, watched: Vec<String>) {
         self.watched = watched;
         self.first_walk = false;
-        self.left_behind = Vec::new();
-        self.before_gap = None;
+        self.left_behind = HashMap::new();
+        if let Some(gap) = &mut self.gap {
+            gap.to.get_or_insert_with(SystemTime::now);
+        }
     }
 
     /// A file is no longer followed; should it come back, it goes on where it was.
     pub fn remember(&mut self, file: FileState) {
-        if self.stored.len() < MAX_REMEMBERED {
-            self.stored.insert(file.key, file);
+        if self.let_go.len() < MAX_REMEMBERED {
+            self.let_go.insert(file.key, file);
         }
     }
 
@@ -79,137 +160,133 @@ impl Newcomers {
         self.first_walk = true;
     }
 
-    /// Opens a file of a source and decides where to begin. `None` if it belongs to no source.
+    /// Decides where to begin with a file of a source. `None` if it belongs to no source.
     ///
     /// # Errors
-    /// It cannot be opened or read.
-    pub fn meet(&mut self, path: &Path, plan: &Plan, clock: Instant) -> io::Result<Option<Follow>> {
-        self.meet_as((path, path, Place::Listed), plan, clock)
+    /// It cannot be read.
+    pub fn meet(&mut self, newcomer: Newcomer, plan: &Plan, clock: Instant) -> io::Result<Option<Follow>> {
+        let Newcomer { file, key, path, place } = newcomer;
+        let Some(source) = plan.selection.source_of(&path) else { return Ok(None) };
+        let appeared = match self.appears_later(&path, plan) {
+            false => Appeared::BeforeFirstStart(source.config.start_at),
+            true => Appeared::Later,
+        };
+        let stored = self.let_go.get(&key).cloned().map_or_else(|| self.rows_of(key), |row| vec![row]);
+        let mut proven = None;
+        let mut resumed = None;
+        for row in &stored {
+            match Tail::resume(key, row.generation, &file, &row.proof)? {
+                Ok(tail) => {
+                    resumed = Some((tail, goes_on_as(row, key)));
+                    proven = Some((row.generation, Content::Same));
+                    break;
+                }
+                Err(content) => proven = proven.or(Some((row.generation, content))),
+            }
+        }
+        let former = stored.into_iter().next().filter(|_| resumed.is_none());
+        let (tail, checkpoint) = match (step::start(proven, appeared), resumed) {
+            (Start::Resume, Some(resumed)) => resumed,
+            (Start::End, _) => end(key, &file)?,
+            (Start::Beginning { generation }, _) => (Tail::beginning(key, generation), Checkpoint::default()),
+            (Start::Resume, None) => (Tail::beginning(key, 0), Checkpoint::default()),
+        };
+        self.stored.remove(&key);
+        self.let_go.remove(&key);
+        // A file that was renamed is still known by the name it was written under.
+        let origin = origin(plan, source, &path);
+        let met = Met { tail, checkpoint, file, path, place };
+        Ok(Some(Follow::new(met, Arc::clone(source), origin, clock).with_former(former)))
     }
 
-    /// The same for a file that was written under a listed name and has another one now.
+    /// Follows a file whose content was read under another name, up to what `before` says, or all of it.
     ///
     /// # Errors
-    /// It cannot be opened or read.
-    pub fn meet_moved(
-        &mut self,
-        listed: &Path,
-        path: &Path,
+    /// It cannot be read.
+    pub fn meet_heir(
+        &self,
+        newcomer: Newcomer,
+        before: Option<&FileState>,
         plan: &Plan,
         clock: Instant,
     ) -> io::Result<Option<Follow>> {
-        self.meet_as((listed, path, Place::Moved), plan, clock)
+        let Newcomer { file, key, path, place } = newcomer;
+        let Some(source) = plan.selection.source_of(&path) else { return Ok(None) };
+        let (tail, checkpoint) = match before {
+            Some(before) => {
+                let generation = if is_same_file(key, before.key) { before.generation } else { 0 };
+                let Ok(tail) = Tail::resume(key, generation, &file, &before.proof)? else { return Ok(None) };
+                (tail, goes_on_as(before, key))
+            }
+            None => end(key, &file)?,
+        };
+        let origin = origin(plan, source, &path);
+        let met = Met { tail, checkpoint, file, path, place };
+        Ok(Some(Follow::new(met, Arc::clone(source), origin, clock)))
+    }
+
+    /// True if the file's place was watched before, so that all of a file that nobody knows is new.
+    pub fn appears_later(&self, path: &Path, plan: &Plan) -> bool {
+        !self.first_walk || plan.selection.is_known(path, &self.watched)
+    }
+
+    /// True if this run or an earlier one has read of this very file.
+    pub fn knows(&self, key: FileKey) -> bool {
+        self.let_go.contains_key(&key) || !self.rows_of(key).is_empty()
+    }
+
+    /// What an earlier run left behind under this name; the longest proof, which says most, comes first.
+    pub fn left_behind_as<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = &'a FileState> {
+        self.left_behind.get(path).into_iter().flatten()
+    }
+
+    /// What is stored of a file; the newest first where several rows are of it. A device can have another number
+    /// after each start of the system; then inode and birth time are what stays.
+    fn rows_of(&self, key: FileKey) -> Vec<FileState> {
+        let elsewhere = self.devices.get(&(key.inode, key.birth)).into_iter().flatten();
+        let devices = elsewhere.copied().filter(|&device| device != key.device);
+        let keys = std::iter::once(key).chain(devices.map(|device| FileKey { device, ..key }));
+        let mut rows: Vec<_> = keys.filter_map(|key| self.stored.get(&key).cloned()).collect();
+        rows.sort_by_key(|row| Reverse((row.generation, row.proof.at)));
+        rows
     }
 
     /// True if the file is no older than this run, so that a name it has now says nothing about its past.
     pub fn is_born_since(&self, file: &fs::Metadata) -> bool {
-        file.created().map_or(true, |birth| birth >= self.since)
-    }
-
-    fn meet_as(
-        &mut self,
-        (listed, path, place): (&Path, &Path, Place),
-        plan: &Plan,
-        clock: Instant,
-    ) -> io::Result<Option<Follow>> {
-        let Some(source) = plan.selection.source_of(listed) else { return Ok(None) };
-        let (file, metadata) = tail::open(path)?;
-        let key = FileKey::of(&metadata);
-        let appeared = match self.first_walk && !plan.selection.is_known(listed, &self.watched) {
-            true => Appeared::BeforeFirstStart(source.config.start_at),
-            false => Appeared::Later,
-        };
-        let stored = self.stored.get(&key);
-        let resumed = stored.map(|stored| Tail::resume(key, stored.generation, &file, &stored.proof)).transpose()?;
-        let proven = match (&resumed, stored) {
-            (Some(Ok(_)), Some(stored)) => Some((stored.generation, Content::Same)),
-            (Some(Err(content)), Some(stored)) => Some((stored.generation, *content)),
-            _ => None,
-        };
-        let (tail, checkpoint) = match (step::start(proven, appeared), resumed, stored) {
-            (Start::Resume, Some(Ok(tail)), Some(stored)) => (tail, stored.checkpoint.clone()),
-            (Start::End, ..) => {
-                let tail = Tail::end(key, &file)?;
-                let at = tail.position();
-                let checkpoint = Checkpoint { offset: at, done: at, ..Checkpoint::default() };
-                (tail, checkpoint)
-            }
-            (Start::Beginning { generation }, ..) => (Tail::beginning(key, generation), Checkpoint::default()),
-            (Start::Resume, ..) => (Tail::beginning(key, 0), Checkpoint::default()),
-        };
-        self.stored.remove(&key);
-        // A file that was renamed is still known by the name it was written under.
-        let met = Met { tail, checkpoint, file, path: listed.to_path_buf(), place };
-        Ok(Some(Follow::new(met, Arc::clone(source), origin(plan, source, listed), clock)))
-    }
-
-    /// Files that were rotated out of the sources while nobody watched, found in the directories of files that
-    /// were followed before: those known by their identity go on where they were, those born meanwhile beside a
-    /// listed file, with its name and an ending, are read too. `is_followed` knows what need not be looked at.
-    pub fn adopt(&mut self, plan: &Plan, clock: Instant, is_followed: impl Fn(FileKey) -> bool) -> Vec<Follow> {
-        let listed = |file: &&FileState| plan.selection.source_of(&file.path).is_some();
-        let dirs = self.left_behind.iter().filter(listed).filter_map(|file| file.path.parent());
-        let dirs: HashSet<PathBuf> = dirs.map(Path::to_path_buf).collect();
-        let mut adopted = Vec::new();
-        for entry in dirs.iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten().flatten() {
-            let Ok(metadata) = entry.metadata() else { continue };
-            let key = FileKey::of(&metadata);
-            if !metadata.is_file() || is_followed(key) {
-                continue;
-            }
-            let path = entry.path();
-            let heir = match self.stored.remove(&key) {
-                Some(stored) => self.inherit(&stored, &path, plan, clock),
-                None => self.born_in_gap(&path, &metadata, plan, clock),
-            };
-            adopted.extend(heir);
-        }
-        adopted
-    }
-
-    /// Goes on in `path` where `before` stopped, if its content proves that it can.
-    fn inherit(&self, before: &FileState, path: &Path, plan: &Plan, clock: Instant) -> Option<Follow> {
-        let source = plan.selection.source_of(&before.path)?;
-        let (file, metadata) = tail::open(path).ok()?;
-        let key = FileKey::of(&metadata);
-        let generation = if key == before.key { before.generation } else { 0 };
-        let tail = Tail::resume(key, generation, &file, &before.proof).ok()?.ok()?;
-        tracing::debug!(path = %visible(path), "was rotated while paytriage was not running; reading it to its end");
-        let origin = origin(plan, source, &before.path);
-        let mut checkpoint = before.checkpoint.clone();
-        if key != before.key && !checkpoint.reported.is_empty() {
-            // The ids belong to the original; what they stand for ended no later than what was read of it.
-            checkpoint.done = before.proof.at;
-        }
-        let met = Met { tail, checkpoint, file, path: before.path.clone(), place: Place::Moved };
-        Some(Follow::new(met, Arc::clone(source), origin, clock))
-    }
-
-    /// A backup that was made while nobody watched: a copy of what was followed, else a file nobody has seen.
-    fn born_in_gap(&mut self, path: &Path, metadata: &fs::Metadata, plan: &Plan, clock: Instant) -> Option<Follow> {
-        let gap = self.before_gap?;
-        if metadata.created().ok()? < gap || plan.selection.source_of(path).is_some() {
-            return None;
-        }
-        let originals: Vec<_> = self.left_behind.iter().filter(|file| is_backup_of(path, &file.path)).collect();
-        let source = originals.iter().find_map(|file| plan.selection.source_of(&file.path))?;
-        if source.excludes(path) {
-            return None;
-        }
-        let copy = originals.iter().find_map(|file| self.inherit(file, path, plan, clock));
-        let listed = originals.first()?.path.clone();
-        copy.or_else(|| self.meet_moved(&listed, path, plan, clock).ok().flatten())
+        let began = self.began.earliest(Moment::now());
+        file.created().map_or(true, |birth| birth >= began - SLACK)
     }
 
     /// # Errors
     /// The store cannot be written.
-    pub fn forget_old(&self, store: &Store) -> rusqlite::Result<usize> {
+    pub fn forget_old(&self, store: &Store) -> Result<usize, StateError> {
         store.forget_files_before(jiff::Timestamp::now().as_second() - FORGET_AFTER_SECONDS)
     }
 }
 
+/// The inode on a device that got another number is the same file.
+fn is_same_file(one: FileKey, other: FileKey) -> bool {
+    one.birth != 0 && (one.inode, one.birth) == (other.inode, other.birth) || one == other
+}
+
+/// From where a file goes on in which `before` was read.
+fn goes_on_as(before: &FileState, key: FileKey) -> Checkpoint {
+    let mut checkpoint = before.checkpoint.clone();
+    if key != before.key {
+        checkpoint.copy_of = Some(before.key.identity(before.generation));
+    }
+    checkpoint
+}
+
+/// Skips what a file holds now.
+fn end(key: FileKey, file: &File) -> io::Result<(Tail, Checkpoint)> {
+    let tail = Tail::end(key, file)?;
+    let at = tail.position();
+    Ok((tail, Checkpoint { offset: at, done: at, ..Checkpoint::default() }))
+}
+
 /// `app.log.1` and `app.log-20260701` are backups of `app.log`.
-fn is_backup_of(path: &Path, listed: &Path) -> bool {
+pub fn is_backup_of(path: &Path, listed: &Path) -> bool {
     let (Some(name), Some(original)) = (path.file_name(), listed.file_name()) else { return false };
     let (name, original) = (name.as_encoded_bytes(), original.as_encoded_bytes());
     path.parent() == listed.parent() && name.len() > original.len() && name.starts_with(original)
@@ -226,21 +303,18 @@ pub fn origin(plan: &Plan, source: &Source, path: &Path) -> Arc<Origin> {
 }
 
 /// Looks for a file that lost its name while its descriptor was given back, in the directory where it was.
-pub fn find_again(follow: &mut Follow) {
-    if follow.is_open() {
-        return;
-    }
-    let Some(entries) = follow.path.parent().and_then(|dir| fs::read_dir(dir).ok()) else { return };
-    for entry in entries.flatten() {
-        let same = entry.metadata().is_ok_and(|metadata| FileKey::of(&metadata) == follow.key());
-        if same && let Ok((file, _)) = tail::open(&entry.path()) {
-            return follow.reopen(file);
+///
+/// # Errors
+/// It is not there, or nobody can tell.
+pub fn find_again(follow: &mut Follow) -> io::Result<()> {
+    let key = follow.key();
+    for entry in fs::read_dir(follow.path.parent().unwrap_or(Path::new("/")))?.flatten() {
+        if entry.ino() == key.inode && entry.metadata().is_ok_and(|metadata| FileKey::of(&metadata) == key) {
+            follow.seen_at(&entry.path());
+            return Ok(());
         }
     }
-    tracing::warn!(
-        path = %visible(&follow.path),
-        "too many files to keep open, and this one was rotated away; what was written to it last may be unread"
-    );
+    Err(io::ErrorKind::NotFound.into())
 }
 
 /// Takes as many descriptors as the system grants without asking, and says how many those are.
@@ -250,4 +324,20 @@ fn raise_open_files_limit() -> usize {
     // A limit that cannot be raised is lived with.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     getrlimit(Resource::Nofile).current.map_or(usize::MAX, |current| current as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wall_clock_that_is_set_makes_no_new_file_an_old_one() {
+        let (hour, minute) = (Duration::from_secs(3600), Duration::from_secs(60));
+        let began = Moment::now();
+        let after = |wall| Moment { wall, clock: began.clock + minute };
+        // It goes right, was set back, was set forward.
+        assert_eq!(began.earliest(after(began.wall + minute)), began.wall);
+        assert_eq!(began.earliest(after(began.wall + minute - hour)), began.wall - hour);
+        assert_eq!(began.earliest(after(began.wall + minute + hour)), began.wall);
+    }
 }

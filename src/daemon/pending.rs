@@ -30,6 +30,8 @@ pub struct Pending {
     pub deleted: Vec<FileKey>,
     /// Written paths that have been looked at for the first time.
     pub watched: Option<Vec<String>>,
+    /// Names of damaged databases whose loss the events report.
+    pub told: Vec<String>,
     first_event: Option<Instant>,
     first_dirty: Option<Instant>,
 }
@@ -59,8 +61,13 @@ impl Pending {
         self.first_dirty.get_or_insert(clock);
         match place {
             Place::Deleted => self.deleted.push(state.key),
-            Place::Listed | Place::Moved => self.finished.push(state),
+            Place::Listed | Place::Moved | Place::Unmounted => self.finished.push(state),
         }
+    }
+
+    /// Bytes of the events.
+    pub fn bytes(&self) -> u64 {
+        self.bytes as u64
     }
 
     /// True if no more should be read before a commit.

@@ -36,7 +36,7 @@ impl Plan {
     pub fn needs_restart(&self, new: &Setup) -> Vec<&'static str> {
         let (old, new) = (&self.setup.config, &new.config);
         let differs = [
-            ("state.dir", old.state != new.state),
+            ("state", old.state != new.state),
             ("sink.stdout", old.stdout != new.stdout),
             ("http.listen", old.http != new.http),
         ];

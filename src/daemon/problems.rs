@@ -38,6 +38,11 @@ impl Problems {
         new
     }
 
+    /// Forgets files that are no longer there.
+    pub fn retain(&mut self, is_there: impl Fn(&Path) -> bool) {
+        self.unreadable.retain(|path| is_there(path));
+    }
+
     pub fn readable(&mut self, path: &Path) {
         if !self.unreadable.is_empty() && self.unreadable.remove(path) {
             tracing::info!(path = %visible(path), "can be read now");

@@ -3,18 +3,25 @@
 //! It sleeps until something is notified, asked or due; then it looks at what changed, reads files in turns, and
 //! commits positions and events together. Nothing it waits for is outside this host's disk.
 
+mod kin;
 mod look;
+#[cfg(test)]
+mod model;
+mod report;
 mod work;
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use kin::Kin;
+
 use super::files::Files;
+use super::follow::PER_TURN;
 use super::meet::Newcomers;
 use super::pending::{Load, Pending};
 use super::plan::Plan;
@@ -25,15 +32,23 @@ use crate::identity::FileKey;
 use crate::source::lineage::Lineage;
 use crate::source::selection::Own;
 use crate::source::step::Place;
-use crate::source::tail::Buffer;
+use crate::source::tail::{self, Buffer};
 use crate::source::wake::{Mail, Wake};
 use crate::source::watch::{Change, Watcher};
-use crate::store::Store;
+use crate::store::{StateError, Store};
 use crate::telemetry::Metrics;
 use crate::wire::EventWriter;
 
-/// Reading pauses while so many events wait for delivery. The log files are the buffer.
-const MAX_WAITING: u64 = 10_000;
+/// Reading pauses while so many events wait for delivery, or so many bytes of them as are configured. The log files
+/// are the buffer.
+const MAX_WAITING: u64 = 100_000;
+/// Bytes of events where they wait in memory.
+const MAX_IN_MEMORY: u64 = 16 * 1024 * 1024;
+/// What must be free in the outbox for anything to be read: more than the events of the smallest read take.
+const RESERVE: u64 = 512 * 1024;
+/// Events take up to this many times the bytes of the lines that they are about.
+const AMPLIFICATION: u64 = 128;
+const MIN_READ: u64 = 4096;
 const BLOCKED_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What others can ask of the reader.
@@ -62,28 +77,41 @@ pub struct Reader {
     files: Files,
     newcomers: Newcomers,
     lineage: Lineage,
+    kin: Kin,
     problems: Problems,
     unknown: Unknown,
     pending: Pending,
     buffer: Buffer,
     /// Files that wait to be flushed, and when.
     settling: HashMap<FileKey, Instant>,
-    /// Where symbolic links lead.
-    targets: HashSet<PathBuf>,
+    /// Where symbolic links lead, and which.
+    targets: HashMap<PathBuf, HashSet<PathBuf>>,
     next_walk: Instant,
+    /// What the last look at everything took of the processor.
+    walk_cost: Duration,
     next_displaced: Option<Instant>,
     /// The last commit failed; nothing is read until this time.
     stalled_until: Option<Instant>,
-    blocked: bool,
+    /// Since then nothing is read, because too much waits for delivery.
+    blocked: Option<Instant>,
+    max_outbox: u64,
     /// Milliseconds since 1970.
     round_began_ms: i64,
+    /// The monotonic clock.
+    now: fn() -> Instant,
 }
 
 impl Reader {
-    pub fn new(plan: Plan, store: Arc<Store>, metrics: Arc<Metrics>, own: Own) -> rusqlite::Result<Reader> {
+    /// # Errors
+    /// The store cannot be read.
+    pub fn new(plan: Plan, store: Arc<Store>, metrics: Arc<Metrics>, own: Own) -> Result<Reader, StateError> {
         let wake = Arc::<Wake<Request>>::default();
         let clock = Instant::now();
-        Ok(Reader {
+        let mut reader = Reader {
+            max_outbox: match store.is_in_memory() {
+                true => plan.setup.config.state.max_outbox.min(MAX_IN_MEMORY),
+                false => plan.setup.config.state.max_outbox,
+            },
             writer: EventWriter::new(&plan.setup.catalog, plan.setup.config.lang),
             watcher: watcher(&plan, &wake),
             newcomers: Newcomers::load(&store)?,
@@ -94,18 +122,23 @@ impl Reader {
             own,
             files: Files::default(),
             lineage: Lineage::default(),
+            kin: Kin::default(),
             problems: Problems::default(),
             unknown: Unknown::default(),
             pending: Pending::default(),
             buffer: Buffer::default(),
             settling: HashMap::new(),
-            targets: HashSet::new(),
+            targets: HashMap::new(),
             next_walk: clock,
+            walk_cost: Duration::ZERO,
             next_displaced: None,
             stalled_until: None,
-            blocked: false,
+            blocked: None,
             round_began_ms: Timestamp::now().as_millisecond(),
-        })
+            now: Instant::now,
+        };
+        reader.report_damage(clock)?;
+        Ok(reader)
     }
 
     /// Where requests go.
@@ -116,9 +149,11 @@ impl Reader {
     /// Reads until it is asked to stop.
     pub fn run(mut self) {
         loop {
-            let deadline = self.deadline(Instant::now());
+            let deadline = self.deadline((self.now)());
             self.metrics.reader_alive(deadline);
             let mail = self.wake.take(deadline);
+            // However long the sleep may be, being stuck at work shows soon.
+            self.metrics.reader_alive(Instant::now());
             if self.round(mail) == Flow::Stop {
                 break;
             }
@@ -127,17 +162,23 @@ impl Reader {
     }
 
     fn round(&mut self, mail: Mail<Request>) -> Flow {
-        let clock = Instant::now();
-        self.round_began_ms = Timestamp::now().as_millisecond();
+        let clock = (self.now)();
+        let began_ms = Timestamp::now().as_millisecond();
         for request in mail.requests {
             match request {
                 Request::Reload(plan) => self.reload(*plan, clock),
+                // What else was in the mail is not looked at, and the next run is not told that it was.
                 Request::Stop => return Flow::Stop,
             }
         }
+        self.round_began_ms = began_ms;
         if mail.rescan {
             self.metrics.watch_overflows.fetch_add(1, Relaxed);
+            tracing::info!("change notifications were lost; looking at everything");
             self.next_walk = clock;
+        }
+        for (path, file) in mail.appeared {
+            self.appeared(path, file, clock);
         }
         for (from, to) in mail.renames {
             self.renamed(&from, &to, clock);
@@ -155,7 +196,7 @@ impl Reader {
             self.read_round(clock);
             self.settle(clock);
         }
-        self.commit_if_due(Instant::now());
+        self.commit_if_due((self.now)());
         self.measure();
         Flow::Continue
     }
@@ -167,7 +208,7 @@ impl Reader {
         at(self.next_displaced);
         if let Some(stalled) = self.stalled_until {
             at(Some(stalled));
-        } else if self.blocked {
+        } else if self.blocked.is_some() {
             at(Some(clock + BLOCKED_INTERVAL));
             at(self.pending.due(Load::Quiet, clock));
         } else {
@@ -183,24 +224,57 @@ impl Reader {
         if self.stalled_until.is_some_and(|until| clock < until) {
             return false;
         }
-        let blocked = self.store.n_waiting() >= MAX_WAITING;
-        if blocked && !self.blocked {
-            self.metrics.backpressure.fetch_add(1, Relaxed);
-            tracing::warn!(waiting = self.store.n_waiting(), "too many events wait for delivery; reading pauses");
+        let waiting = self.store.waiting();
+        let blocked = match self.blocked {
+            None => self.room() < RESERVE || waiting.rows >= MAX_WAITING,
+            // A little more than one row has to go before reading goes on.
+            Some(_) => self.room() < RESERVE.max(self.max_outbox / 8) || waiting.rows >= MAX_WAITING / 8 * 7,
+        };
+        if blocked != self.blocked.is_some() {
+            self.blocked = blocked.then_some(clock);
+            self.metrics.paused(self.blocked);
+            if blocked {
+                self.metrics.backpressure.fetch_add(1, Relaxed);
+                tracing::warn!(
+                    events = waiting.rows,
+                    bytes = waiting.bytes,
+                    max_outbox = self.max_outbox,
+                    "the outbox is full; reading pauses until its sinks take events"
+                );
+            } else {
+                tracing::info!(events = waiting.rows, bytes = waiting.bytes, "reading goes on");
+            }
         }
-        self.blocked = blocked;
         !blocked && self.stalled_until.is_none()
     }
 
+    /// Bytes of events that may still come to the outbox.
+    fn room(&self) -> u64 {
+        self.max_outbox.saturating_sub(self.store.waiting().bytes + self.pending.bytes())
+    }
+
+    /// Bytes to read in one turn, so that their events find room.
+    fn budget(&self) -> usize {
+        (self.room() / AMPLIFICATION).clamp(MIN_READ, PER_TURN as u64) as usize
+    }
+
     fn measure(&self) {
+        let waiting = self.store.waiting();
         self.metrics.files_open.store(self.files.len() as u64, Relaxed);
         self.metrics.file_lag_bytes.store(self.files.lag(), Relaxed);
-        self.metrics.outbox_events.store(self.store.n_waiting(), Relaxed);
+        self.metrics.outbox_events.store(waiting.rows, Relaxed);
+        self.metrics.outbox_bytes.store(waiting.bytes, Relaxed);
+        self.metrics.watch_degraded.store(self.watcher.is_degraded(), Relaxed);
     }
 
     /// Goes over to another plan, between two rounds. Files that it still means go on where they are.
     fn reload(&mut self, plan: Plan, clock: Instant) {
         for key in self.files.keys() {
+            let removed = self.files.get(key).is_some_and(|follow| plan.selection.source_of(&follow.path).is_none());
+            if removed && self.may_read(clock) && !self.pending.is_full() {
+                // What was written just before its source was removed is still wanted.
+                self.turn(key, clock);
+            }
             self.flush(key, clock);
             let Some(follow) = self.files.get_mut(key) else { continue };
             let source = plan.selection.source_of(&follow.path);
@@ -227,7 +301,7 @@ impl Reader {
 
     /// The last round: what is complete is reported and stored.
     fn end(mut self) {
-        let clock = Instant::now();
+        let clock = (self.now)();
         for key in self.settling.keys().copied().collect::<Vec<_>>() {
             self.flush(key, clock);
         }
@@ -243,9 +317,14 @@ fn watcher(plan: &Plan, wake: &Arc<Wake<Request>>) -> Watcher {
     if plan.setup.config.sources.iter().all(|source| source.watch == Watch::Poll) {
         return Watcher::off();
     }
-    let wake = Arc::clone(wake);
+    let (wake, selection) = (Arc::clone(wake), plan.selection.clone());
+    let open = move |path: &Path| {
+        let is_meant = selection.source_of(path).is_some() && path.is_file();
+        is_meant.then(|| tail::open(path).ok()).flatten().map(|(file, _)| file)
+    };
     Watcher::new(move |change| match change {
         Change::At(path) => wake.changed(path),
+        Change::Appeared(path) => wake.appeared(path, &open),
         Change::Renamed { from, to } => wake.renamed(from, to),
         Change::Lost => wake.rescan(),
     })

@@ -1,4 +1,4 @@
 //! Takes events out of the outbox and to their sinks, each sink on a thread of its own.
 
-mod pretty;
+pub mod pretty;
 pub mod stdout;

@@ -1,10 +1,16 @@
 //! The sink that is a pipe, a file or a terminal: one line per event.
 //!
 //! At least once: a row is acknowledged after its line was written and flushed, so a crash in between repeats
-//! lines (with the same event id) and loses none. A reader that does not read holds up this thread only.
+//! lines (with the same event id) and loses none. Acknowledging has a thread of its own, so that also what was
+//! written before somebody stopped reading is not written again. A reader that does not read holds up these
+//! two threads only.
 
+use std::fs::File;
 use std::io::{self, Write};
-use std::time::{Duration, Instant};
+use std::os::unix::fs::FileExt;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use super::pretty;
 use crate::config::StdoutFormat;
@@ -17,8 +23,9 @@ pub const NAME: &str = "stdout";
 const PIPE_BUF: usize = 4096;
 /// Rows per look into the store.
 const BATCH: usize = 500;
-/// How long acknowledgements are collected, so that a trickle of events does not cost a sync each.
-const ACK_DELAY: Duration = Duration::from_millis(100);
+/// Acknowledgements are this far apart, so that many events do not cost a sync each. What was written in between comes
+/// again after a SIGKILL.
+const ACK_INTERVAL: Duration = Duration::from_millis(50);
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Why the sink ended.
@@ -32,71 +39,110 @@ pub enum End {
     Failed(io::Error),
 }
 
-/// How far this run has come; ahead of the store by what is not acknowledged yet.
-struct Cursor {
-    written: i64,
-    acknowledged: i64,
-    ack_at: Instant,
-}
-
 /// Delivers until the store is closed or the output ends.
 pub fn run(store: &Store, format: StdoutFormat, out: &mut impl Write) -> End {
     let start = store.delivered(NAME).unwrap_or_else(|error| {
         tracing::error!(%error, "cannot read how far stdout was delivered; waiting events are written again");
         0
     });
-    let mut cursor = Cursor { written: start, acknowledged: start, ack_at: Instant::now() };
+    let progress = Progress::new(start);
+    thread::scope(|scope| {
+        scope.spawn(|| progress.acknowledge(store, start));
+        let end = deliver(store, &progress, format, out);
+        progress.end();
+        end
+    })
+}
+
+fn deliver(store: &Store, progress: &Progress, format: StdoutFormat, out: &mut impl Write) -> End {
     loop {
-        let deadline = (cursor.written > cursor.acknowledged).then_some(cursor.ack_at);
-        let waiting = store.take(cursor.written, BATCH, deadline);
-        match waiting {
+        match store.take(progress.written(), BATCH, None) {
             Ok(Waiting::Rows(rows)) => {
-                if let Err(error) = write(&rows, format, out) {
-                    cursor.acknowledge(store);
+                if let Err(error) = write(&rows, format, out, |seq| progress.reached(seq)) {
                     return if error.kind() == io::ErrorKind::BrokenPipe { End::Closed } else { End::Failed(error) };
                 }
-                cursor.advance(&rows);
             }
             Ok(Waiting::Nothing) => {}
-            Ok(Waiting::Closed) => {
-                cursor.acknowledge(store);
-                return End::Drained;
-            }
+            Ok(Waiting::Closed) => return End::Drained,
             Err(error) => {
                 tracing::warn!(%error, "cannot read the outbox; trying again");
-                std::thread::sleep(RETRY);
+                thread::sleep(RETRY);
             }
-        }
-        if cursor.written > cursor.acknowledged && Instant::now() >= cursor.ack_at {
-            cursor.acknowledge(store);
         }
     }
 }
 
-impl Cursor {
-    fn advance(&mut self, rows: &[Row]) {
-        if self.written == self.acknowledged {
-            self.ack_at = Instant::now() + ACK_DELAY;
-        }
-        self.written = rows.last().map_or(self.written, |row| row.seq);
+/// How far this run has come; ahead of the store by what is not acknowledged yet.
+struct Progress {
+    reached: Mutex<Reached>,
+    moved: Condvar,
+}
+
+#[derive(Clone, Copy)]
+struct Reached {
+    written: i64,
+    ended: bool,
+}
+
+impl Progress {
+    fn new(written: i64) -> Progress {
+        Progress { reached: Mutex::new(Reached { written, ended: false }), moved: Condvar::new() }
     }
 
-    /// What cannot be acknowledged now is remembered here, so a full disk does not cause repeats.
-    fn acknowledge(&mut self, store: &Store) {
-        match store.acknowledge(NAME, self.written) {
-            Ok(()) => self.acknowledged = self.written,
-            Err(error) => {
-                tracing::warn!(%error, "cannot record what was delivered to stdout; trying again");
-                self.ack_at = Instant::now() + RETRY;
+    fn written(&self) -> i64 {
+        self.lock().written
+    }
+
+    fn reached(&self, seq: i64) {
+        self.lock().written = seq;
+        self.moved.notify_all();
+    }
+
+    fn end(&self) {
+        self.lock().ended = true;
+        self.moved.notify_all();
+    }
+
+    /// Records what was written, until the sink ends. What cannot be recorded now is remembered here, so a full disk
+    /// does not cause repeats.
+    fn acknowledge(&self, store: &Store, start: i64) {
+        let mut acknowledged = start;
+        loop {
+            let Reached { written, ended } = self.wait(acknowledged);
+            let mut pause = ACK_INTERVAL;
+            if written > acknowledged {
+                match store.acknowledge(NAME, written) {
+                    Ok(()) => acknowledged = written,
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot record what was delivered to stdout; trying again");
+                        pause = RETRY;
+                    }
+                }
             }
+            if ended {
+                return;
+            }
+            let ended = |reached: &mut Reached| !reached.ended;
+            drop(self.moved.wait_timeout_while(self.lock(), pause, ended).unwrap_or_else(PoisonError::into_inner));
         }
+    }
+
+    /// Waits until there is something to acknowledge, or the end.
+    fn wait(&self, acknowledged: i64) -> Reached {
+        let nothing = |reached: &mut Reached| reached.written <= acknowledged && !reached.ended;
+        *self.moved.wait_while(self.lock(), nothing).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Reached> {
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Whole lines go out in one write as far as the system keeps such a write in one piece: whoever reads the pipe
-/// then never gets half a line, whenever the process ends.
-fn write(rows: &[Row], format: StdoutFormat, out: &mut impl Write) -> io::Result<()> {
+/// then never gets half a line, whenever the process ends. `reached` learns of each row that is out.
+fn write(rows: &[Row], format: StdoutFormat, out: &mut impl Write, mut reached: impl FnMut(i64)) -> io::Result<()> {
     let mut lines = Vec::with_capacity(2 * PIPE_BUF);
+    let mut whole = None;
     for row in rows {
         let start = lines.len();
         match format {
@@ -106,11 +152,36 @@ fn write(rows: &[Row], format: StdoutFormat, out: &mut impl Write) -> io::Result
         lines.push(b'\n');
         if lines.len() > PIPE_BUF {
             out.write_all(&lines[..start])?;
+            out.flush()?;
+            whole.map(&mut reached);
             lines.drain(..start);
         }
+        whole = Some(row.seq);
     }
     out.write_all(&lines)?;
-    out.flush()
+    out.flush()?;
+    whole.map(reached);
+    Ok(())
+}
+
+/// Ends a line that a crash has left unfinished in the file that standard output is: no event is glued to it.
+pub fn end_torn_line(out: &mut impl Write) -> io::Result<()> {
+    let Ok(file) = File::open("/proc/self/fd/1") else { return Ok(()) };
+    match is_torn(&file) {
+        Ok(true) => out.write_all(b"\n").and_then(|()| out.flush()),
+        // A pipe, a terminal, or nothing that can be read.
+        Ok(false) | Err(_) => Ok(()),
+    }
+}
+
+fn is_torn(file: &File) -> io::Result<bool> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.len() == 0 {
+        return Ok(false);
+    }
+    let mut last = [0];
+    file.read_exact_at(&mut last, metadata.len() - 1)?;
+    Ok(last != *b"\n")
 }
 
 #[cfg(test)]
@@ -133,7 +204,7 @@ mod tests {
         let (store, mut out) = (store(3), Vec::new());
         assert!(matches!(run(&store, StdoutFormat::Json, &mut out), End::Drained));
         assert_eq!(out, b"0\n1\n2\n");
-        assert_eq!(store.n_waiting(), 0);
+        assert_eq!(store.waiting().rows, 0);
     }
 
     #[test]
@@ -152,10 +223,62 @@ mod tests {
         let row = |seq, len| Row { seq, body: vec![b'x'; len] };
         let rows = [row(1, 3000), row(2, 1000), row(3, 200), row(4, 9000), row(5, 1)];
         let mut out = Writes::default();
-        write(&rows, StdoutFormat::Json, &mut out).unwrap();
+        let mut reached = Vec::new();
+        write(&rows, StdoutFormat::Json, &mut out, |seq| reached.push(seq)).unwrap();
+        assert_eq!(reached, [2, 3, 4, 5]);
         let sizes: Vec<_> = out.0.iter().map(Vec::len).filter(|&len| len > 0).collect();
         assert_eq!(sizes, [4002, 201, 9001, 2]);
         assert!(out.0.iter().all(|write| write.last().is_none_or(|&byte| byte == b'\n')));
+    }
+
+    /// Takes so many writes, and then none until the gate opens.
+    struct Blocked {
+        writes: usize,
+        gate: std::sync::mpsc::Receiver<()>,
+    }
+
+    impl Write for Blocked {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.writes == 0 {
+                self.gate.recv().map_err(|_| io::ErrorKind::BrokenPipe)?;
+            }
+            self.writes -= 1;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_was_written_before_somebody_stopped_reading_is_acknowledged() {
+        let store = Store::in_memory().unwrap();
+        store.set_sinks(&[NAME]).unwrap();
+        let events = (0..9).map(|n| OutboxEvent { id: EventId([n; 16]), body: vec![b'x'; 3000] });
+        store.commit(&Batch { events: events.collect(), ..Batch::default() }).unwrap();
+        store.close();
+        let (open, gate) = std::sync::mpsc::channel();
+        thread::scope(|scope| {
+            let sink = scope.spawn(|| run(&store, StdoutFormat::Json, &mut Blocked { writes: 4, gate }));
+            // Each line is a write of its own.
+            while store.waiting().rows > 5 {
+                thread::yield_now();
+            }
+            assert_eq!(store.waiting().rows, 5);
+            drop(open);
+            assert!(matches!(sink.join().unwrap(), End::Closed));
+        });
+        assert_eq!(store.waiting().rows, 5);
+    }
+
+    #[test]
+    fn a_file_that_ends_within_a_line_is_torn() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        for (content, torn) in [("", false), ("{}\n", false), ("{}\n{\"sch", true)] {
+            std::fs::write(&path, content).unwrap();
+            assert_eq!(is_torn(&File::open(&path).unwrap()).unwrap(), torn, "{content:?}");
+        }
     }
 
     #[test]
@@ -171,6 +294,6 @@ mod tests {
         }
         let store = store(3);
         assert!(matches!(run(&store, StdoutFormat::Json, &mut Closed), End::Closed));
-        assert_eq!(store.n_waiting(), 3);
+        assert_eq!(store.waiting().rows, 3);
     }
 }

@@ -38,6 +38,9 @@ pub enum Content {
     /// Neither size nor time of change moved, so nobody looked.
     Unchecked,
     Same,
+    /// The bytes before the offset are the ones that were read, the first ones are not: a header that its writer
+    /// keeps up to date, or another file.
+    OtherHead,
     Different,
 }
 
@@ -52,12 +55,24 @@ impl Proof {
 
     /// Compares what stands in both ranges now with what stood there when the proof was made.
     pub fn check(&self, head: &[u8], tail: &[u8]) -> Content {
-        let lengths = (head.len() as u64, tail.len() as u64);
-        let same = lengths == (self.head_len, self.at - self.tail_from)
-            && digest(head) == self.head
-            && digest(tail) == self.tail;
-        if same { Content::Same } else { Content::Different }
+        let same = |bytes: &[u8], len: u64, proven: Digest| bytes.len() as u64 == len && digest(bytes) == proven;
+        if !same(tail, self.at - self.tail_from, self.tail) {
+            Content::Different
+        } else if same(head, self.head_len, self.head) {
+            Content::Same
+        } else {
+            Content::OtherHead
+        }
     }
+}
+
+/// True if bytes hold a time of day or a long number, so that another file is not likely to hold the same. Without
+/// either, two programs that start write the same lines.
+pub fn is_telling(bytes: &[u8]) -> bool {
+    let is_digit = |byte: &u8| byte.is_ascii_digit();
+    let bytes: Vec<u8> = bytes.iter().copied().filter(|&byte| byte != 0).collect();
+    let time = |w: &[u8]| w[2] == b':' && [w[0], w[1], w[3], w[4]].iter().all(is_digit);
+    bytes.windows(5).any(time) || bytes.windows(9).any(|w| w.iter().all(is_digit))
 }
 
 /// Builds the proof while a file is read.
@@ -100,18 +115,39 @@ impl Prover {
     /// they have to be in front of the next window.
     pub fn advance(&mut self, window: &[u8], fresh: usize) -> usize {
         let new = &window[window.len() - fresh..];
-        let room = HEAD_MAX - self.proof.head_len as usize;
-        if room > 0 {
-            let more = &new[..new.len().min(room)];
-            self.head.update(more);
-            self.proof.head_len += more.len() as u64;
-            self.proof.head = half(&self.head.clone().finalize());
-        }
+        self.add_to_head(new);
         let tail = &window[tail_start(window)..];
         self.proof.at += fresh as u64;
         self.proof.tail_from = self.proof.at - tail.len() as u64;
         self.proof.tail = digest(tail);
         tail.len()
+    }
+
+    /// The next `len` bytes of the file are zeros. Returns how many of them have to be in front of the next window.
+    pub fn skip_zeros(&mut self, len: u64) -> usize {
+        let zeros = vec![0; len.min(TAIL_MAX as u64) as usize];
+        self.add_to_head(&zeros);
+        self.proof.at += len;
+        self.proof.tail_from = self.proof.at - zeros.len() as u64;
+        self.proof.tail = digest(&zeros);
+        zeros.len()
+    }
+
+    /// From now on the bytes before the offset decide alone.
+    pub fn give_up_head(&mut self) {
+        self.proof.head_len = 0;
+        self.proof.head = digest(b"");
+    }
+
+    fn add_to_head(&mut self, new: &[u8]) {
+        let given_up = self.proof.head_len == 0 && self.proof.at > 0;
+        let more = &new[..new.len().min(HEAD_MAX - self.proof.head_len as usize)];
+        if given_up || more.is_empty() {
+            return;
+        }
+        self.head.update(more);
+        self.proof.head_len += more.len() as u64;
+        self.proof.head = half(&self.head.clone().finalize());
     }
 }
 
@@ -186,12 +222,51 @@ mod tests {
         let same_ends_shorter = [&old[..1024], &old[2048..]].concat();
         for (file, expected) in [
             (&grown, Content::Same),
-            (&other_head, Content::Different),
+            (&other_head, Content::OtherHead),
             (&other_tail, Content::Different),
             (&same_ends_shorter, Content::Different),
             (&Vec::new(), Content::Different),
         ] {
             assert_eq!(check(&proof, file), expected);
+        }
+    }
+
+    #[test]
+    fn without_its_head_the_tail_decides_and_goes_on() {
+        let file = lines(100, "the same words in each line");
+        let mut prover = Prover::at(600, &file[..600], &file[300..600]);
+        prover.give_up_head();
+        prover.advance(&file[..900], 300);
+        let mut other_head = file.clone();
+        other_head[3] = b'9';
+        assert_eq!(check(prover.proof(), &other_head), Content::Same);
+        other_head[800] = b'#';
+        assert_eq!(check(prover.proof(), &other_head), Content::Different);
+    }
+
+    #[test]
+    fn skipped_zeros_are_proven_like_read_ones() {
+        for (before, zeros) in [(0, 100_000), (100, 100_000), (3000, 100_000)] {
+            let file = [&lines(200, "the same words")[..before], &vec![0; zeros]].concat();
+            let mut skipped = Prover::default();
+            skipped.advance(&file[..before], before);
+            assert_eq!(skipped.skip_zeros(zeros as u64), TAIL_MAX);
+            assert_eq!(check(skipped.proof(), &file), Content::Same);
+            skipped.advance(&[&file[..], b"more\n"].concat(), 5);
+            assert_eq!(check(skipped.proof(), &[&file[..], b"more\n"].concat()), Content::Same);
+        }
+    }
+
+    #[test]
+    fn a_time_or_a_long_number_is_telling() {
+        for (bytes, expected) in [
+            (&b"2026-07-01 12:00:00 ERROR x"[..], true),
+            (b"out_trade_no=202607010001", true),
+            (b"1\x002\x00:\x000\x009\x00", true),
+            (b"payment service started, version 3.11.2\n", false),
+            (b"", false),
+        ] {
+            assert_eq!(is_telling(bytes), expected, "{bytes:?}");
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::pattern::{Exclude, Pattern, absolute, is_compressed};
-use crate::config;
+use crate::config::{self, Watch};
 
 /// One configured source with its patterns.
 #[derive(Debug)]
@@ -68,6 +68,12 @@ impl Selection {
         self.sources
             .iter()
             .any(|source| source.patterns.iter().any(|pattern| pattern.reaches(dir)) && !source.exclude.matches(dir))
+    }
+
+    /// Do changes in this directory, or of this file, matter to a source that wants to be notified?
+    pub fn wants_watch(&self, path: &Path) -> bool {
+        let watching = self.sources.iter().filter(|source| source.config.watch == Watch::Auto);
+        watching.flat_map(|source| &source.patterns).any(|pattern| pattern.reaches(path) || pattern.matches(path))
     }
 
     /// Where to look: a source's directories and files as written.
@@ -144,7 +150,7 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
-    use crate::config::{StartAt, Watch};
+    use crate::config::StartAt;
     use crate::record::Charset;
 
     fn source(paths: &[&str]) -> config::Source {

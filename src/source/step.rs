@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 use super::proof::Content;
 use crate::config::StartAt;
 
-/// How long a deleted file must be quiet before it is let go. Until then its space is not freed.
+/// How long a deleted file must be quiet before it is let go, and one whose file system is no longer mounted. Until then
+/// their space is not freed.
 pub const DELETED_GRACE: Duration = Duration::from_secs(10);
 /// How long a file that was renamed out of the sources must be quiet before it is let go. Programs that keep
 /// writing into the rotated file until their next restart are common, and waiting costs one descriptor.
@@ -29,6 +30,8 @@ pub enum Place {
     Listed,
     /// It has a name, but no source lists it: rotated away.
     Moved,
+    /// Its file system is no longer mounted where it was.
+    Unmounted,
     /// It has no name left.
     Deleted,
 }
@@ -64,16 +67,16 @@ pub fn next(facts: &Facts) -> Step {
     if facts.size < facts.position {
         return Step::Truncated;
     }
-    if facts.content == Content::Different {
+    if matches!(facts.content, Content::Different | Content::OtherHead) {
         return Step::Replaced;
     }
     if facts.size > facts.position {
         return Step::Read;
     }
     match facts.place {
-        Place::Deleted if facts.quiet >= DELETED_GRACE => Step::Gone,
+        Place::Deleted | Place::Unmounted if facts.quiet >= DELETED_GRACE => Step::Gone,
         Place::Moved if facts.quiet >= MOVED_GRACE => Step::Gone,
-        Place::Listed | Place::Moved | Place::Deleted => Step::Wait,
+        Place::Listed | Place::Moved | Place::Unmounted | Place::Deleted => Step::Wait,
     }
 }
 
@@ -114,7 +117,7 @@ mod tests {
     #[test]
     fn steps() {
         use Content::{Different, Same, Unchecked};
-        use Place::{Deleted, Listed, Moved};
+        use Place::{Deleted, Listed, Moved, Unmounted};
         let (now, long) = (Duration::ZERO, MOVED_GRACE);
         for (position, size, content, place, quiet, expected) in [
             (10, 10, Unchecked, Listed, now, Step::Wait),
@@ -125,6 +128,7 @@ mod tests {
             // Regrown to the old size, or past it, between two looks.
             (10, 10, Different, Listed, now, Step::Replaced),
             (10, 99, Different, Listed, now, Step::Replaced),
+            (10, 99, Content::OtherHead, Listed, now, Step::Replaced),
             // A rotated file is read to its end first, however long that takes.
             (10, 20, Same, Moved, long, Step::Read),
             (10, 20, Same, Deleted, long, Step::Read),
@@ -135,6 +139,9 @@ mod tests {
             (10, 10, Unchecked, Deleted, DELETED_GRACE, Step::Gone),
             (0, 0, Unchecked, Deleted, DELETED_GRACE, Step::Gone),
             (10, 5, Same, Deleted, long, Step::Truncated),
+            (10, 20, Same, Unmounted, long, Step::Read),
+            (10, 10, Same, Unmounted, now, Step::Wait),
+            (10, 10, Same, Unmounted, DELETED_GRACE, Step::Gone),
         ] {
             let facts = Facts { position, size, content, place, quiet };
             assert_eq!(next(&facts), expected, "{facts:?}");

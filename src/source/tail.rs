@@ -9,6 +9,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
+use super::blank::{self, Blank};
 use super::proof::{Content, HEAD_MAX, Proof, Prover, TAIL_MAX};
 use super::step::Stamp;
 use crate::identity::FileKey;
@@ -22,11 +23,20 @@ pub struct Buffer {
     bytes: Box<[u8]>,
     /// The first bytes hold what stands just before the position of the file whose turn it is.
     kept: usize,
+    /// How much one read asks for at most.
+    want: usize,
+}
+
+impl Buffer {
+    /// Makes reads smaller, or as large as they can be.
+    pub fn limit(&mut self, want: usize) {
+        self.want = want.clamp(1, CHUNK);
+    }
 }
 
 impl Default for Buffer {
     fn default() -> Buffer {
-        Buffer { bytes: vec![0; TAIL_MAX + CHUNK].into_boxed_slice(), kept: 0 }
+        Buffer { bytes: vec![0; TAIL_MAX + CHUNK].into_boxed_slice(), kept: 0, want: CHUNK }
     }
 }
 
@@ -34,6 +44,19 @@ impl Stamp {
     pub fn of(file: &Metadata) -> Stamp {
         Stamp { size: file.size(), modified: file.modified().ok() }
     }
+}
+
+/// What a read came upon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Got {
+    /// So many bytes.
+    Bytes(usize),
+    /// Zeros that nobody wrote, with data behind them; they were skipped.
+    Zeros(u64),
+    /// There may be data behind more zeros than one read looks at.
+    Searching,
+    /// The end of the file, or of what was written to it so far.
+    End,
 }
 
 /// Opens a log file for reading, and nothing else: a FIFO, socket or device that took the file's place is let go
@@ -58,12 +81,14 @@ pub struct Tail {
     /// As seen when the content was last looked at; `None` until then.
     seen: Option<Stamp>,
     last_byte: Option<u8>,
+    /// From the position up to here, zeros were seen.
+    blank_to: u64,
 }
 
 impl Tail {
     /// A file of which nothing was read yet.
     pub fn beginning(key: FileKey, generation: u32) -> Tail {
-        Tail { key, generation, prover: Prover::default(), seen: None, last_byte: None }
+        Tail { key, generation, prover: Prover::default(), seen: None, last_byte: None, blank_to: 0 }
     }
 
     /// Goes on where an earlier run stopped; `Err` is what its proof says where it does not hold.
@@ -73,7 +98,7 @@ impl Tail {
         Ok(match proof.check(&head, &tail) {
             Content::Same => {
                 let prover = Prover::at(proof.at, &head, &tail);
-                Ok(Tail { key, generation, prover, seen: None, last_byte: tail.last().copied() })
+                Ok(Tail { key, generation, prover, seen: None, last_byte: tail.last().copied(), blank_to: 0 })
             }
             other => Err(other),
         })
@@ -81,15 +106,15 @@ impl Tail {
 
     /// Skips what the file holds now, but for a last line that is still being written.
     pub fn end(key: FileKey, file: &File) -> io::Result<Tail> {
-        let size = file.metadata()?.size();
+        let size = blank::data_end(file, file.metadata()?.size())?;
         let from = size.saturating_sub(CHUNK as u64);
-        let last = read_range(file, from, CHUNK)?;
+        let last = read_range(file, from, (size - from) as usize)?;
         let complete = memchr::memrchr(b'\n', &last).map_or(last.len(), |newline| newline + 1);
         let at = from + complete as u64;
         let head = read_range(file, 0, HEAD_MAX.min(at as usize))?;
         let tail = &last[complete.saturating_sub(TAIL_MAX)..complete];
         let last_byte = tail.last().copied();
-        Ok(Tail { key, generation: 0, prover: Prover::at(at, &head, tail), seen: None, last_byte })
+        Ok(Tail { key, generation: 0, prover: Prover::at(at, &head, tail), seen: None, last_byte, blank_to: 0 })
     }
 
     /// Offset up to which the file was read.
@@ -144,19 +169,52 @@ impl Tail {
         *self = Tail::beginning(self.key, self.generation.wrapping_add(1));
     }
 
-    /// Hands the next bytes to `push` and returns how many there were; 0 at the end of the file. Comes after
-    /// [`Tail::observe`] in the same turn.
-    pub fn read(&mut self, file: &File, buffer: &mut Buffer, push: impl FnOnce(&[u8])) -> io::Result<usize> {
-        let kept = buffer.kept;
-        let n = retried(|| file.read_at(&mut buffer.bytes[kept..kept + CHUNK], self.position()))?;
-        if n > 0 {
-            push(&buffer.bytes[kept..kept + n]);
-            self.last_byte = Some(buffer.bytes[kept + n - 1]);
-            let keep = self.prover.advance(&buffer.bytes[..kept + n], n);
-            buffer.bytes.copy_within(kept + n - keep..kept + n, 0);
-            buffer.kept = keep;
+    /// The header of this file changes while it is written: from now on the bytes before the position decide.
+    pub fn give_up_head(&mut self) {
+        self.prover.give_up_head();
+        self.look_again();
+    }
+
+    /// Hands the next bytes to `push`. Zeros at the end of a file are room for lines that are not written yet, and many
+    /// zeros before data are a hole. Comes after [`Tail::observe`] in the same turn.
+    pub fn read(&mut self, file: &File, buffer: &mut Buffer, push: impl FnOnce(&[u8])) -> io::Result<Got> {
+        let (kept, at) = (buffer.kept, self.position());
+        let read = retried(|| file.read_at(&mut buffer.bytes[kept..kept + buffer.want], at))?;
+        let n = blank::written(&buffer.bytes[kept..kept + read], buffer.want);
+        if read == 0 {
+            return Ok(Got::End);
         }
-        Ok(n)
+        if n == 0 {
+            return self.skip_zeros(file, buffer, read);
+        }
+        push(&buffer.bytes[kept..kept + n]);
+        self.last_byte = Some(buffer.bytes[kept + n - 1]);
+        let keep = self.prover.advance(&buffer.bytes[..kept + n], n);
+        buffer.bytes.copy_within(kept + n - keep..kept + n, 0);
+        buffer.kept = keep;
+        Ok(Got::Bytes(n))
+    }
+
+    /// The next `n_zeros` bytes, and perhaps more, are zeros.
+    fn skip_zeros(&mut self, file: &File, buffer: &mut Buffer, n_zeros: usize) -> io::Result<Got> {
+        let at = self.position();
+        let from = self.blank_to.max(at + n_zeros as u64);
+        match blank::next_data(file, &mut buffer.bytes, from)? {
+            Blank::UpTo(data) => {
+                buffer.kept = self.prover.skip_zeros(data - at);
+                buffer.bytes[..buffer.kept].fill(0);
+                self.last_byte = Some(b'\n');
+                Ok(Got::Zeros(data - at))
+            }
+            Blank::AtLeast(end) => {
+                self.blank_to = end;
+                Ok(Got::Searching)
+            }
+            Blank::ToTheEnd(end) => {
+                self.blank_to = end;
+                Ok(Got::End)
+            }
+        }
     }
 
     /// Hands bytes before the position to `push` once more, from `from` on, and returns how many there were.
@@ -188,7 +246,7 @@ pub fn count_lines(file: &File, buffer: &mut Buffer, end: u64) -> io::Result<u64
     Ok(lines)
 }
 
-fn read_range(file: &File, from: u64, len: usize) -> io::Result<Vec<u8>> {
+pub(super) fn read_range(file: &File, from: u64, len: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; len];
     let got = read_full(file, &mut bytes, from)?;
     bytes.truncate(got);
@@ -207,7 +265,7 @@ fn read_full(file: &File, bytes: &mut [u8], from: u64) -> io::Result<usize> {
     Ok(got)
 }
 
-fn retried(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+pub(super) fn retried(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match read() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -247,7 +305,8 @@ mod tests {
             let (_, content) = tail.observe(&file, &mut self.buffer).unwrap();
             let mut got = Vec::new();
             if content == Content::Same {
-                while tail.read(&file, &mut self.buffer, |bytes| got.extend_from_slice(bytes)).unwrap() > 0 {}
+                let mut more = || tail.read(&file, &mut self.buffer, |bytes| got.extend_from_slice(bytes)).unwrap();
+                while more() != Got::End {}
             }
             (content, got)
         }
@@ -292,6 +351,36 @@ mod tests {
         case.append(b"tten\n");
         assert_eq!(case.turn(&mut tail), (Content::Same, b"still being written\n".to_vec()));
         assert_eq!(count_lines(&file, &mut case.buffer, 4).unwrap(), 1);
+    }
+
+    #[test]
+    fn zeros_at_the_end_are_not_written_yet() {
+        let room = 3 * CHUNK;
+        let mut case = Case::new(&[&b"old\n"[..], &vec![0; room]].concat());
+        let (file, metadata) = open(&case.path).unwrap();
+        let mut tail = Tail::end(FileKey::of(&metadata), &file).unwrap();
+        assert_eq!(tail.position(), 4);
+        let writer = fs::OpenOptions::new().write(true).open(&case.path).unwrap();
+        let mut at = 4;
+        for text in [&b"new\n"[..], b"in two", b" pieces\n", &vec![b'x'; CHUNK], b"\n", b"last\n"] {
+            writer.write_all_at(text, at).unwrap();
+            at += text.len() as u64;
+            assert_eq!(case.turn(&mut tail), (Content::Same, text.to_vec()));
+        }
+        assert!(at < room as u64);
+    }
+
+    #[test]
+    fn a_hole_is_skipped_and_what_follows_is_read() {
+        let hole = 100 << 30;
+        let mut case = Case::new(b"before\n");
+        let mut tail = case.tail();
+        let writer = fs::OpenOptions::new().write(true).open(&case.path).unwrap();
+        writer.write_all_at(b"behind\n", hole).unwrap();
+        assert_eq!(case.turn(&mut tail), (Content::Same, b"before\nbehind\n".to_vec()));
+        assert_eq!(tail.position(), hole + 7);
+        writer.write_all_at(b"more\n", hole + 7).unwrap();
+        assert_eq!(case.turn(&mut tail), (Content::Same, b"more\n".to_vec()));
     }
 
     #[test]

@@ -4,12 +4,16 @@
 //! paths become "look at everything". Neither side ever waits for the other's work.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// More notified paths than this are answered by looking at everything.
 const MAX_PATHS: usize = 10_000;
+
+/// So many new files are kept open until the reader comes to them.
+const MAX_APPEARED: usize = 32;
 
 /// The reader's letter box. `R` is what others can ask of the reader.
 #[derive(Debug)]
@@ -22,6 +26,8 @@ pub struct Wake<R> {
 #[derive(Debug)]
 pub struct Mail<R> {
     pub paths: HashSet<PathBuf>,
+    /// New files, opened at once: they may be gone when the reader has time for them.
+    pub appeared: Vec<(PathBuf, File)>,
     /// From and to, in the order in which they happened.
     pub renames: Vec<(PathBuf, PathBuf)>,
     /// Notifications were lost: look at everything.
@@ -31,7 +37,7 @@ pub struct Mail<R> {
 
 impl<R> Default for Mail<R> {
     fn default() -> Mail<R> {
-        Mail { paths: HashSet::new(), renames: Vec::new(), rescan: false, requests: Vec::new() }
+        Mail { paths: HashSet::new(), appeared: Vec::new(), renames: Vec::new(), rescan: false, requests: Vec::new() }
     }
 }
 
@@ -43,7 +49,11 @@ impl<R> Default for Wake<R> {
 
 impl<R> Mail<R> {
     fn is_empty(&self) -> bool {
-        self.paths.is_empty() && self.renames.is_empty() && !self.rescan && self.requests.is_empty()
+        self.paths.is_empty()
+            && self.appeared.is_empty()
+            && self.renames.is_empty()
+            && !self.rescan
+            && self.requests.is_empty()
     }
 }
 
@@ -56,6 +66,16 @@ impl<R> Wake<R> {
             mail.rescan = true;
         }
         self.arrived.notify_one();
+    }
+
+    /// A new file. `open` is asked for it only if there is room.
+    pub fn appeared(&self, path: PathBuf, open: impl FnOnce(&Path) -> Option<File>) {
+        if self.lock().appeared.len() < MAX_APPEARED
+            && let Some(file) = open(&path)
+        {
+            self.lock().appeared.push((path.clone(), file));
+        }
+        self.changed(path);
     }
 
     pub fn renamed(&self, from: PathBuf, to: PathBuf) {
@@ -118,6 +138,16 @@ mod tests {
         let mail = wake.take(Instant::now());
         assert_eq!((mail.paths.len(), mail.rescan), (MAX_PATHS, true));
         assert!(wake.take(Instant::now()).is_empty());
+    }
+
+    #[test]
+    fn only_so_many_new_files_are_kept_open() {
+        let wake = Wake::<()>::default();
+        for i in 0..MAX_APPEARED * 2 {
+            wake.appeared(format!("/log/{i}").into(), |_| tempfile::tempfile().ok());
+        }
+        let mail = wake.take(Instant::now());
+        assert_eq!((mail.appeared.len(), mail.paths.len()), (MAX_APPEARED, MAX_APPEARED * 2));
     }
 
     #[test]

@@ -44,31 +44,32 @@ pub struct Outcome {
 pub struct Walk<'a> {
     selection: &'a Selection,
     own: &'a Own,
-    /// Told each directory before it is listed, and its device and inode.
-    enter: &'a mut dyn FnMut(&Path, &Metadata),
+    /// Told each directory before it is listed.
+    enter: &'a mut dyn FnMut(&Path),
     /// Directories that were reached through a link; walked through links only once.
     linked: HashSet<(u64, u64)>,
     out: Outcome,
 }
 
 impl<'a> Walk<'a> {
-    pub fn new(selection: &'a Selection, own: &'a Own, enter: &'a mut dyn FnMut(&Path, &Metadata)) -> Walk<'a> {
+    pub fn new(selection: &'a Selection, own: &'a Own, enter: &'a mut dyn FnMut(&Path)) -> Walk<'a> {
         Walk { selection, own, enter, linked: HashSet::new(), out: Outcome::default() }
     }
 
-    /// Looks at everything the sources mean.
+    /// Looks at everything the sources mean. Files come in the order of their paths: an original before its copies.
     pub fn all(mut self) -> Outcome {
         let roots: Vec<PathBuf> = self.selection.roots().map(Path::to_path_buf).collect();
         for root in roots {
             self.root(&root);
         }
+        self.out.files.sort_by(|one, other| one.path.cmp(&other.path));
         self.out
     }
 
     /// Looks at one path that was notified: a file, or a new directory with what is below it.
     pub fn one(mut self, path: &Path) -> Outcome {
         if let Ok(metadata) = fs::metadata(path) {
-            self.visit(path, &metadata, 0);
+            self.visit(path.to_path_buf(), &metadata, is_link(path), 0);
         }
         self.out
     }
@@ -76,15 +77,16 @@ impl<'a> Walk<'a> {
     /// What the user named himself is reported when it is missing or of no use, and the directory it is in is
     /// entered, because that is where its coming and going shows.
     fn root(&mut self, root: &Path) {
-        let parent = root.ancestors().skip(1).find_map(|dir| Some((dir, fs::metadata(dir).ok()?)));
-        if let Some((dir, metadata)) = parent {
-            (self.enter)(dir, &metadata);
+        if let Some(dir) = root.ancestors().skip(1).find(|dir| dir.is_dir()) {
+            (self.enter)(dir);
         }
         match fs::metadata(root) {
             Ok(metadata) if metadata.is_file() && super::pattern::is_compressed(root) => {
                 self.problem(root, "compressed; `paytriage scan` reads such files, `run` does not".into());
             }
-            Ok(metadata) if metadata.is_file() || metadata.is_dir() => self.visit(root, &metadata, 0),
+            Ok(metadata) if metadata.is_file() || metadata.is_dir() => {
+                self.visit(root.to_path_buf(), &metadata, is_link(root), 0);
+            }
             Ok(_) => self.problem(root, "not a regular file or directory".into()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.problem(root, "nothing there yet; it is read as soon as it appears".into());
@@ -93,42 +95,38 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn visit(&mut self, path: &Path, metadata: &Metadata, depth: usize) {
+    fn visit(&mut self, path: PathBuf, metadata: &Metadata, is_link: bool, depth: usize) {
         if self.own.contains(metadata) {
             return;
         }
         if metadata.is_dir() {
-            if self.selection.reaches(path) && depth < MAX_DEPTH {
-                self.list(path, metadata, depth);
+            if self.selection.reaches(&path) && depth < MAX_DEPTH {
+                self.list(&path, depth);
             }
-        } else if metadata.is_file() && self.selection.source_of(path).is_some() {
-            let (key, stamp) = (FileKey::of(metadata), Stamp::of(metadata));
-            let is_link = fs::symlink_metadata(path).is_ok_and(|link| link.is_symlink());
-            self.out.files.push(Found { path: path.to_path_buf(), key, stamp, is_link });
+        } else if metadata.is_file() && self.selection.source_of(&path).is_some() {
+            self.out.files.push(Found { path, key: FileKey::of(metadata), stamp: Stamp::of(metadata), is_link });
         }
     }
 
-    fn list(&mut self, dir: &Path, metadata: &Metadata, depth: usize) {
-        (self.enter)(dir, metadata);
+    fn list(&mut self, dir: &Path, depth: usize) {
+        (self.enter)(dir);
         let entries = match fs::read_dir(dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => return self.problem(dir, reason(&error)),
         };
         for entry in entries.flatten() {
-            let path = entry.path();
             let Ok(kind) = entry.file_type() else { continue };
-            let wanted = kind.is_symlink()
-                || (kind.is_dir() && self.selection.reaches(&path))
-                || (kind.is_file() && self.selection.source_of(&path).is_some());
-            if !wanted {
+            if !(kind.is_file() || kind.is_dir() || kind.is_symlink()) {
                 continue;
             }
             // A file that is gone again, or a link that leads nowhere, is as good as not there.
-            let Ok(metadata) = fs::metadata(&path) else { continue };
+            let Ok(metadata) = (if kind.is_symlink() { fs::metadata(entry.path()) } else { entry.metadata() }) else {
+                continue;
+            };
             let again = kind.is_symlink() && metadata.is_dir() && !self.linked.insert((metadata.dev(), metadata.ino()));
             if !again {
-                self.visit(&path, &metadata, depth + 1);
+                self.visit(entry.path(), &metadata, kind.is_symlink(), depth + 1);
             }
         }
     }
@@ -136,6 +134,10 @@ impl<'a> Walk<'a> {
     fn problem(&mut self, path: &Path, reason: String) {
         self.out.problems.push(Problem { path: path.to_path_buf(), reason });
     }
+}
+
+fn is_link(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|link| link.is_symlink())
 }
 
 /// An I/O error in the words of the system, without its number.
@@ -174,7 +176,7 @@ mod tests {
 
     fn walk(paths: &[&Path], own: &Own) -> (Vec<PathBuf>, Vec<Problem>, Vec<PathBuf>) {
         let (selection, mut entered) = (selection(paths), Vec::new());
-        let mut enter = |dir: &Path, _: &Metadata| entered.push(dir.to_path_buf());
+        let mut enter = |dir: &Path| entered.push(dir.to_path_buf());
         let outcome = Walk::new(&selection, own, &mut enter).all();
         let mut files: Vec<_> = outcome.files.into_iter().map(|found| found.path).collect();
         files.sort();

@@ -4,6 +4,11 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often, and after which pauses, the lock is tried.
+const LOCK_TRIES: u32 = 5;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Why the state cannot be used. Every message names the path and says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -12,10 +17,17 @@ pub enum StateError {
     Io { path: String, error: io::Error },
     #[error("state directory {path} is in use by another paytriage{holder}; give each instance its own --state")]
     InUse { path: String, holder: String },
-    #[error("state directory {path} is on a network file system, where SQLite cannot keep it safe; choose a local one")]
-    Network { path: String },
+    #[error(
+        "state directory {path} is on {kind}: SQLite's write-ahead log needs memory that all its users share, which \
+         network file systems do not give; choose a local directory with --state or [state] dir"
+    )]
+    Network { path: String, kind: &'static str },
     #[error("{path} was written by a newer paytriage (version {found}, this one knows {known}); it was left untouched")]
     Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("{path} was written by an older paytriage; start `paytriage run` once, which brings it up to date")]
+    Older { path: PathBuf },
+    #[error("the state was damaged while it was in use; it was kept as {aside} and a new one begun", aside = aside.display())]
+    Begun { aside: PathBuf },
     #[error("{path}: {error}")]
     Sqlite { path: String, error: rusqlite::Error },
 }
@@ -34,7 +46,8 @@ impl StateError {
 #[derive(Debug)]
 pub struct StateDir {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+    had_database: bool,
 }
 
 impl StateDir {
@@ -43,23 +56,44 @@ impl StateDir {
     pub fn lock(path: &Path) -> Result<StateDir, StateError> {
         let failed = |error| StateError::io(path, error);
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-        if is_network(path) {
-            return Err(StateError::Network { path: path.display().to_string() });
+        if let Some(kind) = network_file_system(path) {
+            return Err(StateError::Network { path: path.display().to_string(), kind });
         }
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut lock = options.open(path.join("lock")).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(StateError::InUse { path: path.display().to_string(), holder: holder(&mut lock) });
+        let mut tries = 1;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                // Somebody who only looks at the state lets go at once.
+                Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => tries += 1,
+                Err(TryLockError::WouldBlock) => {
+                    return Err(StateError::InUse { path: path.display().to_string(), holder: holder(&mut lock) });
+                }
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
+            std::thread::sleep(LOCK_PAUSE);
         }
+        let had_database = said(&mut lock).lines().any(|line| line == DATABASE);
         let pid = std::process::id();
-        let written = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| writeln!(lock, "{pid}"));
+        let text = if had_database { format!("{pid}\n{DATABASE}\n") } else { format!("{pid}\n") };
+        let written = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| lock.write_all(text.as_bytes()));
         written.map_err(failed)?;
-        Ok(StateDir { path: path.to_path_buf(), _lock: lock })
+        Ok(StateDir { path: path.to_path_buf(), lock, had_database })
+    }
+
+    /// True if an earlier run has had a database here.
+    pub fn had_database(&self) -> bool {
+        self.had_database
+    }
+
+    /// From now on, a database that is missing was lost.
+    pub(super) fn has_database(&self) -> Result<(), StateError> {
+        if self.had_database {
+            return Ok(());
+        }
+        writeln!(&self.lock, "{DATABASE}").map_err(|error| StateError::io(&self.path, error))
     }
 
     pub fn path(&self) -> &Path {
@@ -67,27 +101,93 @@ impl StateDir {
     }
 
     pub fn database(&self) -> PathBuf {
-        self.path.join("paytriage.db")
+        database(&self.path)
     }
+}
+
+/// Where a state directory has its database.
+pub fn database(dir: &Path) -> PathBuf {
+    dir.join("paytriage.db")
+}
+
+/// Says in the lock file, below the process, that there is a database.
+const DATABASE: &str = "database";
+
+/// What the lock file says; nothing if it cannot be read.
+fn said(lock: &mut File) -> String {
+    let mut text = String::new();
+    drop(lock.take(100).read_to_string(&mut text));
+    text
 }
 
 /// " (process 123)", if the lock file says so.
 fn holder(lock: &mut File) -> String {
-    let mut text = String::new();
-    match lock.take(20).read_to_string(&mut text).ok().and_then(|_| text.trim().parse::<u32>().ok()) {
+    match said(lock).lines().next().and_then(|pid| pid.parse::<u32>().ok()) {
         Some(pid) => format!(" (process {pid})"),
         None => String::new(),
     }
 }
 
-/// NFS, SMB, CIFS, Ceph and 9P by the magic numbers of `statfs(2)`.
+/// The network file system that the directory is on, by the magic numbers of `statfs(2)`.
 #[cfg(target_os = "linux")]
-fn is_network(path: &Path) -> bool {
-    const MAGIC: [u32; 5] = [0x6969, 0x517b, 0xff53_4d42, 0x00c3_6400, 0x0102_1997];
-    rustix::fs::statfs(path).is_ok_and(|fs| MAGIC.contains(&(fs.f_type as u32)))
+fn network_file_system(path: &Path) -> Option<&'static str> {
+    network_name(rustix::fs::statfs(path).ok()?.f_type as u32)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn is_network(_path: &Path) -> bool {
-    false
+fn network_file_system(_path: &Path) -> Option<&'static str> {
+    None
+}
+
+/// Magic numbers from linux/magic.h and the sources of the file systems.
+#[cfg(target_os = "linux")]
+fn network_name(magic: u32) -> Option<&'static str> {
+    Some(match magic {
+        0x6969 => "NFS",
+        0x517b => "SMB",
+        0xff53_4d42 | 0xfe53_4d42 => "CIFS (SMB)",
+        0x00c3_6400 => "Ceph",
+        0x0102_1997 => "9P",
+        0x5346_414f | 0x6b41_4653 => "AFS",
+        0x7375_7245 => "Coda",
+        0x564c => "NCP",
+        0x0bd0_0bd0 => "Lustre",
+        0x4750_4653 => "GPFS",
+        _ => return None,
+    })
+}
+
+/// The process that works with a state directory, if there is one. Does not take the lock.
+///
+/// # Errors
+/// The lock file is there and cannot be read.
+pub fn user_of(dir: &Path) -> Result<Option<String>, StateError> {
+    let path = dir.join("lock");
+    let mut lock = match File::open(&path) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StateError::io(&path, error)),
+    };
+    Ok(match lock.try_lock_shared() {
+        // Let go at once, with the file.
+        Ok(()) => None,
+        Err(_) => Some(holder(&mut lock)),
+    })
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn network_file_systems_are_known_by_name() {
+        assert_eq!(network_name(0x6969), Some("NFS"));
+        assert_eq!(network_name(0xfe53_4d42), Some("CIFS (SMB)"));
+        // ext4, xfs, tmpfs, overlay, btrfs.
+        for local in [0xef53, 0x5846_5342, 0x0102_1994, 0x794c_7630, 0x9123_683e] {
+            assert_eq!(network_name(local), None, "{local:#x}");
+        }
+        let error = StateError::Network { path: "/srv".into(), kind: "NFS" }.to_string();
+        assert!(error.contains("/srv is on NFS") && error.contains("choose a local directory"), "{error}");
+    }
 }

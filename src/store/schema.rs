@@ -1,4 +1,4 @@
-//! The tables, and how a database file is opened, checked and, when it is damaged, set aside.
+//! The tables, and how a database file is opened, checked, brought up to date and, when it is damaged, set aside.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,13 +8,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 
-use super::StateError;
+use super::{StateError, rows};
+use crate::config::Durability;
 
-/// Written to `user_version`; raised with each change of the tables.
-const VERSION: i64 = 1;
-
+/// Each step makes the tables of the next version; `user_version` says how many were taken. A new database takes all
+/// of them, an older one the rest, in one transaction: a crash leaves the old tables or the new ones.
+///
 /// `outbox.seq` is never used again, also not after its row is deleted: sinks remember how far they are by it.
-const TABLES: &str = "
+const STEPS: [&str; 2] = [
+    "
 CREATE TABLE file (
     device INTEGER NOT NULL, inode INTEGER NOT NULL, birth INTEGER NOT NULL,
     generation INTEGER NOT NULL, path BLOB NOT NULL,
@@ -32,75 +34,131 @@ CREATE TABLE outbox (
 CREATE TABLE sink (name TEXT PRIMARY KEY, delivered INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE seen (id INTEGER PRIMARY KEY CHECK (id = 0), until_ms INTEGER NOT NULL) STRICT;
 CREATE TABLE watched (path TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
-";
+",
+    // When a row came in; the number of the last batch; names of damaged databases that were reported.
+    "
+ALTER TABLE outbox ADD COLUMN stored_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE seen ADD COLUMN batch INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE told (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+",
+];
+
+/// The version of these tables.
+pub const VERSION: i64 = STEPS.len() as i64;
+
+/// What opening a database came to.
+pub struct Opened {
+    pub connection: Connection,
+    /// Where the database is now that was damaged; the connection is to a new one.
+    pub set_aside: Option<PathBuf>,
+}
 
 pub fn in_memory() -> Result<Connection, StateError> {
     let path = Path::new(":memory:");
     let connection = Connection::open_in_memory().map_err(|error| StateError::sqlite(path, error))?;
-    prepare(&connection, path)?;
+    prepare(&connection, path, Durability::Normal)?;
     Ok(connection)
 }
 
 /// Opens or makes the database; one that is damaged is moved out of the way and a new one begun.
-pub fn open(path: &Path) -> Result<Connection, StateError> {
-    match reopen(path) {
+pub fn open(path: &Path, durability: Durability) -> Result<Opened, StateError> {
+    match connect(path, durability) {
         Err(StateError::Sqlite { error, .. }) if is_damage(&error) => {
             let aside = set_aside(path)?;
             tracing::error!(
                 path = %crate::source::selection::visible(path), kept_as = %crate::source::selection::visible(&aside), %error,
                 "the state is damaged; it was set aside and a new one begun. Events that waited for delivery are in \
-                 the old file; logs are read as at a first start"
+                 the old file"
             );
-            reopen(path)
+            Ok(Opened { connection: connect(path, durability)?, set_aside: Some(aside) })
         }
-        other => other,
+        other => other.map(|connection| Opened { connection, set_aside: None }),
     }
 }
 
-pub fn reopen(path: &Path) -> Result<Connection, StateError> {
+fn connect(path: &Path, durability: Durability) -> Result<Connection, StateError> {
     // SQLite gives its side files the mode of the database, so this one decides for all.
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     file.map_err(|error| StateError::io(path, error))?;
     let connection = Connection::open(path).map_err(|error| StateError::sqlite(path, error))?;
-    prepare(&connection, path)?;
+    prepare(&connection, path, durability)?;
     Ok(connection)
 }
 
-fn prepare(connection: &Connection, path: &Path) -> Result<(), StateError> {
+fn prepare(connection: &Connection, path: &Path, durability: Durability) -> Result<(), StateError> {
     let sqlite = |error| StateError::sqlite(path, error);
-    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
+    let version = version(connection).map_err(sqlite)?;
     if version > VERSION {
         return Err(StateError::Newer { path: path.to_path_buf(), found: version, known: VERSION });
     }
     connection.busy_timeout(Duration::from_secs(5)).map_err(sqlite)?;
+    let synchronous = match durability {
+        Durability::Full => "FULL",
+        Durability::Normal => "NORMAL",
+    };
     connection
-        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216;")
+        .execute_batch(&format!(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA journal_size_limit = 16777216;"
+        ))
         .map_err(sqlite)?;
-    if version == 0 {
-        let create = format!("BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;");
-        return connection.execute_batch(&create).map_err(sqlite);
+    if version > 0 {
+        check(connection).map_err(sqlite)?;
     }
-    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(sqlite)?;
+    migrate(connection).map_err(sqlite)?;
+    // What SQLite takes for sound may still be no state of ours.
+    rows::files(connection).map(drop).map_err(sqlite)
+}
+
+/// Takes the steps that are missing, all or none.
+pub fn migrate(connection: &Connection) -> rusqlite::Result<()> {
+    let taken = version(connection)?;
+    let steps = STEPS.get(usize::try_from(taken).unwrap_or(0)..).unwrap_or_default().concat();
+    if steps.is_empty() {
+        return Ok(());
+    }
+    connection.execute_batch(&format!("BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;"))
+}
+
+/// The tables as they were one version ago.
+#[cfg(test)]
+pub fn undo_last_step(connection: &Connection) {
+    let undo = "BEGIN; ALTER TABLE outbox DROP COLUMN stored_ms; ALTER TABLE seen DROP COLUMN batch; \
+                DROP TABLE told; PRAGMA user_version = 1; COMMIT;";
+    connection.execute_batch(undo).expect("the last step is undone");
+}
+
+pub fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+fn check(connection: &Connection) -> rusqlite::Result<()> {
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if verdict == "ok" {
         return Ok(());
     }
     let damaged = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-    Err(sqlite(rusqlite::Error::SqliteFailure(damaged, Some(verdict))))
+    Err(rusqlite::Error::SqliteFailure(damaged, Some(verdict)))
 }
 
-fn is_damage(error: &rusqlite::Error) -> bool {
+/// True if the file does not hold what was written to it.
+pub fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+        || matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..))
 }
+
+/// What the names of damaged databases have between their old name and the time.
+pub const BAD: &str = ".bad-";
 
 /// Renames the database and its side files, so that nobody takes one for part of the new database.
 fn set_aside(path: &Path) -> Result<PathBuf, StateError> {
-    let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+    let now = Timestamp::now().strftime("%Y%m%dT%H%M%S%.3fZ");
     let renamed = |suffix: &str, bad: &str| {
         let mut name = path.as_os_str().to_owned();
         name.push(format!("{bad}{suffix}"));
         PathBuf::from(name)
     };
-    let bad = format!(".bad-{now}");
+    let bad = format!("{BAD}{now}");
     for side in ["-wal", "-shm"] {
         // They do not always exist.
         drop(fs::rename(renamed(side, ""), renamed(side, &bad)));

@@ -54,7 +54,13 @@ fn bearing(name: &str, catalog: &Catalog) -> Vec<Arc<Entry>> {
         codes.chain(entry.message_code.clone()).chain([entry.id.0.to_string()]).collect()
     };
     let found = |same: &dyn Fn(&str) -> bool| -> Vec<Arc<Entry>> {
-        catalog.entries().iter().filter(|entry| names(entry).iter().any(|n| same(n))).cloned().collect()
+        catalog
+            .entries()
+            .iter()
+            .chain(catalog.own())
+            .filter(|entry| names(entry).iter().any(|n| same(n)))
+            .cloned()
+            .collect()
     };
     let exact = found(&|n| n == name);
     if exact.is_empty() { found(&|n| n.eq_ignore_ascii_case(name)) } else { exact }

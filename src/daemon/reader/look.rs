@@ -1,22 +1,33 @@
 //! Where the reader looks: at what was notified, at everything now and then, and at files that lost their name.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
 use super::Reader;
+use crate::config::Watch;
 use crate::daemon::follow::Follow;
-use crate::daemon::meet;
+use crate::daemon::meet::{self, Moment, Newcomer};
 use crate::identity::FileKey;
-use crate::source::step::Stamp;
+use crate::source::step::{Place, Stamp};
 use crate::source::walk::{Found, Outcome, Walk, reason};
 
 /// How often a file that was rotated away is looked at: its new name may be where nobody watches.
-const DISPLACED_INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const DISPLACED_INTERVAL: Duration = Duration::from_secs(1);
 /// Where watching is impossible, everything is looked at this often.
 const DEGRADED_INTERVAL: Duration = Duration::from_secs(1);
+/// Where changes are announced, looking at everything is a second line, and may take one part in so many of the
+/// processor's time: with ten thousand idle files that would be the only thing there is to do …
+const WALK_SHARE: u32 = 4000;
+/// … but it is never put off for longer than this on that account.
+const MAX_STRETCH: Duration = Duration::from_secs(60);
+/// Who asks for less than this, which is the default, gets it.
+const SHORT: Duration = Duration::from_secs(10);
 
 impl Reader {
     /// Looks at one notified path.
@@ -24,10 +35,13 @@ impl Reader {
         let concerns = self.files.named(path).is_some()
             || self.plan.selection.reaches(path)
             || self.plan.selection.source_of(path).is_some()
-            || self.targets.contains(path)
+            || self.targets.contains_key(path)
             || self.next_displaced.is_some();
         if !concerns {
             return;
+        }
+        if let Some(links) = self.targets.get(path).cloned() {
+            links.iter().filter(|link| *link != path).for_each(|link| self.notice(link, clock));
         }
         let Ok(metadata) = fs::metadata(path) else {
             if self.watcher.forget(path) {
@@ -56,29 +70,70 @@ impl Reader {
         for found in outcome.files {
             self.found(&found, clock);
         }
+        // A new directory may be one too many to watch.
+        self.next_walk = self.next_walk.min(clock + self.walk_interval());
+    }
+
+    /// A new file, opened when it was notified; by now it may have another name, or none.
+    pub(super) fn appeared(&mut self, path: PathBuf, file: File, clock: Instant) {
+        let Ok(metadata) = file.metadata() else { return };
+        let key = FileKey::of(&metadata);
+        if !self.is_new(key) || self.own.contains(&metadata) {
+            return;
+        }
+        let has_its_name = fs::metadata(&path).is_ok_and(|there| FileKey::of(&there) == key);
+        if has_its_name {
+            self.unname(&path, clock);
+        }
+        let place = if has_its_name { Place::Listed } else { Place::Moved };
+        if let Err(error) = self.newcomer(Newcomer { file, key, path: path.clone(), place }, &path, clock) {
+            self.unreadable(&path, &error);
+        }
     }
 
     /// A file may have left its source before it was ever seen there.
     pub(super) fn renamed(&mut self, from: &Path, to: &Path, clock: Instant) {
-        let selection = &self.plan.selection;
-        let Some(listed) = self.lineage.renamed(from, to, |path| selection.source_of(path).is_some()) else { return };
+        let (selection, targets) = (&self.plan.selection, &self.targets);
+        let is_listed = |path: &Path| selection.source_of(path).is_some() || targets.contains_key(path);
+        let mut listed = self.lineage.renamed(from, to, is_listed);
+        if let Some(links) = listed.as_ref().and_then(|listed| self.targets.get(listed)) {
+            listed = links.iter().next().cloned();
+        }
         let Ok(metadata) = fs::metadata(to) else { return };
-        let unseen = self.files.get(FileKey::of(&metadata)).is_none() && self.newcomers.is_born_since(&metadata);
-        if !unseen || !metadata.is_file() || self.own.contains(&metadata) {
+        if let Some(follow) = self.files.get_mut(FileKey::of(&metadata)) {
+            if listed.is_some() {
+                follow.seen_at(to);
+            }
             return;
         }
-        match self.newcomers.meet_moved(&listed, to, &self.plan, clock) {
-            Ok(Some(follow)) if self.files.get(follow.key()).is_none() => {
-                self.metrics.rotations.fetch_add(1, Relaxed);
-                self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL);
-                self.add(follow, clock);
+        if !metadata.is_file() || self.own.contains(&metadata) {
+            return;
+        }
+        match listed.filter(|_| self.newcomers.is_born_since(&metadata)) {
+            Some(listed) => {
+                // If it was renamed once more, that is notified too.
+                let Ok(newcomer) = Newcomer::open(to) else { return };
+                if self.is_new(newcomer.key) {
+                    drop(self.newcomer(newcomer.moved_from(&listed), to, clock));
+                }
             }
-            // It was renamed once more, and that is notified too.
-            Ok(_) | Err(_) => {}
+            // Directories were listed while files in them were renamed: this one may have been missed.
+            None => {
+                let follow = self.newcomers.adopt_one(to, &metadata, &self.plan, clock);
+                if let Some(follow) = follow.filter(|follow| self.is_new(follow.key())) {
+                    self.metrics.rotations.fetch_add(1, Relaxed);
+                    self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL);
+                    self.add(follow, clock);
+                }
+            }
         }
     }
 
     fn unname(&mut self, path: &Path, clock: Instant) {
+        // What was written under this name may not have been read, also if the file has another one.
+        if let Some(key) = self.files.named(path) {
+            self.files.queue(key);
+        }
         if let Some(key) = self.files.unname(path, clock) {
             self.metrics.rotations.fetch_add(1, Relaxed);
             self.displaced(key, clock);
@@ -87,63 +142,78 @@ impl Reader {
 
     /// A file has no listed name any more: it is read to its end first.
     fn displaced(&mut self, key: FileKey, clock: Instant) {
-        if let Some(follow) = self.files.get_mut(key) {
-            meet::find_again(follow);
+        if let Some(follow) = self.files.get_mut(key).filter(|follow| !follow.is_open() && !follow.can_be_reopened()) {
+            // Where it cannot be found, its next turn says so.
+            drop(meet::find_again(follow));
         }
         self.files.queue(key);
         self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL);
     }
 
     pub(super) fn look_at_displaced(&mut self, clock: Instant) {
+        self.look_at_held(clock);
         let displaced = self.files.displaced();
-        self.next_displaced = (!displaced.is_empty()).then(|| clock + DISPLACED_INTERVAL);
+        let waits = !displaced.is_empty() || !self.kin.is_empty();
+        self.next_displaced = waits.then(|| clock + DISPLACED_INTERVAL);
         displaced.into_iter().for_each(|key| self.files.queue(key));
+        self.bound_pinned(clock);
     }
 
     /// Walks with the watcher in place; returns also the directories that were entered.
     fn search(&mut self, look: impl FnOnce(Walk) -> Outcome) -> (Outcome, HashSet<PathBuf>) {
-        let (watcher, metrics, mut entered) = (&mut self.watcher, &self.metrics, HashSet::new());
-        let mut enter = |dir: &Path, metadata: &fs::Metadata| {
+        let (watcher, selection, metrics) = (&mut self.watcher, &self.plan.selection, &self.metrics);
+        let mut entered = HashSet::new();
+        let mut enter = |dir: &Path| {
             // A large tree takes its time; that is no standstill.
             metrics.reader_alive(Instant::now());
-            watcher.add(dir, metadata);
+            if selection.wants_watch(dir) {
+                watcher.add(dir);
+            }
             entered.insert(dir.to_path_buf());
         };
-        let outcome = look(Walk::new(&self.plan.selection, &self.own, &mut enter));
+        let outcome = look(Walk::new(selection, &self.own, &mut enter));
         (outcome, entered)
     }
 
     /// Looks at everything: what notifications have missed shows here.
     pub(super) fn walk(&mut self, clock: Instant) {
+        let (began, before) = (Moment::now(), cpu_time());
+        self.watcher.walk_begins();
         let (outcome, mut entered) = self.search(|walk| walk.all());
+        self.walk_cost = cpu_time().saturating_sub(before);
         self.problems.missing(outcome.problems);
-        self.targets.clear();
-        let mut names = HashMap::new();
-        for found in &outcome.files {
-            names.insert(found.path.clone(), found.key);
-        }
-        for stale in self.files.names_not_in(&names) {
-            self.unname(&stale, clock);
+        self.targets.retain(|_, links| {
+            links.retain(|link| link.is_symlink());
+            !links.is_empty()
+        });
+        let names: HashMap<_, _> = outcome.files.iter().map(|found| (found.path.as_path(), found.key)).collect();
+        self.problems.retain(|path| names.contains_key(path));
+        let stale = self.files.names_not_in(&names);
+        for name in &stale {
+            self.unname(name, clock);
         }
         for found in &outcome.files {
             self.found(found, clock);
         }
-        entered.extend(self.targets.iter().filter_map(|target| target.parent()).map(Path::to_path_buf));
-        self.watcher.retain(&entered);
+        self.look_for_missed(&stale, clock);
+        self.walk_began(began);
+        entered.extend(self.targets.keys().filter_map(|target| target.parent()).map(Path::to_path_buf));
+        self.watcher.walk_ends(&entered);
         for follow in self.files.iter_mut() {
             follow.park_if_idle(clock);
         }
-        self.first_walk_done(clock);
+        self.first_walk_done(&entered, clock);
         self.next_walk = clock + self.walk_interval();
     }
 
     /// The first walk by a plan decides what is new; the store must know before anything is read.
-    fn first_walk_done(&mut self, clock: Instant) {
+    fn first_walk_done(&mut self, entered: &HashSet<PathBuf>, clock: Instant) {
         if !self.newcomers.is_first_walk() {
             return;
         }
-        let files = &self.files;
-        for follow in self.newcomers.adopt(&self.plan, clock, |key| files.get(key).is_some()) {
+        let (files, kin) = (&self.files, &self.kin);
+        let is_known = |key| files.get(key).is_some() || kin.holds(key);
+        for follow in self.newcomers.adopt(&self.plan, entered, clock, is_known) {
             self.next_displaced.get_or_insert(clock);
             self.add(follow, clock);
         }
@@ -159,9 +229,15 @@ impl Reader {
     }
 
     fn walk_interval(&self) -> Duration {
-        let wanted = self.plan.setup.config.sources.iter().map(|source| source.poll_interval).min();
-        let wanted = wanted.unwrap_or(Duration::from_secs(10));
-        if self.watcher.is_degraded() { wanted.min(DEGRADED_INTERVAL) } else { wanted }
+        let sources = &self.plan.setup.config.sources;
+        let wanted = sources.iter().map(|source| source.poll_interval).min().unwrap_or(Duration::from_secs(10));
+        if self.watcher.is_degraded() {
+            wanted.min(DEGRADED_INTERVAL)
+        } else if sources.iter().any(|source| source.watch == Watch::Poll) {
+            wanted
+        } else {
+            second_line(wanted, self.walk_cost)
+        }
     }
 
     /// A file of a source was seen under this name.
@@ -181,21 +257,30 @@ impl Reader {
             }
             return;
         }
-        match self.newcomers.meet(&found.path, &self.plan, clock) {
-            Ok(Some(follow)) if self.files.get(follow.key()).is_none() => {
-                self.problems.readable(&found.path);
-                self.add(follow, clock);
-            }
-            Ok(_) => {}
-            Err(error) => {
-                if self.problems.unreadable(&found.path, reason(&error)) {
-                    self.metrics.read_errors.fetch_add(1, Relaxed);
-                }
-            }
+        if self.kin.holds(found.key) {
+            return self.look_at_held_file(found.key, clock);
+        }
+        let met = Newcomer::open(&found.path).and_then(|newcomer| match self.is_new(newcomer.key) {
+            true => self.newcomer(newcomer, &found.path, clock),
+            false => Ok(()),
+        });
+        if let Err(error) = met {
+            self.unreadable(&found.path, &error);
         }
     }
 
-    fn add(&mut self, mut follow: Follow, clock: Instant) {
+    /// Another file can have taken the name since it was looked at.
+    fn is_new(&self, key: FileKey) -> bool {
+        self.files.get(key).is_none() && !self.kin.holds(key)
+    }
+
+    pub(super) fn unreadable(&mut self, path: &Path, error: &io::Error) {
+        if self.problems.unreadable(path, reason(error)) {
+            self.metrics.read_errors.fetch_add(1, Relaxed);
+        }
+    }
+
+    pub(super) fn add(&mut self, mut follow: Follow, clock: Instant) {
         if self.files.len() >= self.newcomers.max_open {
             follow.close();
         }
@@ -205,9 +290,40 @@ impl Reader {
 
     fn watch_target(&mut self, link: &Path) {
         let Ok(target) = fs::canonicalize(link) else { return };
-        if let Some((dir, metadata)) = target.parent().and_then(|dir| Some((dir, fs::metadata(dir).ok()?))) {
-            self.watcher.add(dir, &metadata);
+        if let Some(dir) = target.parent().filter(|_| self.plan.selection.wants_watch(link)) {
+            self.watcher.add(dir);
         }
-        self.targets.insert(target);
+        self.targets.entry(target).or_default().insert(link.to_path_buf());
+    }
+}
+
+/// What this thread has used so far; no other program's load is in it.
+fn cpu_time() -> Duration {
+    let spent = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(spent.tv_sec.cast_unsigned(), spent.tv_nsec as u32)
+}
+
+/// How often everything is looked at where changes are announced, if one look takes so much.
+fn second_line(wanted: Duration, cost: Duration) -> Duration {
+    if wanted < SHORT { wanted } else { wanted.max((cost * WALK_SHARE).min(MAX_STRETCH)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_line_is_put_off_by_what_it_costs_but_not_for_long() {
+        let (ms, s) = (Duration::from_millis, Duration::from_secs);
+        for (wanted, cost, expected) in [
+            (s(10), Duration::ZERO, s(10)),
+            (s(10), ms(2), s(10)),
+            (s(10), ms(5), s(20)),
+            (ms(500), s(3), ms(500)),
+            (s(10), s(3), MAX_STRETCH),
+            (s(3600), s(3), s(3600)),
+        ] {
+            assert_eq!(second_line(wanted, cost), expected, "{wanted:?} {cost:?}");
+        }
     }
 }

@@ -7,45 +7,63 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::Reader;
+use super::{RESERVE, Reader};
 use crate::daemon::follow::{Follow, Turn, Turned};
+use crate::daemon::meet;
 use crate::daemon::pending::{Load, Pending};
 use crate::event::Event;
 use crate::identity::FileKey;
+use crate::notice::Reason;
 use crate::source::selection::visible;
 use crate::source::step::{Place, Step};
 use crate::source::walk::reason;
-use crate::store::Batch;
+use crate::store::{Batch, StateError};
 
 /// Without a new byte for this long, what is complete is reported although its record might go on. One write of a
 /// logger arrives at once; a person does not notice the wait.
 const SETTLE: Duration = Duration::from_millis(5);
 /// How long to wait before trying again what did not work.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long files are read before the reader looks up: for requests, for what changed, and for what is to be stored.
+const MAX_ROUND: Duration = Duration::from_millis(100);
 
 impl Reader {
-    /// Gives each file that is waiting one turn.
+    /// Gives each file that is waiting one turn, as far as there is time.
     pub(super) fn read_round(&mut self, clock: Instant) {
+        let began = Instant::now();
         for _ in 0..self.files.n_queued() {
-            if self.pending.is_full() {
+            if self.pending.is_full() || self.room() < RESERVE || began.elapsed() >= MAX_ROUND {
                 return;
             }
             let Some(key) = self.files.next() else { return };
             self.turn(key, clock);
+            self.spare_descriptor(key);
+            self.metrics.reader_alive(Instant::now());
         }
     }
 
-    fn turn(&mut self, key: FileKey, clock: Instant) {
+    /// Where there are more files than descriptors, each has one for its turn only.
+    fn spare_descriptor(&mut self, key: FileKey) {
+        let many = self.files.len() > self.newcomers.max_open;
+        if let Some(follow) = self.files.get_mut(key).filter(|follow| many && follow.can_be_reopened()) {
+            follow.close();
+        }
+    }
+
+    pub(super) fn turn(&mut self, key: FileKey, clock: Instant) {
         let mut events = Vec::new();
+        let budget = self.budget();
         let Some(follow) = self.files.get_mut(key) else { return };
-        let before = follow.position();
+        let (before, lag, about) = (follow.position(), follow.lag(), follow.about());
         let turned = follow.turn(&mut Turn {
             engine: &self.plan.setup.engine,
             buffer: &mut self.buffer,
             events: &mut events,
             now: Timestamp::now(),
             clock,
+            budget,
         });
+        let cuts = follow.take_cuts();
         let (read, pending) = (follow.position().saturating_sub(before), follow.is_pending());
         let path = follow.path.clone();
         self.metrics.read_bytes.fetch_add(read, Relaxed);
@@ -53,6 +71,7 @@ impl Reader {
             self.pending.touched(key, clock);
         }
         self.take(events, clock);
+        self.report_cuts(&cuts, &about, clock);
         match turned {
             Ok(Turned::More) => self.files.queue(key),
             Ok(Turned::Drained) => {
@@ -63,6 +82,17 @@ impl Reader {
                 self.metrics.truncations.fetch_add(1, Relaxed);
                 let what = if step == Step::Truncated { "truncated" } else { "replaced in place" };
                 tracing::info!(path = %visible(&path), "file was {what}; reading it from its beginning");
+                self.report_gap(&about, Reason::Truncated, before..before + lag, clock);
+                self.pending.touched(key, clock);
+                self.files.queue(key);
+                self.look_for_copies(key, clock);
+            }
+            Ok(Turned::HeadGivenUp) => {
+                self.metrics.unstable_heads.fetch_add(1, Relaxed);
+                tracing::warn!(
+                    path = %visible(&path),
+                    "the beginning of this file keeps changing; from now on only the bytes read last prove that it is the same"
+                );
                 self.pending.touched(key, clock);
                 self.files.queue(key);
             }
@@ -72,27 +102,40 @@ impl Reader {
     }
 
     fn turn_failed(&mut self, key: FileKey, path: &Path, error: &io::Error, clock: Instant) {
+        let Some(follow) = self.files.get_mut(key) else { return };
+        if follow.place != Place::Listed && error.kind() == io::ErrorKind::NotFound {
+            return self.lost_sight_of(key, clock);
+        }
+        // A handle can go stale on a network file system; the next turn opens the file anew.
+        let is_stale = error.raw_os_error() == Some(rustix::io::Errno::STALE.raw_os_error());
+        if follow.place == Place::Listed || is_stale {
+            follow.close();
+        }
         if self.problems.unreadable(path, reason(error)) {
             self.metrics.read_errors.fetch_add(1, Relaxed);
         }
+    }
+
+    /// A file that was rotated away while its descriptor was given back is not where it was seen last.
+    fn lost_sight_of(&mut self, key: FileKey, clock: Instant) {
         let Some(follow) = self.files.get_mut(key) else { return };
-        match follow.place {
-            // A handle can go stale on a network file system; the next turn opens the file anew.
-            Place::Listed => follow.close(),
-            Place::Moved | Place::Deleted if !follow.is_open() => self.gone(key, clock),
-            Place::Moved | Place::Deleted => {}
+        if meet::find_again(follow).is_ok() {
+            return self.files.queue(key);
         }
+        tracing::warn!(
+            path = %visible(&follow.path),
+            "too many files to keep open, and this one was rotated away; what was written to it last may be unread"
+        );
+        let (about, unread) = (follow.about(), follow.unread());
+        self.report_gap(&about, Reason::Unreachable, unread, clock);
+        self.gone(key, clock);
     }
 
     fn drained(&mut self, key: FileKey, pending: bool) {
         if pending {
-            self.settling.insert(key, Instant::now() + SETTLE);
+            self.settling.insert(key, (self.now)() + SETTLE);
         } else {
             self.settling.remove(&key);
-        }
-        let many = self.files.len() > self.newcomers.max_open;
-        if let Some(follow) = self.files.get_mut(key).filter(|follow| many && follow.place == Place::Listed) {
-            follow.close();
         }
     }
 
@@ -123,7 +166,7 @@ impl Reader {
         self.take(events, clock);
     }
 
-    fn take(&mut self, events: Vec<Event>, clock: Instant) {
+    pub(super) fn take(&mut self, events: Vec<Event>, clock: Instant) {
         for event in events {
             self.metrics.count_event(&event);
             self.unknown.tell(&event);
@@ -137,7 +180,7 @@ impl Reader {
         if self.stalled_until.is_some_and(|until| clock < until) {
             return;
         }
-        let load = if self.files.n_queued() > 0 && !self.blocked { Load::Busy } else { Load::Quiet };
+        let load = if self.files.n_queued() > 0 && self.blocked.is_none() { Load::Busy } else { Load::Quiet };
         let due = self.pending.due(load, clock);
         if self.stalled_until.is_some() || due.is_some_and(|at| at <= clock) {
             self.commit(clock);
@@ -151,7 +194,8 @@ impl Reader {
         let states = self.pending.finished.iter().cloned().chain(live).collect();
         let (events, deleted) = (std::mem::take(&mut self.pending.events), self.pending.deleted.clone());
         let watched = self.pending.watched.clone();
-        let batch = Batch { files: states, events, deleted, watched, seen_until_ms: self.round_began_ms };
+        let told = self.pending.told.clone();
+        let batch = Batch { files: states, events, deleted, watched, seen_until_ms: self.round_began_ms, told };
         match self.store.commit(&batch) {
             Ok(()) => {
                 self.pending = Pending::default();
@@ -165,18 +209,17 @@ impl Reader {
                 self.commit_failed(&error, clock);
             }
         }
-        self.metrics.outbox_events.store(self.store.n_waiting(), Relaxed);
     }
 
-    fn commit_failed(&mut self, error: &rusqlite::Error, clock: Instant) {
+    /// Nothing is rolled back: positions and the events they account for stay together in memory, and are tried again.
+    fn commit_failed(&mut self, error: &StateError, clock: Instant) {
+        if let StateError::Begun { .. } = error {
+            return self.begin_anew(clock);
+        }
         self.metrics.commit_errors.fetch_add(1, Relaxed);
         self.metrics.state_writable(false);
         if self.stalled_until.is_none() {
             tracing::error!(%error, "cannot write the state; reading pauses until it can be written. Nothing is lost");
-        }
-        let broken = error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure);
-        if broken && let Err(error) = self.store.reopen() {
-            tracing::error!(%error, "cannot open the state again");
         }
         self.stalled_until = Some(clock + RETRY);
     }

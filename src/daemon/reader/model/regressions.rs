@@ -1,0 +1,23 @@
+//! Scripts that once failed, as short as they could be made.
+
+use super::run;
+use super::script::{News, Op, Text};
+
+#[test]
+fn scripts_that_once_failed() {
+    use Op::{Crash, Delete, HardLink, Look, Replace, RotateOut, Start, Stop, Truncate, Write, WriteLate};
+    let scripts: [&[Op]; 5] = [
+        // Born and rotated away while nobody watched, in a directory without any file that was known.
+        &[Stop, Write(0, Text::Lines(1)), RotateOut(0), Start, Look(News::None)],
+        // Another content than the one that was read, and rotated away before anybody saw it.
+        &[Write(1, Text::Lines(1)), Look(News::Notified), Truncate(1), RotateOut(1), WriteLate, Crash],
+        // Written under one of two names, and that name deleted.
+        &[Write(1, Text::Lines(1)), HardLink(1), Look(News::Notified), Write(1, Text::Lines(1)), Delete(1)],
+        // Another file in its place that begins like the half line that was read.
+        &[Write(1, Text::Piece(18)), Look(News::Notified), Write(1, Text::Lines(1)), Replace(1)],
+        &[Write(0, Text::Piece(18)), Look(News::Notified), Replace(0)],
+    ];
+    for script in scripts {
+        run(script);
+    }
+}

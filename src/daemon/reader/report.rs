@@ -1,0 +1,101 @@
+//! What the reader says of itself: what it could not read, what was lost of the state.
+
+use std::ops::Range;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use super::Reader;
+use crate::identity::FileKey;
+use crate::notice::{About, Notice, Reason};
+use crate::pipeline::Cut;
+use crate::store::StateError;
+
+impl Reader {
+    /// Bytes of a file are gone unread.
+    pub(super) fn report_gap(&mut self, about: &About, reason: Reason, unread: Range<u64>, clock: Instant) {
+        let Range { start: from, end: to } = unread;
+        if from >= to {
+            return;
+        }
+        self.metrics.gap(reason, to - from);
+        tracing::warn!(
+            path = %about.origin.path, from, to, reason = reason.as_str(),
+            "a part of this file could not be read"
+        );
+        self.report(&Notice::Gap { reason, from, to }, about, clock);
+    }
+
+    pub(super) fn report_cuts(&mut self, cuts: &[Cut], about: &About, clock: Instant) {
+        for &Cut { offset, line } in cuts {
+            self.metrics.cut_lines.fetch_add(1, Relaxed);
+            tracing::warn!(path = %about.origin.path, line, offset, "a line longer than 1 MiB; only its beginning was searched");
+            let about = About { line, ..about.clone() };
+            self.report(&Notice::LineCut { offset }, &about, clock);
+        }
+    }
+
+    /// Reports each damaged database that no event has told of yet.
+    ///
+    /// # Errors
+    /// The store cannot say which those are.
+    pub(super) fn report_damage(&mut self, clock: Instant) -> Result<(), StateError> {
+        for name in self.store.untold_damage()? {
+            if self.pending.told.contains(&name) {
+                continue;
+            }
+            self.metrics.state_lost.fetch_add(1, Relaxed);
+            let about = About::ourselves("state".into(), self.plan.setup.host.clone());
+            self.report(&Notice::StateLost { kept_as: name.clone() }, &about, clock);
+            self.pending.told.push(name);
+        }
+        Ok(())
+    }
+
+    /// The database was damaged while it was in use. What is in memory is as good as ever: all of it is stored anew, and
+    /// only the events that waited for delivery are gone.
+    pub(super) fn begin_anew(&mut self, clock: Instant) {
+        for key in self.files.keys() {
+            self.pending.touched(key, clock);
+        }
+        if !self.newcomers.is_first_walk() {
+            self.pending.watched = Some(self.plan.selection.written());
+        }
+        if let Err(error) = self.report_damage(clock) {
+            tracing::error!(%error, "cannot look for what was set aside");
+        }
+        self.stalled_until = Some(clock);
+    }
+
+    /// Lets deleted files go, the oldest first, until the rest holds no more disk than it may.
+    pub(super) fn bound_pinned(&mut self, clock: Instant) {
+        let displaced = self.files.displaced();
+        let mut pinned: Vec<(Instant, FileKey, u64)> = displaced
+            .into_iter()
+            .filter_map(|key| {
+                let follow = self.files.get_mut(key)?;
+                Some((follow.changed(), key, follow.pinned()?))
+            })
+            .collect();
+        pinned.sort_unstable();
+        let mut held: u64 = pinned.iter().map(|(.., bytes)| bytes).sum();
+        for (_, key, bytes) in pinned {
+            if held <= self.plan.setup.config.state.max_pinned_bytes {
+                break;
+            }
+            held -= bytes;
+            self.flush(key, clock);
+            let Some(follow) = self.files.get(key) else { continue };
+            let (about, unread) = (follow.about(), follow.unread());
+            self.report_gap(&about, Reason::Deleted, unread, clock);
+            self.gone(key, clock);
+        }
+        self.metrics.pinned_bytes.store(held, Relaxed);
+    }
+
+    fn report(&mut self, notice: &Notice, about: &About, clock: Instant) {
+        let event = notice.event(about, &self.plan.setup.catalog, Timestamp::now());
+        self.take(event.into_iter().collect(), clock);
+    }
+}

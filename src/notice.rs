@@ -1,0 +1,204 @@
+//! What paytriage reports of itself: bytes it could not read, lines it cut, state it lost, events it dropped.
+//!
+//! Each is an event like any other, with an entry of the catalogue (`paytriage.…`) and a stable id, and goes the same
+//! way to the same sinks: who watches the events learns of what is missing in them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::catalog::Catalog;
+use crate::event::{Confidence, Event, Kind, Origin, Position};
+use crate::pipeline::event_id;
+use crate::provider::Provider;
+use crate::record::Encoding;
+use crate::redact::Redactor;
+
+/// The provider of all notices.
+pub const PROVIDER: &str = "paytriage";
+
+/// Why bytes of a file were not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// The file was cut off, or its content replaced, before it was read to its end. A copy that is followed may
+    /// hold what is missing.
+    Truncated,
+    /// The file was deleted, and too much disk was held by files like it.
+    Deleted,
+    /// The file lost its name while it could not be kept open, or could not be read until it was gone.
+    Unreachable,
+}
+
+impl Reason {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Truncated => "truncated",
+            Reason::Deleted => "deleted",
+            Reason::Unreachable => "unreachable",
+        }
+    }
+}
+
+/// One thing to report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// The bytes `from..to` of a file were not read.
+    Gap { reason: Reason, from: u64, to: u64 },
+    /// Of the line that begins at `offset` only the first part was searched.
+    LineCut { offset: u64 },
+    /// A damaged database is kept under this name.
+    StateLost { kept_as: String },
+    /// Events that waited for delivery were dropped.
+    Dropped { events: u64, bytes: u64, oldest: Option<Timestamp>, last_seq: i64 },
+}
+
+/// Whom or what a notice is about.
+#[derive(Debug, Clone)]
+pub struct About {
+    pub origin: Arc<Origin>,
+    /// Goes into the id: identity of the file, or a name of our own.
+    pub identity: Vec<u8>,
+    /// 1-based, as far as it is known.
+    pub line: u64,
+}
+
+impl About {
+    /// Something that belongs to no log file.
+    pub fn ourselves(path: String, host: Option<String>) -> About {
+        let origin = Origin { name: PROVIDER.into(), path, host, labels: BTreeMap::new() };
+        About { identity: b"paytriage".to_vec(), origin: Arc::new(origin), line: 1 }
+    }
+}
+
+impl Notice {
+    fn code(&self) -> &'static str {
+        match self {
+            Notice::Gap { .. } => "PT.GAP",
+            Notice::LineCut { .. } => "PT.LINE_CUT",
+            Notice::StateLost { .. } => "PT.STATE_LOST",
+            Notice::Dropped { .. } => "PT.DROPPED",
+        }
+    }
+
+    fn entry(&self) -> &'static str {
+        match self {
+            Notice::Gap { .. } => "paytriage.gap",
+            Notice::LineCut { .. } => "paytriage.line-cut",
+            Notice::StateLost { .. } => "paytriage.state-lost",
+            Notice::Dropped { .. } => "paytriage.dropped",
+        }
+    }
+
+    /// The facts, in no language.
+    fn facts(&self) -> String {
+        match self {
+            Notice::Gap { reason, from, to } => {
+                format!("reason={} from={from} to={to} bytes={}", reason.as_str(), to.saturating_sub(*from))
+            }
+            Notice::LineCut { offset } => format!("from={offset} searched={}", crate::pipeline::MAX_LINE),
+            Notice::StateLost { kept_as } => format!("kept_as={kept_as}"),
+            Notice::Dropped { events, bytes, oldest: Some(oldest), .. } => {
+                format!("events={events} bytes={bytes} oldest={oldest}")
+            }
+            Notice::Dropped { events, bytes, oldest: None, .. } => format!("events={events} bytes={bytes}"),
+        }
+    }
+
+    fn offset(&self) -> u64 {
+        match self {
+            Notice::Gap { from: offset, .. } | Notice::LineCut { offset } => *offset,
+            Notice::StateLost { .. } | Notice::Dropped { .. } => 0,
+        }
+    }
+
+    /// The event. Reporting the same thing again gives the same id. `None` only if the catalogue has no such entry.
+    pub fn event(&self, about: &About, catalog: &Catalog, now: Timestamp) -> Option<Event> {
+        let entry = Arc::clone(catalog.get(self.entry())?);
+        let redactor = Redactor::new(&[], &[]).unwrap_or_else(|_| Redactor::disabled());
+        let mut identity = about.identity.clone();
+        match self {
+            Notice::Gap { .. } | Notice::LineCut { .. } => {}
+            Notice::StateLost { kept_as } => identity.extend_from_slice(kept_as.as_bytes()),
+            Notice::Dropped { oldest, last_seq, .. } => {
+                identity.extend_from_slice(format!("{last_seq} {oldest:?}").as_bytes());
+            }
+        }
+        let (excerpt, redactions) = redactor.redact(&self.facts(), &[]);
+        Some(Event {
+            id: event_id(&identity, self.offset(), self.code(), 0),
+            time: None,
+            observed: now,
+            code: self.code().to_owned(),
+            kind: Kind::Code,
+            provider: Some(Provider::Custom(PROVIDER.into())),
+            entry,
+            confidence: Confidence::High,
+            alternatives: Vec::new(),
+            matched: redactor.redact(self.code(), &[]).0,
+            encoding: Encoding::Utf8,
+            origin: Arc::clone(&about.origin),
+            position: Position {
+                line: about.line,
+                offset: self.offset(),
+                record_first_line: about.line,
+                record_last_line: about.line,
+            },
+            ids: Default::default(),
+            level: None,
+            excerpt,
+            redactions,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Lang;
+    use crate::wire::{EVENT_JSON_SCHEMA, EventWriter};
+
+    #[test]
+    fn every_notice_is_a_valid_event_in_both_languages() {
+        let schema = serde_json::from_str(EVENT_JSON_SCHEMA).unwrap();
+        let schema = jsonschema::draft202012::options().should_validate_formats(true).build(&schema).unwrap();
+        let catalog = Catalog::builtin();
+        let about = About::ourselves("/var/lib/paytriage".into(), Some("pay-1".into()));
+        let now = Timestamp::UNIX_EPOCH;
+        for (notice, facts) in [
+            (Notice::Gap { reason: Reason::Truncated, from: 3, to: 10 }, "reason=truncated from=3 to=10 bytes=7"),
+            (Notice::LineCut { offset: 5 }, "from=5 searched=1048576"),
+            (Notice::StateLost { kept_as: "p.db.bad-1".into() }, "kept_as=p.db.bad-1"),
+            (
+                Notice::Dropped { events: 2, bytes: 7, oldest: Some(now), last_seq: 9 },
+                "events=2 bytes=7 oldest=1970-01-01T00:00:00Z",
+            ),
+        ] {
+            let event = notice.event(&about, &catalog, now).expect("it has an entry");
+            assert_eq!(event.excerpt.as_str(), facts);
+            assert!(event.entry.codes.iter().any(|code| code.text == event.code), "{notice:?}");
+            for lang in [Lang::En, Lang::Zh] {
+                let mut json = Vec::new();
+                EventWriter::new(&catalog, lang).write(&event, &mut json);
+                let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+                assert!(schema.is_valid(&json), "{json}");
+            }
+        }
+    }
+
+    #[test]
+    fn ids_name_the_thing_and_not_the_moment() {
+        let catalog = Catalog::builtin();
+        let about = About::ourselves("x".into(), None);
+        let id = |notice: Notice, second| {
+            let now = Timestamp::from_second(second).unwrap();
+            notice.event(&about, &catalog, now).expect("it has an entry").id
+        };
+        let gap = |from| Notice::Gap { reason: Reason::Deleted, from, to: 10 };
+        let lost = |name: &str| Notice::StateLost { kept_as: name.into() };
+        assert_eq!(id(gap(3), 1), id(gap(3), 2));
+        assert_ne!(id(gap(3), 1), id(gap(4), 1));
+        assert_ne!(id(gap(3), 1), id(Notice::LineCut { offset: 3 }, 1));
+        assert_ne!(id(lost("a"), 1), id(lost("b"), 1));
+    }
+}

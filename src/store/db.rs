@@ -1,0 +1,233 @@
+//! The connection behind the lock: closed when it cannot be trusted any more, and what is known of the commits
+//! whose outcome is open.
+
+use std::fs;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
+
+use super::{Backlog, Batch, Dropped, OutboxEvent, Row, StateError, outbox, rows, schema};
+use crate::config::Durability;
+
+#[derive(Debug)]
+pub(super) struct Db {
+    /// Absent after an I/O error, until the next use.
+    connection: Option<Connection>,
+    home: Option<Home>,
+    /// Nothing more will be committed.
+    pub closed: bool,
+    /// The number of the last batch. One that failed keeps its number for itself.
+    batch: i64,
+    unsure: Vec<Unsure>,
+    sinks: Vec<String>,
+    /// The highest number of a row that a sink may have seen.
+    seq: i64,
+    /// Where the database is that was damaged while it was in use, until the reader knows of it.
+    begun_anew: Option<PathBuf>,
+    /// A word about the database that should have been there.
+    missing: Option<String>,
+}
+
+/// The file of the database.
+#[derive(Debug)]
+struct Home {
+    path: PathBuf,
+    durability: Durability,
+}
+
+/// Batches whose commit reported an error, and how many events each had. If one of them turns out to be the last batch that is
+/// stored, that many events of the batch that is tried again are.
+#[derive(Debug)]
+struct Unsure {
+    numbers: RangeInclusive<i64>,
+    n_events: usize,
+}
+
+impl Db {
+    pub fn in_memory() -> Result<Db, StateError> {
+        Db::new(schema::in_memory()?, None)
+    }
+
+    pub fn open(path: PathBuf, durability: Durability) -> Result<Db, StateError> {
+        let opened = schema::open(&path, durability)?;
+        Db::new(opened.connection, Some(Home { path, durability }))
+    }
+
+    fn new(connection: Connection, home: Option<Home>) -> Result<Db, StateError> {
+        let mut db = Db {
+            connection: Some(connection),
+            home,
+            closed: false,
+            batch: 0,
+            unsure: Vec::new(),
+            sinks: Vec::new(),
+            seq: 0,
+            begun_anew: None,
+            missing: None,
+        };
+        db.batch = db.with(|connection| rows::last_batch(connection))?;
+        Ok(db)
+    }
+
+    /// The database was deleted since the last run.
+    pub fn note_missing(&mut self) {
+        tracing::error!("the database is gone; a new one was begun. Events that waited for delivery are lost");
+        self.missing = Some(format!("nothing missing_since={}", Timestamp::now()));
+    }
+
+    pub fn is_in_memory(&self) -> bool {
+        self.home.is_none()
+    }
+
+    /// Works with the connection, opening it again if it was closed. After an error that says the connection or the
+    /// file cannot be trusted it is closed.
+    pub fn with<T>(&mut self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, StateError> {
+        let result = work(self.connection()?);
+        result.map_err(|error| {
+            let Some(home) = &self.home else { return StateError::sqlite(":memory:".as_ref(), error) };
+            // A transaction that could not even be rolled back would be in the way of all that follow.
+            let stuck = self.connection.as_ref().is_some_and(|connection| !connection.is_autocommit());
+            if stuck || error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) || schema::is_damage(&error) {
+                self.connection = None;
+            }
+            StateError::sqlite(&home.path, error)
+        })
+    }
+
+    /// The connection as it is, for hooks and limits.
+    #[cfg(test)]
+    pub fn bare(&mut self) -> &mut Connection {
+        self.connection().expect("it opens")
+    }
+
+    fn connection(&mut self) -> Result<&mut Connection, StateError> {
+        let opened = match (self.connection.take(), &self.home) {
+            (Some(connection), _) => connection,
+            (None, Some(home)) => {
+                let mut opened = schema::open(&home.path, home.durability)?;
+                if opened.set_aside.is_some() {
+                    self.begun_anew = opened.set_aside;
+                    self.unsure.clear();
+                    begin(&mut opened.connection, &self.sinks, self.seq)
+                        .map_err(|error| StateError::sqlite(&home.path, error))?;
+                }
+                opened.connection
+            }
+            // Only a database with a file is ever closed.
+            (None, None) => schema::in_memory()?,
+        };
+        Ok(self.connection.insert(opened))
+    }
+
+    /// What a commit came to; `None` where an earlier one turned out to be stored, so that everything has to be
+    /// counted again.
+    ///
+    /// # Errors
+    /// See [`super::Store::commit`].
+    pub fn commit(&mut self, batch: &Batch) -> Result<Option<Backlog>, StateError> {
+        self.connection()?;
+        if let Some(aside) = self.begun_anew.take() {
+            return Err(StateError::Begun { aside });
+        }
+        self.batch += 1;
+        let number = self.batch;
+        let unsure = std::mem::take(&mut self.unsure);
+        // What fails before the commit has stored nothing.
+        let mut committing = false;
+        let stored = self.with(|connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let last = rows::last_batch(&transaction)?;
+            let n_stored = unsure.iter().find(|unsure| unsure.numbers.contains(&last)).map_or(0, |it| it.n_events);
+            let added = rows::write(&transaction, batch, number, n_stored)?;
+            committing = true;
+            transaction.commit()?;
+            Ok((n_stored == 0).then_some(added))
+        });
+        if let Err(error) = &stored {
+            self.unsure = unsure;
+            if committing {
+                self.remember(number, batch.events.len());
+                self.close_unless_full(error);
+            }
+        }
+        stored
+    }
+
+    /// A connection whose commit failed may not know what is in the file. On a full disk it could not be opened again.
+    fn close_unless_full(&mut self, error: &StateError) {
+        let full = matches!(error, StateError::Sqlite { error, .. }
+            if error.sqlite_error_code() == Some(ErrorCode::DiskFull));
+        if !full && self.home.is_some() {
+            self.connection = None;
+        }
+    }
+
+    fn remember(&mut self, number: i64, n_events: usize) {
+        match self.unsure.last_mut() {
+            // An attempt between these two that failed early has stored nothing under its number.
+            Some(last) if last.n_events == n_events => last.numbers = *last.numbers.start()..=number,
+            _ => self.unsure.push(Unsure { numbers: number..=number, n_events }),
+        }
+    }
+
+    pub fn take(&mut self, after: i64, limit: usize) -> Result<Vec<Row>, StateError> {
+        let rows = self.with(|connection| rows::outbox_after(connection, after, limit))?;
+        self.seq = self.seq.max(rows.last().map_or(after, |row| row.seq));
+        Ok(rows)
+    }
+
+    pub fn set_sinks(&mut self, names: &[&str]) -> Result<u64, StateError> {
+        self.sinks = names.iter().map(|&name| name.to_owned()).collect();
+        let sinks = self.sinks.clone();
+        let gone = self.with(|connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            rows::set_sinks(&transaction, &sinks)?;
+            let gone = rows::prune(&transaction)?;
+            transaction.commit()?;
+            Ok(gone)
+        })?;
+        Ok(gone.rows)
+    }
+
+    pub fn acknowledge(&mut self, sink: &str, seq: i64) -> Result<Backlog, StateError> {
+        self.with(|connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction
+                .prepare_cached("UPDATE sink SET delivered = ?2 WHERE name = ?1 AND delivered < ?2")?
+                .execute(params![sink, seq])?;
+            let gone = rows::prune(&transaction)?;
+            transaction.commit()?;
+            Ok(gone)
+        })
+    }
+
+    pub fn drop_waiting(&mut self, notice: impl FnOnce(Dropped) -> Option<OutboxEvent>) -> Result<Dropped, StateError> {
+        self.with(|connection| outbox::drop_waiting(connection, notice))
+    }
+
+    pub fn untold_damage(&mut self) -> Result<Vec<String>, StateError> {
+        let told = self.with(|connection| rows::texts(connection, "SELECT name FROM told"))?;
+        let Some(path) = self.home.as_ref().map(|home| home.path.clone()) else { return Ok(Vec::new()) };
+        let (Some(dir), Some(own)) = (path.parent(), path.file_name()) else { return Ok(Vec::new()) };
+        let bad = format!("{}{}", own.to_string_lossy(), schema::BAD);
+        let names = fs::read_dir(dir).map_err(|error| StateError::io(dir, error))?.flatten();
+        let mut untold: Vec<String> = names
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| name.starts_with(&bad) && !name.ends_with("-wal") && !name.ends_with("-shm"))
+            .chain(self.missing.clone())
+            .filter(|name| !told.contains(name))
+            .collect();
+        untold.sort();
+        Ok(untold)
+    }
+}
+
+/// Gets a database ready that takes the place of one in use: sinks, and row numbers that none of them has seen.
+fn begin(connection: &mut Connection, sinks: &[String], seq: i64) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    rows::count_from(&transaction, seq)?;
+    rows::set_sinks(&transaction, sinks)?;
+    transaction.commit()
+}

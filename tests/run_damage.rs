@@ -1,0 +1,201 @@
+//! `run --state` when the disk is full, fails or lies, and when the state is damaged: nothing lost, nothing silent.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::cli_env::Env;
+use crate::daemon::{Daemon, append, command, failure, number, run, tally};
+use crate::run_control::{free_address, request};
+
+const ARGS: &[&str] = &["logs/*.log", "--from-start", "--state", "state"];
+
+fn code(event: &Value) -> &str {
+    event["code"].as_str().unwrap()
+}
+
+/// Names in the state directory of databases that were set aside.
+fn set_aside(env: &Env) -> Vec<String> {
+    let names = fs::read_dir(env.path("state")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.contains(".db.bad-") && !name.ends_with("-wal") && !name.ends_with("-shm")).collect()
+}
+
+#[test]
+fn a_damaged_database_is_set_aside_and_reported_once_and_what_is_read_again_has_the_same_ids() {
+    let env = Env::new();
+    env.write("logs/app.log", [failure(0), failure(1)].concat());
+    let mut daemon = run(&env, ARGS);
+    let ids = |events: Vec<Value>| -> BTreeMap<usize, String> {
+        events.iter().map(|event| (number(event), event["id"].as_str().unwrap().to_owned())).collect()
+    };
+    let before = ids(vec![daemon.event(), daemon.event()]);
+    assert!(daemon.stop().success());
+
+    let database = env.path("state/paytriage.db");
+    let length = fs::metadata(&database).unwrap().len();
+    fs::write(&database, vec![0x5a; length as usize]).unwrap();
+    let mut daemon = Daemon::spawn(command(&env, ARGS));
+    let log = daemon.wait_for_log("it was set aside");
+    let aside = set_aside(&env);
+    assert!(aside.len() == 1 && log.contains(&aside[0]), "{aside:?}: {log}");
+    let (own, read): (Vec<_>, Vec<_>) =
+        (0..3).map(|_| daemon.event()).partition(|event| code(event) == "PT.STATE_LOST");
+    assert_eq!(own.len(), 1, "{own:?}");
+    assert_eq!(
+        (&own[0]["provider"], &own[0]["excerpt"]),
+        (&"paytriage".into(), &format!("kept_as={}", aside[0]).into())
+    );
+    assert_eq!(ids(read), before);
+    assert!(daemon.stop().success());
+
+    let mut daemon = run(&env, ARGS);
+    append(&env, "logs/app.log", &failure(2));
+    assert_eq!(daemon.numbers(1), [2]);
+    assert!(daemon.stop().success());
+    assert!(daemon.rest().is_empty());
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_used_is_named_with_the_reason() {
+    let env = Env::new();
+    env.write("logs/app.log", "").write("file", "");
+    let output = command(&env, &["logs", "--state", "file/state"]).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("file/state") && stderr.contains("os error 20") && stderr.contains("--state"), "{stderr}");
+}
+
+/// Runs the daemon with a small file system of its own at `state`. `None`, and a word about it, where that is not
+/// possible.
+fn on_tmpfs(env: &Env, options: &str, args: &[&str]) -> Option<Daemon> {
+    let possible = Command::new("unshare").args(["-Urm", "true"]).stderr(Stdio::null()).status();
+    if !possible.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: needs `unshare -Urm` (unprivileged user namespaces) for a file system of its own");
+        return None;
+    }
+    fs::create_dir_all(env.path("state")).unwrap();
+    let mount = format!("mount -t tmpfs -o {options} none state && exec \"$@\"");
+    let inner = command(env, args);
+    let mut outer = Command::new("unshare");
+    outer.args(["-Urm", "sh", "-c", &mount, "sh"]).arg(inner.get_program()).args(inner.get_args());
+    outer.current_dir(env.path("")).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    outer.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Some(Daemon::spawn(outer))
+}
+
+#[test]
+fn a_read_only_state_directory_is_named_with_the_reason() {
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    let Some(mut daemon) = on_tmpfs(&env, "ro", ARGS) else { return };
+    let log = daemon.wait_for_log("state directory");
+    assert!(log.contains("Read-only file system (os error 30)") && log.contains("--state"), "{log}");
+    assert_eq!(daemon.wait().code(), Some(2));
+}
+
+#[test]
+fn a_full_disk_leaves_it_alive_and_not_ready_until_there_is_room() {
+    let env = Env::new();
+    env.write("logs/app.log", failure(0));
+    let address = free_address();
+    let logs = env.path("logs");
+    env.write(
+        "p.toml",
+        format!(
+            "[[source]]\npaths = [\"{}\"]\nstart_at = \"beginning\"\n[http]\nlisten = \"{address}\"\n",
+            logs.display()
+        ),
+    );
+    let Some(mut daemon) = on_tmpfs(&env, "size=2m", &["--config", "p.toml", "--state", "state"]) else { return };
+    assert_eq!(daemon.numbers(1), [0]);
+    // The file system is the daemon's alone; this is how others see it.
+    let state = format!("/proc/{}/root{}", daemon.pid(), env.path("state").display());
+    let filler = format!("{state}/filler");
+    fs::write(&filler, vec![0; 4 << 20]).unwrap_err();
+    let mut n = 1;
+    while !daemon.drain_log().contains("cannot write the state") {
+        append(&env, "logs/app.log", &failure(n));
+        n += 1;
+        // Room that SQLite has already is used up first.
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        assert!(n < 10_000, "{}", daemon.drain_log());
+    }
+    assert!(request(address, "GET", "/readyz").contains("state cannot be written"));
+    assert!(request(address, "GET", "/healthz").starts_with("HTTP/1.1 200"));
+    append(&env, "logs/app.log", &failure(n));
+    fs::remove_file(filler).unwrap();
+    daemon.wait_for_log("state can be written again");
+    let seen = tally(daemon.numbers(n));
+    assert!(seen.len() == n && seen.values().all(|times| *times == 1), "{seen:?}");
+    assert!(request(address, "GET", "/readyz").starts_with("HTTP/1.1 200"));
+    assert!(daemon.stop().success());
+    assert!(daemon.rest().is_empty());
+}
+
+/// Makes syncs of the write-ahead log fail while the file `broken` is there.
+const SHIM: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+static int broken(int fd) {
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, path, sizeof path - 1);
+    if (n < 4) return 0;
+    path[n] = 0;
+    return strcmp(path + n - 4, "-wal") == 0 && access("broken", F_OK) == 0;
+}
+int fdatasync(int fd) {
+    if (broken(fd)) { errno = EIO; return -1; }
+    return ((int (*)(int))dlsym(RTLD_NEXT, "fdatasync"))(fd);
+}
+int fsync(int fd) {
+    if (broken(fd)) { errno = EIO; return -1; }
+    return ((int (*)(int))dlsym(RTLD_NEXT, "fsync"))(fd);
+}
+"#;
+
+#[test]
+fn a_sync_that_fails_repeats_and_loses_nothing() {
+    let env = Env::new();
+    env.write("logs/app.log", "").write("shim.c", SHIM);
+    let compiled = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o", "shim.so", "shim.c", "-ldl"])
+        .current_dir(env.path(""))
+        .status()
+        .expect("the build needed a C compiler too");
+    assert!(compiled.success());
+    let mut command = command(&env, ARGS);
+    command.env("LD_PRELOAD", env.path("shim.so"));
+    let mut daemon = Daemon::spawn(command);
+    daemon.wait_for_log("watching");
+    let mut wanted = Vec::new();
+    for round in 0..3 {
+        env.write("broken", "");
+        append(&env, "logs/app.log", &[failure(2 * round), failure(2 * round + 1)].concat());
+        daemon.wait_for_log("cannot write the state");
+        fs::remove_file(env.path("broken")).unwrap();
+        daemon.wait_for_log("state can be written again");
+        wanted.extend([2 * round, 2 * round + 1]);
+    }
+    assert_eq!(daemon.numbers(wanted.len()), wanted);
+    assert!(daemon.stop().success());
+    assert!(daemon.rest().is_empty());
+}
+
+#[test]
+fn a_line_that_is_cut_is_reported() {
+    let env = Env::new();
+    env.write("logs/app.log", [failure(0), format!("x{}\n", "y".repeat(3 << 20)), failure(1)].concat());
+    let mut daemon = run(&env, ARGS);
+    let events: Vec<_> = (0..3).map(|_| daemon.event()).collect();
+    let (own, read): (Vec<_>, Vec<_>) = events.iter().partition(|event| code(event) == "PT.LINE_CUT");
+    assert_eq!(read.into_iter().map(number).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(own.len(), 1, "{own:?}");
+    assert_eq!((&own[0]["source"]["line"], &own[0]["source"]["offset"]), (&2.into(), &failure(0).len().into()));
+}

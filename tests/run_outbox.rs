@@ -1,0 +1,168 @@
+//! Sinks that do not take events, and `outbox`: the outbox is bounded, what waits can be seen, and nothing grows.
+
+use std::fs;
+use std::io::{BufRead, BufReader, PipeReader};
+
+use serde_json::Value;
+
+use crate::cli_env::Env;
+use crate::daemon::{Daemon, append, command, eventually, failure, number, run, tally};
+
+const STATE: &[&str] = &["--state", "state"];
+const CONFIGURED: &[&str] = &["--config", "p.toml", "--state", "state"];
+
+fn config(env: &Env) {
+    let logs = env.path("logs/*.log");
+    let source = format!("[[source]]\npaths = [\"{}\"]\nstart_at = \"beginning\"\n", logs.display());
+    env.write("p.toml", format!("{source}[state]\nmax_outbox = \"1MiB\"\nmax_pinned_bytes = \"64KiB\"\n"));
+}
+
+/// A daemon whose output nobody reads.
+fn blocked(env: &Env, args: &[&str]) -> (Daemon, PipeReader) {
+    let mut command = command(env, args);
+    let (reader, writer) = std::io::pipe().unwrap();
+    command.stdout(writer);
+    let mut daemon = Daemon::spawn(command);
+    daemon.wait_for_log("watching");
+    (daemon, reader)
+}
+
+fn status(env: &Env) -> Value {
+    let run = env.run(&[&["outbox", "status", "--format", "json"], STATE].concat()).code(0).quiet();
+    serde_json::from_str(&run.stdout).unwrap()
+}
+
+/// The whole lines of a pipe whose writer has ended.
+fn lines(reader: PipeReader) -> Vec<Value> {
+    BufReader::new(reader).lines().map_while(|line| serde_json::from_str(&line.unwrap()).ok()).collect()
+}
+
+const MANY: usize = 3000;
+
+#[test]
+fn a_full_outbox_pauses_reading_at_its_limit_and_all_is_delivered_later() {
+    let env = Env::new();
+    config(&env);
+    env.write("logs/app.log", (0..MANY).map(failure).collect::<String>());
+    let (mut daemon, reader) = blocked(&env, CONFIGURED);
+    daemon.wait_for_log("the outbox is full");
+    let bytes = || status(&env)["bytes"].as_u64().unwrap();
+    eventually("what was read is stored", || bytes() >= 512 << 10);
+    let full = status(&env);
+    assert!(full["unread_bytes"].as_u64().unwrap() > 0, "{full}");
+    assert_eq!(full["used_by"], format!("process {}", daemon.pid()));
+    assert_eq!((&full["sinks"][0]["name"], &full["sinks"][0]["events"]), (&"stdout".into(), &full["events"]));
+    append(&env, "logs/app.log", &failure(MANY));
+    assert!(daemon.stop().success());
+    assert!((512 << 10..=1 << 20).contains(&bytes()), "it grew to {}", bytes());
+
+    let mut seen = tally(lines(reader).iter().map(number));
+    let first = seen.len();
+    let mut daemon = run(&env, CONFIGURED);
+    let mut repeated = 0;
+    while seen.len() <= MANY {
+        let times = seen.entry(number(&daemon.event())).or_default();
+        *times += 1;
+        repeated += usize::from(*times > 1);
+    }
+    assert!(daemon.stop().success());
+    // What stood in the pipe was acknowledged although the sink was stuck behind it.
+    assert!(first > 0 && repeated == 0, "{repeated} of {first} came again");
+    assert!(daemon.rest().is_empty());
+    assert_eq!(status(&env)["events"], 0);
+}
+
+#[test]
+fn what_was_written_is_not_written_again_after_a_sigkill_behind_a_stuck_reader() {
+    let env = Env::new();
+    config(&env);
+    env.write("logs/app.log", (0..MANY).map(failure).collect::<String>());
+    let (mut daemon, reader) = blocked(&env, CONFIGURED);
+    daemon.wait_for_log("the outbox is full");
+    let in_pipe = || MANY as u64 - status(&env)["events"].as_u64().unwrap();
+    let mut before = in_pipe();
+    // Acknowledged as far as it will be: two looks say the same.
+    eventually("acknowledging comes to rest", || {
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let now = in_pipe();
+        std::mem::replace(&mut before, now) == now
+    });
+    daemon.signal("KILL");
+    daemon.wait();
+    let first = tally(lines(reader).iter().map(number));
+    let mut daemon = run(&env, CONFIGURED);
+    let next = number(&daemon.event());
+    assert_eq!(first.len(), next, "the first one that is delivered now is the one after the last");
+}
+
+#[test]
+fn deleted_files_are_let_go_when_they_hold_too_much_and_that_is_reported() {
+    let env = Env::new();
+    config(&env);
+    env.write("logs/app.log", (0..MANY).map(failure).collect::<String>());
+    let (mut daemon, reader) = blocked(&env, CONFIGURED);
+    daemon.wait_for_log("the outbox is full");
+    fs::remove_file(env.path("logs/app.log")).unwrap();
+    let log = daemon.wait_for_log("could not be read");
+    assert!(log.contains("reason=\"deleted\"") || log.contains("reason=deleted"), "{log}");
+    assert!(daemon.stop().success());
+    let before = lines(reader).len();
+    let mut daemon = run(&env, CONFIGURED);
+    let gap = loop {
+        let event = daemon.event();
+        if event["code"] == "PT.GAP" {
+            break event;
+        }
+    };
+    let size: usize = (0..MANY).map(|n| failure(n).len()).sum();
+    let excerpt = gap["excerpt"].as_str().unwrap();
+    assert!(
+        excerpt.starts_with("reason=deleted from=") && excerpt.contains(&format!(" to={size} bytes=")),
+        "{excerpt}"
+    );
+    assert!(gap["source"]["path"].as_str().unwrap().ends_with("logs/app.log") && before > 0, "{gap}");
+    assert!(daemon.stop().success());
+}
+
+#[test]
+fn what_waits_can_be_listed_and_dropped_and_the_drop_is_reported() {
+    let env = Env::new();
+    config(&env);
+    env.write("logs/app.log", (0..MANY).map(failure).collect::<String>());
+    let (mut daemon, reader) = blocked(&env, CONFIGURED);
+    daemon.wait_for_log("the outbox is full");
+    let run_outbox = |args: &[&str]| env.run(&[&["outbox"], args, STATE].concat());
+    let listed = run_outbox(&["list", "--limit", "3", "--format", "json"]).code(0).quiet().events();
+    assert_eq!(listed.len(), 3);
+    assert_eq!(number(&listed[2]), number(&listed[0]) + 2);
+    let pretty = run_outbox(&["list", "--limit", "250"]).code(0).quiet().stdout;
+    assert!(pretty.lines().count() == 250 && pretty.contains("ACQ.TRADE_HAS_SUCCESS"), "{pretty}");
+    let people = run_outbox(&["status"]).code(0).quiet().stdout;
+    assert!(people.contains("of 256.0 MiB") && people.contains("sink    stdout: "), "{people}");
+    let refused = run_outbox(&["drop", "--yes"]).code(2).stderr;
+    assert!(refused.contains("in use by another paytriage") && refused.contains("stop the daemon"), "{refused}");
+    assert!(daemon.stop().success());
+    drop(reader);
+
+    let waiting = status(&env)["events"].as_u64().unwrap();
+    let asked = run_outbox(&["drop"]).code(2).stderr;
+    assert!(asked.starts_with(&format!("{waiting} events (")) && asked.contains("--yes"), "{asked}");
+    assert_eq!(status(&env)["events"], waiting);
+    let told = run_outbox(&["drop", "--yes"]).code(0).quiet().stdout;
+    assert!(told.starts_with(&format!("{waiting} events (")) && told.contains("were dropped"), "{told}");
+    let left = run_outbox(&["list", "--format", "json"]).code(0).events();
+    assert_eq!((left.len(), &left[0]["code"]), (1, &"PT.DROPPED".into()));
+    let facts = left[0]["excerpt"].as_str().unwrap();
+    assert!(facts.starts_with(&format!("events={waiting} bytes=")), "{facts}");
+    assert!(run_outbox(&["drop"]).code(2).stderr.starts_with("1 events"));
+}
+
+#[test]
+fn a_state_that_is_not_there_or_not_named() {
+    let env = Env::new();
+    let nothing = env.run(&["outbox", "status", "--state", "state"]).code(0).quiet().stdout;
+    assert!(nothing.contains("outbox  0 events"), "{nothing}");
+    assert!(
+        env.run(&["outbox", "drop", "--yes", "--state", "state"]).code(2).stderr.contains("no such state directory")
+    );
+}

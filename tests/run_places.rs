@@ -1,0 +1,262 @@
+//! `run` and places that come and go: mounts, directories, links; and names no person would give a file.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
+
+use crate::cli_env::Env;
+use crate::daemon::{Daemon, append, eventually, exactly_once, failure, rename, run};
+
+const ARGS: &[&str] = &["logs", "--state", "state"];
+
+/// A daemon in a mount namespace of its own, with another mounted file system kept ready in `mount`.
+struct Mounts {
+    daemon: Daemon,
+}
+
+impl Mounts {
+    /// `None` where this system does not let us have a namespace; that is said.
+    fn new(env: &Env) -> Option<Mounts> {
+        let args: &[&str] = if rustix::process::geteuid().is_root() { &["-m"] } else { &["-Urm"] };
+        let can = Command::new("unshare").args(args).args(["mount", "-t", "tmpfs", "none", "/mnt"]).output();
+        if !can.as_ref().is_ok_and(|output| output.status.success()) {
+            eprintln!("NOT TESTED: mounting needs `unshare {}`, which fails here: {can:?}", args.join(" "));
+            return None;
+        }
+        let source = format!("[[source]]\npaths = [\"{}\"]\npoll_interval = \"100ms\"\n", env.path("logs").display());
+        env.write("p.toml", source);
+        let mut command = Command::new("unshare");
+        command.args(args).arg(env!("CARGO_BIN_EXE_paytriage")).args(["run", "--config", "p.toml", "--state", "state"]);
+        command.current_dir(env.path(".")).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut daemon = Daemon::spawn(command);
+        daemon.wait_for_log("watching");
+        Some(Mounts { daemon })
+    }
+
+    /// Runs a command where the daemon is.
+    fn within(&self, env: &Env, script: &str) {
+        let mut enter = Command::new("nsenter");
+        enter.args(["-t", &self.daemon.pid().to_string(), "-m"]);
+        if !rustix::process::geteuid().is_root() {
+            enter.args(["-U", "--preserve-credentials"]);
+        }
+        let script = format!("cd '{}' && {script}", env.path("").display());
+        let output = enter.args(["sh", "-ec", &script]).output().unwrap();
+        assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn a_directory_that_is_mounted_later_and_unmounted_again() {
+    let env = Env::new();
+    env.write("logs/volume/below.log", "");
+    env.write("elsewhere/mounted.log", "");
+    let Some(mut mounts) = Mounts::new(&env) else { return };
+    append(&env, "logs/volume/below.log", &failure(1));
+    assert_eq!(mounts.daemon.numbers(1), [1]);
+    // A file system that was somewhere else.
+    mounts.within(&env, "mount --bind elsewhere logs/volume");
+    append(&env, "elsewhere/mounted.log", &failure(2));
+    assert_eq!(mounts.daemon.numbers(1), [2]);
+    mounts.within(&env, "umount --lazy logs/volume");
+    append(&env, "logs/volume/below.log", &failure(3));
+    assert_eq!(mounts.daemon.numbers(1), [3]);
+    // And a new one, which is gone for good when nobody holds anything of it.
+    mounts.within(&env, "mount -t tmpfs none logs/volume");
+    mounts.within(&env, &format!("printf '%s' '{}' > logs/volume/app.log", failure(4)));
+    assert_eq!(mounts.daemon.numbers(1), [4]);
+    mounts.within(&env, "umount --lazy logs/volume");
+    let handles = format!("/proc/{}/fd", mounts.daemon.pid());
+    let holds = || {
+        let links = fs::read_dir(&handles).unwrap().filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
+        links.into_iter().any(|link| link.ends_with("app.log"))
+    };
+    eventually("nothing of it is held", || !holds());
+    append(&env, "logs/volume/below.log", &failure(5));
+    exactly_once(mounts.daemon, [5]);
+}
+
+#[test]
+fn what_was_mounted_before_goes_on_where_it_was() {
+    let env = Env::new();
+    env.write("logs/volume/below.log", "");
+    env.write("elsewhere/mounted.log", "");
+    let Some(mut mounts) = Mounts::new(&env) else { return };
+    for n in 0..3 {
+        mounts.within(&env, "mount --bind elsewhere logs/volume");
+        append(&env, "elsewhere/mounted.log", &failure(n));
+        assert_eq!(mounts.daemon.numbers(1), [n]);
+        mounts.within(&env, "umount --lazy logs/volume");
+        append(&env, "logs/volume/below.log", &failure(10 + n));
+        assert_eq!(mounts.daemon.numbers(1), [10 + n]);
+    }
+    exactly_once(mounts.daemon, []);
+}
+
+#[test]
+fn a_directory_renamed_removed_and_made_again() {
+    let env = Env::new();
+    env.write("logs/a/app.log", "");
+    let mut daemon = run(&env, ARGS);
+    append(&env, "logs/a/app.log", &failure(0));
+    assert_eq!(daemon.numbers(1), [0]);
+    rename(&env, "logs/a", "logs/b");
+    append(&env, "logs/b/app.log", &failure(1));
+    assert_eq!(daemon.numbers(1), [1]);
+    append(&env, "logs/a/app.log", &failure(2));
+    assert_eq!(daemon.numbers(1), [2]);
+    fs::remove_dir_all(env.path("logs/b")).unwrap();
+    append(&env, "logs/b/app.log", &failure(3));
+    assert_eq!(daemon.numbers(1), [3]);
+    // The whole source, too.
+    fs::remove_dir_all(env.path("logs")).unwrap();
+    append(&env, "logs/c/d/app.log", &failure(4));
+    assert_eq!(daemon.numbers(1), [4]);
+    append(&env, "logs/c/d/app.log", &failure(5));
+    exactly_once(daemon, [5]);
+}
+
+/// As container runtimes do it: the link of the container's log is made to lead to the next file.
+#[test]
+fn a_link_switched_to_another_file() {
+    let env = Env::new();
+    env.write("pods/0.log", "");
+    env.write("pods/1.log", "");
+    fs::create_dir(env.path("logs")).unwrap();
+    symlink(env.path("pods/0.log"), env.path("logs/app.log")).unwrap();
+    let mut daemon = run(&env, ARGS);
+    append(&env, "pods/0.log", &failure(0));
+    assert_eq!(daemon.numbers(1), [0]);
+    for n in 1..4 {
+        append(&env, &format!("pods/{n}.log"), &failure(n * 10));
+        symlink(env.path(&format!("pods/{n}.log")), env.path("logs/next")).unwrap();
+        rename(&env, "logs/next", "logs/app.log");
+        // The old one is still written to for a while.
+        append(&env, &format!("pods/{}.log", n - 1), &failure(n * 10 + 1));
+        append(&env, &format!("pods/{n}.log"), &failure(n * 10 + 2));
+        let mut seen = daemon.numbers(3);
+        seen.sort_unstable();
+        assert_eq!(seen, [n * 10, n * 10 + 1, n * 10 + 2]);
+    }
+    exactly_once(daemon, []);
+}
+
+/// containerd writes `0.log`, which kubelet renames; links lead there over two directories.
+#[test]
+fn a_rotation_behind_links_of_directories() {
+    let env = Env::new();
+    env.write("pods/uid/app/0.log", "");
+    fs::create_dir(env.path("logs")).unwrap();
+    symlink(env.path("pods/uid/app/0.log"), env.path("logs/app.log")).unwrap();
+    let mut daemon = run(&env, ARGS);
+    for n in 0..4 {
+        append(&env, "pods/uid/app/0.log", &failure(n * 2));
+        rename(&env, "pods/uid/app/0.log", &format!("pods/uid/app/0.log.{n}"));
+        append(&env, &format!("pods/uid/app/0.log.{n}"), &failure(n * 2 + 1));
+        append(&env, "pods/uid/app/0.log", "");
+        let mut seen = daemon.numbers(2);
+        seen.sort_unstable();
+        assert_eq!(seen, [n * 2, n * 2 + 1]);
+    }
+    exactly_once(daemon, []);
+}
+
+#[test]
+fn a_link_to_what_may_not_be_read_is_reported_and_costs_the_others_nothing() {
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    env.write("secret/shadow", failure(9));
+    fs::set_permissions(env.path("secret"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    symlink(env.path("secret/shadow"), env.path("logs/link.log")).unwrap();
+    symlink("/nowhere/at/all.log", env.path("logs/dangling.log")).unwrap();
+    symlink(env.path("logs/self.log"), env.path("logs/self.log")).unwrap();
+    let mut command = crate::daemon::command(&env, &["--from-start", "logs"]);
+    if rustix::process::geteuid().is_root() {
+        use std::os::unix::process::CommandExt;
+        for dir in [".", "logs"] {
+            fs::set_permissions(env.path(dir), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        command.uid(65534).gid(65534);
+    } else {
+        fs::set_permissions(env.path("secret"), std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
+    }
+    let mut daemon = Daemon::spawn(command);
+    daemon.wait_for_log("watching");
+    append(&env, "logs/app.log", &failure(1));
+    assert_eq!(daemon.numbers(1), [1]);
+    fs::set_permissions(env.path("secret"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    exactly_once(daemon, []);
+}
+
+#[test]
+fn a_file_replaced_by_a_fifo_holds_nothing_up() {
+    let env = Env::new();
+    env.write("logs/app.log", "").write("logs/other.log", "");
+    let mut daemon = run(&env, ARGS);
+    for n in 0..10 {
+        fs::remove_file(env.path("logs/other.log")).unwrap();
+        env.pipe("logs/other.log");
+        append(&env, "logs/app.log", &failure(n));
+        assert_eq!(daemon.numbers(1), [n]);
+        fs::remove_file(env.path("logs/other.log")).unwrap();
+        append(&env, "logs/other.log", &failure(100 + n));
+        assert_eq!(daemon.numbers(1), [100 + n]);
+    }
+    exactly_once(daemon, []);
+}
+
+#[test]
+fn names_that_are_hard_to_print_are_read_and_cannot_act_on_a_terminal() {
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    let long = "n".repeat(250);
+    let names: [&[u8]; 6] = [
+        b"new\nline.log",
+        b"\x1b[2Jesc.log",
+        b"\xff\xfe not utf-8.log",
+        b" - .log",
+        "订单\u{202e}.log".as_bytes(),
+        long.as_bytes(),
+    ];
+    for name in names {
+        fs::write(env.path("logs").join(OsStr::from_bytes(name)), "").unwrap();
+    }
+    let mut daemon = run(&env, ARGS);
+    for (n, name) in names.iter().enumerate() {
+        let path = env.path("logs").join(OsStr::from_bytes(name));
+        let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(failure(n).as_bytes()).unwrap();
+        let line = daemon.line();
+        assert!(line.contains(&format!("N{n:06}")) && !line.contains(['\u{1b}', '\u{202e}']), "{line:?}");
+        // Something to say about it in its own log: the file cannot be read any more.
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+    }
+    append(&env, "logs/app.log", &failure(99));
+    assert_eq!(daemon.numbers(1), [99]);
+    assert!(daemon.stop().success());
+    let log = daemon.drain_log();
+    assert!(!log.contains(['\u{1b}', '\u{202e}']), "{log:?}");
+}
+
+#[test]
+fn a_flood_of_files_and_lost_notifications_lose_nothing() {
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    let daemon = run(&env, ARGS);
+    daemon.freeze();
+    // More events than the system keeps for a reader that stands still (16384 by default).
+    for n in 0..3000 {
+        append(&env, &format!("logs/{}/{n}.log", n % 7), &failure(n));
+    }
+    for _ in 0..20_000 {
+        append(&env, "logs/app.log", "-\n");
+        append(&env, "logs/0/0.log", "-\n");
+    }
+    append(&env, "logs/new/late.log", &failure(3000));
+    daemon.thaw();
+    exactly_once(daemon, 0..3001);
+}
