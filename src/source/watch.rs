@@ -4,11 +4,7 @@
 //! back to looking more often, and that is said once; each walk tries again, and when nothing is left unwatched, that
 //! is said too.
 
-#[cfg(target_os = "linux")]
-mod inotify;
-#[cfg(not(target_os = "linux"))]
-#[path = "watch/none.rs"]
-mod inotify;
+mod notifier;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -16,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use inotify::Inotify;
+use notifier::Notifier;
 
 /// What a notification says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +33,7 @@ type OnChange = Arc<dyn Fn(Change) + Send + Sync>;
 pub struct Watcher {
     /// `None` for sources that want no notifications.
     on_change: Option<OnChange>,
-    inner: Option<Inotify>,
+    inner: Option<Notifier>,
     coverage: Coverage,
     /// Something could not be watched since the last walk began.
     failed: bool,
@@ -77,7 +73,7 @@ impl Watcher {
 
     /// The walk is over; directories that it did not enter are watched no longer.
     pub fn walk_ends(&mut self, entered: &HashSet<PathBuf>) {
-        if let Some(inner) = &self.inner {
+        if let Some(inner) = &mut self.inner {
             inner.retain(|dir| entered.contains(dir));
         }
         if self.is_degraded() && !self.failed {
@@ -88,7 +84,7 @@ impl Watcher {
 
     /// Watches a directory, if it is not watched yet.
     pub fn add(&mut self, dir: &Path) {
-        if let Some(inner) = &self.inner
+        if let Some(inner) = &mut self.inner
             && let Err(error) = inner.add(dir)
             && is_limit(&error)
         {
@@ -98,7 +94,7 @@ impl Watcher {
 
     /// Forgets a directory that was removed or renamed. Returns true if it was watched.
     pub fn forget(&mut self, dir: &Path) -> bool {
-        self.inner.as_ref().is_some_and(|inner| inner.forget(dir))
+        self.inner.as_mut().is_some_and(|inner| inner.forget(dir))
     }
 
     fn open(&mut self) {
@@ -107,7 +103,7 @@ impl Watcher {
         }
         self.inner = None;
         let Some(on_change) = self.on_change.clone() else { return };
-        match Inotify::new(move |change| on_change(change)) {
+        match Notifier::new(move |change| on_change(change)) {
             Ok(inner) => self.inner = Some(inner),
             Err(error) => self.degrade(&error),
         }
