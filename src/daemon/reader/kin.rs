@@ -161,7 +161,8 @@ impl Reader {
         let same_name = name == held.path;
         let named = self.files.named(name).filter(|_| !same_name);
         let left = self.newcomers.left_behind_as(name);
-        let before = self.kin.before.get(name).copied();
+        // What it was compared with before may have lost that name meanwhile.
+        let before = self.kin.before.get(name).copied().into_iter().chain([held.original.0]);
         let displaced = self.files.displaced_from(name);
         let mut keys: Vec<_> =
             named.into_iter().chain(before).chain(displaced).chain(left.map(|row| row.key)).collect();
