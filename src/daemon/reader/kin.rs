@@ -29,6 +29,8 @@ const SLACK: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub struct Kin {
     held: HashMap<FileKey, Held>,
+    /// The files that names led to before, since the last walk: a copy is named after the name its original had.
+    before: HashMap<PathBuf, FileKey>,
     /// When the walk before this one began.
     last_walk: Option<Moment>,
 }
@@ -59,6 +61,11 @@ enum Finding {
 impl Kin {
     pub fn is_empty(&self) -> bool {
         self.held.is_empty()
+    }
+
+    /// A name leads to this file no longer.
+    pub fn unnamed(&mut self, path: &Path, key: FileKey) {
+        self.before.insert(path.to_path_buf(), key);
     }
 
     pub fn holds(&self, key: FileKey) -> bool {
@@ -154,8 +161,11 @@ impl Reader {
         let same_name = name == held.path;
         let named = self.files.named(name).filter(|_| !same_name);
         let left = self.newcomers.left_behind_as(name);
+        // What it was compared with before may have lost that name meanwhile.
+        let before = self.kin.before.get(name).copied().into_iter().chain([held.original.0]);
         let displaced = self.files.displaced_from(name);
-        let mut keys: Vec<_> = named.into_iter().chain(displaced).chain(left.map(|row| row.key)).collect();
+        let mut keys: Vec<_> =
+            named.into_iter().chain(before).chain(displaced).chain(left.map(|row| row.key)).collect();
         // Of several files of this name, the longest proof says most.
         keys.sort_by_key(|key| Reverse(self.files.get(*key).map(Follow::position)));
         for key in keys {
@@ -266,6 +276,7 @@ impl Reader {
     }
 
     pub(super) fn walk_began(&mut self, at: Moment) {
+        self.kin.before.clear();
         self.kin.last_walk = Some(at);
     }
 

@@ -134,6 +134,9 @@ impl Reader {
         if let Some(key) = self.files.named(path) {
             self.files.queue(key);
         }
+        if let Some(key) = self.files.named(path) {
+            self.kin.unnamed(path, key);
+        }
         if let Some(key) = self.files.unname(path, clock) {
             self.metrics.rotations.fetch_add(1, Relaxed);
             self.displaced(key, clock);

@@ -3,20 +3,25 @@
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::Writer;
 
 impl Writer {
-    /// Copies and truncates while no daemon runs: then the copy has the lines that nobody has read.
+    /// Copies and truncates while no daemon runs (then the copy has lines that nobody has read), or when all that was
+    /// written came back.
     pub(super) fn copies(&mut self) {
         let mut log = self.open(self.dir.join("app.log"));
         let mut n = 0;
         while !self.is_over() {
             self.append_some(&mut log);
             let ledger = Arc::clone(&self.ledger);
-            let _down = ledger.hold();
+            let down = ledger.hold();
             if ledger.pid.load(Ordering::Relaxed) != 0 {
-                continue;
+                drop(down);
+                if self.rng.once_in(2) || !ledger.wait_for(&log.numbers, Duration::from_millis(300)) {
+                    continue;
+                }
             }
             fs::copy(&log.path, self.dir.join(format!("app.log.{n}"))).unwrap();
             log.file.set_len(0).unwrap();

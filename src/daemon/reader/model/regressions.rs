@@ -5,8 +5,11 @@ use super::script::{News, Op, Text};
 
 #[test]
 fn scripts_that_once_failed() {
-    use Op::{Crash, Delete, HardLink, Look, Replace, RotateOut, Start, Stop, Truncate, Write, WriteLate};
-    let scripts: [&[Op]; 5] = [
+    use Op::{
+        CopyTruncate, Crash, Delete, HardLink, Look, Replace, RotateIn, RotateOut, Start, Stop, Truncate, Write,
+        WriteLate,
+    };
+    let scripts: [&[Op]; 6] = [
         // Born and rotated away while nobody watched, in a directory without any file that was known.
         &[Stop, Write(0, Text::Lines(1)), RotateOut(0), Start, Look(News::None)],
         // Another content than the one that was read, and rotated away before anybody saw it.
@@ -16,6 +19,8 @@ fn scripts_that_once_failed() {
         // Another file in its place that begins like the half line that was read.
         &[Write(1, Text::Piece(18)), Look(News::Notified), Write(1, Text::Lines(1)), Replace(1)],
         &[Write(0, Text::Piece(18)), Look(News::Notified), Replace(0)],
+        // Copied, truncated and renamed between two looks: the copy is named after the name its original had.
+        &[Write(2, Text::Lines(1)), Look(News::Notified), CopyTruncate(2), RotateIn(2), Look(News::Lost)],
     ];
     for script in scripts {
         run(script);
