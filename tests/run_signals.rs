@@ -63,10 +63,13 @@ fn asked_to_end_under_load_it_goes_on_exactly_there() {
 
 #[test]
 fn asked_to_end_with_a_full_outbox_and_a_blocked_output() {
-    const N: usize = 12_000;
+    const N: usize = 3000;
     let env = Env::new();
-    env.write("logs/a.log", "");
-    let mut command = command(&env, ARGS);
+    let logs = env.path("logs");
+    let source = format!("[[source]]\npaths = [\"{}\"]\nstart_at = \"beginning\"\n", logs.display());
+    env.write("logs/a.log", "").write("p.toml", source + "[state]\nmax_outbox = \"1MiB\"\n");
+    let args = &["--config", "p.toml", "--state", "state"];
+    let mut command = command(&env, args);
     let (reader, writer) = std::io::pipe().unwrap();
     command.stdout(writer);
     let mut daemon = Daemon::spawn(command);
@@ -85,7 +88,7 @@ fn asked_to_end_with_a_full_outbox_and_a_blocked_output() {
     printed.map_while(|line| serde_json::from_str(&line.unwrap()).ok()).for_each(|event| {
         take(&event);
     });
-    let mut daemon = run(&env, ARGS);
+    let mut daemon = run(&env, args);
     while take(&daemon.event()) < N {}
     end(daemon);
 }

@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::Reader;
 use super::look::DISPLACED_INTERVAL;
@@ -46,6 +46,14 @@ struct Held {
     original: (FileKey, u32),
 }
 
+/// What a look for copies of a truncated file came upon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Copies {
+    None,
+    /// What was not read before the truncation is read in a copy.
+    Some,
+}
+
 /// What there is to do with a newcomer.
 enum Finding {
     Stranger,
@@ -70,6 +78,12 @@ impl Kin {
 
     pub fn holds(&self, key: FileKey) -> bool {
         self.held.contains_key(&key)
+    }
+
+    /// When the oldest of them was born. The store does not know them, so what happened since then counts as unseen.
+    pub fn unclear_since(&self) -> Option<SystemTime> {
+        let births = self.held.values().map(|held| held.newcomer.file.metadata().and_then(|file| file.created()));
+        births.filter_map(Result::ok).min()
     }
 }
 
@@ -228,20 +242,27 @@ impl Reader {
     }
 
     /// A file was truncated: a copy of what it held may have been made before, with what was not read yet.
-    pub(super) fn look_for_copies(&mut self, original: FileKey, clock: Instant) {
+    pub(super) fn look_for_copies(&mut self, original: FileKey, clock: Instant) -> Copies {
         self.look_at_held(clock);
-        let Some(follow) = self.files.get(original) else { return };
-        let (Some(former), path) = (follow.former().cloned(), follow.path.clone()) else { return };
+        let mut copies = Copies::None;
+        let Some(follow) = self.files.get(original) else { return copies };
+        let (Some(former), path) = (follow.former().cloned(), follow.path.clone()) else { return copies };
         for (path, metadata) in beside(&path) {
-            if !kin::original_names(&path)[1..].contains(&former.path) || !self.is_unmet(&metadata) {
+            let is_listed = self.plan.selection.source_of(&path).is_some();
+            let is_named_so = kin::original_names(&path)[1..].contains(&former.path);
+            if !is_named_so || !is_listed && !self.is_meant_as_backup(&path, &former.path) {
                 continue;
             }
-            if self.plan.selection.source_of(&path).is_some() {
+            if Newcomer::open(&path).and_then(|copy| kin::holds(&copy.file, &former.proof)).unwrap_or(false) {
+                copies = Copies::Some;
+            }
+            if is_listed && self.is_unmet(&metadata) {
                 self.notice(&path, clock);
-            } else if self.is_meant_as_backup(&path, &former.path) {
+            } else if self.is_unmet(&metadata) {
                 drop(self.copy_outside_the_sources(&path, &former, clock));
             }
         }
+        copies
     }
 
     fn copy_outside_the_sources(&mut self, path: &Path, former: &FileState, clock: Instant) -> io::Result<()> {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::kin::Copies;
 use super::{RESERVE, Reader};
 use crate::daemon::follow::{Follow, Turn, Turned};
 use crate::daemon::meet;
@@ -82,10 +83,11 @@ impl Reader {
                 self.metrics.truncations.fetch_add(1, Relaxed);
                 let what = if step == Step::Truncated { "truncated" } else { "replaced in place" };
                 tracing::info!(path = %visible(&path), "file was {what}; reading it from its beginning");
-                self.report_gap(&about, Reason::Truncated, before..before + lag, clock);
                 self.pending.touched(key, clock);
                 self.files.queue(key);
-                self.look_for_copies(key, clock);
+                if self.look_for_copies(key, clock) == Copies::None {
+                    self.report_gap(&about, Reason::Truncated, before..before + lag, clock);
+                }
             }
             Ok(Turned::HeadGivenUp) => {
                 self.metrics.unstable_heads.fetch_add(1, Relaxed);
@@ -195,7 +197,7 @@ impl Reader {
         let (events, deleted) = (std::mem::take(&mut self.pending.events), self.pending.deleted.clone());
         let watched = self.pending.watched.clone();
         let told = self.pending.told.clone();
-        let batch = Batch { files: states, events, deleted, watched, seen_until_ms: self.round_began_ms, told };
+        let batch = Batch { files: states, events, deleted, watched, seen_until_ms: self.seen_until_ms(), told };
         match self.store.commit(&batch) {
             Ok(()) => {
                 self.pending = Pending::default();
@@ -209,6 +211,12 @@ impl Reader {
                 self.commit_failed(&error, clock);
             }
         }
+    }
+
+    /// All that happened before this was looked at and is stored.
+    fn seen_until_ms(&self) -> i64 {
+        let unclear = self.kin.unclear_since().and_then(|since| Timestamp::try_from(since).ok());
+        unclear.map_or(self.round_began_ms, |since| since.as_millisecond().min(self.round_began_ms))
     }
 
     /// Nothing is rolled back: positions and the events they account for stay together in memory, and are tried again.
