@@ -194,23 +194,27 @@ fn idle_it_sleeps() {
     assert_eq!(daemon.numbers(1), [300]);
     let pid = daemon.pid();
     let slept = || process::wakeups(pid);
+    // The system tells the watching thread of each directory that is opened; it passes nothing on.
+    let looks = |thread: &str| thread == "reader" || thread.starts_with("notify");
     let of = |threads: &[(String, u64)], name: &str| threads.iter().find(|(comm, _)| comm == name).unwrap().1;
     // The position is stored, the line acknowledged.
     eventually("everything is stored", || {
         let before = slept();
         eventually("the reader looks around", || of(&slept(), "reader") >= of(&before, "reader") + 3);
         let after = slept();
-        before.iter().zip(&after).all(|(before, after)| before == after || after.0 == "reader")
+        before.iter().zip(&after).all(|(before, after)| before == after || looks(&after.0))
     });
     let (before, read, began) = (slept(), process::io(pid, "rchar"), std::time::Instant::now());
     eventually("the reader has looked around six times", || of(&slept(), "reader") >= of(&before, "reader") + 6);
     let after = slept();
     // A busy machine makes this longer, never shorter.
     assert!(began.elapsed().as_millis() >= 5 * 500, "six wake-ups in {:?}: {before:?} {after:?}", began.elapsed());
-    for (before, after) in before.iter().zip(&after).filter(|(thread, _)| thread.0 != "reader") {
+    for (before, after) in before.iter().zip(&after).filter(|(thread, _)| !looks(&thread.0)) {
         assert_eq!(before, after, "somebody woke for nothing");
     }
-    assert_eq!(process::io(pid, "rchar"), read, "idle files were read");
+    // The notifications of directories being opened are some hundred bytes a look; a look into 300 files would be 30 kB.
+    let read_since = process::io(pid, "rchar") - read;
+    assert!(read_since < 10_000, "idle files were read: {read_since} bytes");
 }
 
 #[test]
