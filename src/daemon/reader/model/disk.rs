@@ -249,7 +249,11 @@ impl Disk {
                 let start = if matches!(text, Text::Calm) { "2026-07-01 12:00:00 INFO paid" } else { "\tat shop.Pay" };
                 bytes.extend(format!("{start} {n}\n").bytes());
             }
-            Text::Long => bytes.extend(failure(n).replace('\n', &format!("{}\n", "x".repeat(1_200_000))).bytes()),
+            // What it ends with tells a copy of it from another file.
+            Text::Long => {
+                let rest = format!("{} 2026-07-01 12:00:00 request 20260701{n:012}\n", "x".repeat(1_200_000));
+                bytes.extend(failure(n).replace('\n', &rest).bytes());
+            }
             Text::Zeros => {
                 bytes.extend([0; 700]);
                 bytes.extend(failure(n).bytes());
