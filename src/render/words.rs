@@ -104,12 +104,12 @@ pub fn retry(retry: Retry, lang: Lang) -> &'static str {
         (Lang::En, Retry::AfterQuery) => {
             "Query the order first: it may already be paid, and a blind retry could charge twice."
         }
-        (Lang::En, Retry::Later) => "Yes, but not at once: wait a few minutes and send the same order again.",
+        (Lang::En, Retry::Later) => "Yes, but not at once: wait as the steps say, then send the same order again.",
         (Lang::En, Retry::AfterFix) => "Not as it is: it will fail again until the cause is dealt with.",
         (Lang::En, Retry::Never) => "No: do not send this request again.",
         (Lang::Zh, Retry::Safe) => "可以：直接重发原请求，不会重复扣款。",
         (Lang::Zh, Retry::AfterQuery) => "先查询订单：可能已经支付成功，盲目重试会造成重复扣款。",
-        (Lang::Zh, Retry::Later) => "可以，但不要立即重试：等几分钟后用原订单号重发。",
+        (Lang::Zh, Retry::Later) => "可以，但不要立即重试：按处理步骤等待后，用原订单号重发。",
         (Lang::Zh, Retry::AfterFix) => "不能原样重试：原因解决之前还会失败。",
         (Lang::Zh, Retry::Never) => "不可以：不要再次发送该请求。",
     }
