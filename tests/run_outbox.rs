@@ -96,6 +96,34 @@ fn what_was_written_is_not_written_again_after_a_sigkill_behind_a_stuck_reader()
 }
 
 #[test]
+fn a_copy_made_before_a_sigkill_holds_what_was_not_read_before_the_truncation() {
+    let env = Env::new();
+    config(&env);
+    env.write("logs/app.log", (0..MANY).map(failure).collect::<String>());
+    let (mut daemon, reader) = blocked(&env, CONFIGURED);
+    daemon.wait_for_log("the outbox is full");
+    fs::copy(env.path("logs/app.log"), env.path("logs/app.log.1")).unwrap();
+    // Its birth is long seen when the daemon ends: only the truncation says that it matters.
+    append(&env, "logs/other.log", &failure(MANY));
+    let birth = env.path("logs/app.log.1").metadata().unwrap().created().unwrap();
+    let stored = || env.path("state").read_dir().unwrap().filter_map(|file| file.ok()?.metadata().ok()?.modified().ok());
+    let long_ago = birth + std::time::Duration::from_secs(1);
+    eventually("positions are stored after that", || stored().any(|at| at > long_ago));
+    daemon.signal("KILL");
+    daemon.wait();
+    env.write("logs/app.log", failure(MANY + 1));
+
+    let mut seen = tally(lines(reader).iter().map(number));
+    let mut daemon = run(&env, CONFIGURED);
+    while seen.len() < MANY + 2 {
+        *seen.entry(number(&daemon.event())).or_default() += 1;
+    }
+    assert!(daemon.stop().success());
+    let repeated = seen.values().filter(|&&times| times > 1).count();
+    assert!(repeated == 0 && daemon.rest().is_empty(), "{repeated} came again");
+}
+
+#[test]
 fn deleted_files_are_let_go_when_they_hold_too_much_and_that_is_reported() {
     let env = Env::new();
     config(&env);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::cli_env::Env;
-use crate::daemon::{Daemon, append, command, eventually, failure, number, rename, run, tally};
+use crate::daemon::{Daemon, append, command, eventually, exactly_once, failure, number, rename, run, tally};
 
 const ARGS: &[&str] = &["logs/*.log", "--state", "state"];
 
@@ -103,6 +103,53 @@ fn copytruncate_while_it_was_down_repeats_nothing() {
     assert_eq!(seen, [2, 3]);
     assert!(daemon.stop().success());
     assert!(daemon.rest().is_empty());
+}
+
+#[test]
+fn a_copy_that_was_made_while_it_was_down_repeats_nothing() {
+    for (glob, copy) in [
+        ("logs/*.log", "app.log.1"),
+        ("logs/*", "app.log.1"),
+        ("logs/*.log", "app-20260701.log"),
+        ("logs/app.log", "app-20260701.log"),
+    ] {
+        let env = Env::new();
+        let args = [glob, "--state", "state"];
+        env.write("logs/app.log", "");
+        let mut daemon = run(&env, &args);
+        append(&env, "logs/app.log", &failure(1));
+        assert_eq!(daemon.numbers(1), [1]);
+        assert!(daemon.stop().success());
+
+        append(&env, "logs/app.log", &(2..500).map(failure).collect::<String>());
+        std::fs::copy(env.path("logs/app.log"), env.path("logs").join(copy)).unwrap();
+        append(&env, "logs/app.log", &failure(500));
+        let daemon = run(&env, &args);
+        exactly_once(daemon, 2..501);
+        let daemon = run(&env, &args);
+        append(&env, "logs/app.log", &failure(501));
+        exactly_once(daemon, [501]);
+    }
+}
+
+#[test]
+fn a_dated_file_that_began_and_ended_while_it_was_down_is_read() {
+    let env = Env::new();
+    let args = ["logs/app.log", "--state", "state"];
+    env.write("logs/app.log", "");
+    let mut daemon = run(&env, &args);
+    append(&env, "logs/app.log", &failure(1));
+    assert_eq!(daemon.numbers(1), [1]);
+    assert!(daemon.stop().success());
+
+    append(&env, "logs/app.log", &failure(2));
+    rename(&env, "logs/app.log", "logs/app-20260701.log");
+    append(&env, "logs/app.log", &failure(3));
+    rename(&env, "logs/app.log", "logs/app-20260702.log");
+    append(&env, "logs/app.log", &failure(4));
+    // Its name says that it is another log.
+    append(&env, "logs/app-error.log", &failure(90));
+    exactly_once(run(&env, &args), 2..5);
 }
 
 #[test]

@@ -1,9 +1,7 @@
 //! Files that are met for the first time in this run: where to begin with each.
 
-mod adopt;
-
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::DirEntryExt;
@@ -16,6 +14,7 @@ use super::plan::Plan;
 use crate::event::Origin;
 use crate::identity::FileKey;
 use crate::pipeline::Checkpoint;
+use crate::source::kin;
 use crate::source::proof::Content;
 use crate::source::selection::Source;
 use crate::source::step::{self, Appeared, Place, Start};
@@ -89,7 +88,7 @@ pub struct Newcomers {
     stored: HashMap<FileKey, FileState>,
     /// What this run has read and let go.
     let_go: HashMap<FileKey, FileState>,
-    /// What `stored` began with, by name, until the first walk is done.
+    /// What `stored` began with, by name, until it is clear what the files of the first walk are.
     left_behind: HashMap<PathBuf, Vec<FileState>>,
     /// Devices that a file of this inode and birth time was on.
     devices: HashMap<(u64, u64), Vec<u64>>,
@@ -143,9 +142,15 @@ impl Newcomers {
     pub fn walked(&mut self, watched: Vec<String>) {
         self.watched = watched;
         self.first_walk = false;
-        self.left_behind = HashMap::new();
         if let Some(gap) = &mut self.gap {
             gap.to.get_or_insert_with(SystemTime::now);
+        }
+    }
+
+    /// All that was met by the first walk is clear: copies of what earlier runs left behind were told from new files.
+    pub fn all_clear(&mut self) {
+        if !self.first_walk {
+            self.left_behind = HashMap::new();
         }
     }
 
@@ -257,6 +262,37 @@ impl Newcomers {
         file.created().map_or(true, |birth| birth >= began - SLACK)
     }
 
+    /// Where files may be that were rotated away between two runs: in `entered`, and in the directories of files that
+    /// were followed before. Nowhere, once they were looked for.
+    pub fn dirs_of_strays(&self, plan: &Plan, entered: &HashSet<PathBuf>) -> HashSet<PathBuf> {
+        if self.gap.as_ref().is_none_or(|gap| gap.to.is_some()) {
+            return HashSet::new();
+        }
+        let left = self.left_behind.keys().filter(|path| plan.selection.source_of(path).is_some());
+        left.filter_map(|path| path.parent()).map(Path::to_path_buf).chain(entered.iter().cloned()).collect()
+    }
+
+    /// The listed name that an unlisted file was written under, if it was rotated away between two runs: known by its
+    /// identity, or born then, and named like a backup.
+    pub fn stray_from(&self, path: &Path, metadata: &fs::Metadata, plan: &Plan) -> Option<PathBuf> {
+        if !metadata.is_file() || plan.selection.source_of(path).is_some() {
+            return None;
+        }
+        if let Some(row) = self.rows_of(FileKey::of(metadata)).into_iter().next() {
+            return Some(row.path);
+        }
+        if !self.is_born_in_gap(metadata) {
+            return None;
+        }
+        let listed = |name: &PathBuf| plan.selection.source_of(name).is_some_and(|source| !source.excludes(path));
+        kin::written_as(path).into_iter().find(listed)
+    }
+
+    fn is_born_in_gap(&self, file: &fs::Metadata) -> bool {
+        let (Some(gap), Ok(birth)) = (&self.gap, file.created()) else { return false };
+        birth >= gap.from && gap.to.is_none_or(|to| birth <= to)
+    }
+
     /// # Errors
     /// The store cannot be written.
     pub fn forget_old(&self, store: &Store) -> Result<usize, StateError> {
@@ -283,13 +319,6 @@ fn end(key: FileKey, file: &File) -> io::Result<(Tail, Checkpoint)> {
     let tail = Tail::end(key, file)?;
     let at = tail.position();
     Ok((tail, Checkpoint { offset: at, done: at, ..Checkpoint::default() }))
-}
-
-/// `app.log.1` and `app.log-20260701` are backups of `app.log`.
-pub fn is_backup_of(path: &Path, listed: &Path) -> bool {
-    let (Some(name), Some(original)) = (path.file_name(), listed.file_name()) else { return false };
-    let (name, original) = (name.as_encoded_bytes(), original.as_encoded_bytes());
-    path.parent() == listed.parent() && name.len() > original.len() && name.starts_with(original)
 }
 
 /// What the events of a file say about it.

@@ -8,6 +8,7 @@ mod look;
 #[cfg(test)]
 mod model;
 mod report;
+mod strays;
 mod work;
 
 use std::collections::{HashMap, HashSet};
@@ -195,6 +196,7 @@ impl Reader {
         if self.may_read(clock) {
             self.read_round(clock);
             self.settle(clock);
+            self.look_for_copies(clock);
         }
         self.commit_if_due((self.now)());
         self.measure();

@@ -4,8 +4,10 @@
 //! that log rotation makes (`copytruncate`) and files that an editor or a restore puts in the place of another. They
 //! are known by name and content together, and go on where the original was read up to.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -68,14 +70,30 @@ pub fn judge(likeness: Likeness, original: Original, size: u64, quiet: Duration)
 /// The names that a file of this name may be a copy of, nearest first: `app.log` for `app.log.1`,
 /// `app.log-20260701` and `app-20260701.log`. The name itself comes first.
 pub fn original_names(path: &Path) -> Vec<PathBuf> {
-    use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt;
     let Some(name) = path.file_name().map(OsStr::as_bytes) else { return Vec::new() };
     let extension = name.iter().rposition(|&byte| byte == b'.').filter(|&dot| dot > 0);
     let mut names = vec![path.to_path_buf()];
     for len in (1..name.len()).rev() {
         names.push(path.with_file_name(OsStr::from_bytes(&name[..len])));
         if let Some(dot) = extension.filter(|&dot| len < dot) {
+            let name = [&name[..len], &name[dot..]].concat();
+            names.push(path.with_file_name(OsStr::from_bytes(&name)));
+        }
+    }
+    names
+}
+
+/// The names that log rotation may have made this one of, longest first: `app.log` for `app.log.1`, `app.log-20260701`
+/// and `app-20260701.log`, but not for `app-error.log`.
+pub fn written_as(path: &Path) -> Vec<PathBuf> {
+    let Some(name) = path.file_name().map(OsStr::as_bytes) else { return Vec::new() };
+    let is_separator = |byte: u8| b".-_~".contains(&byte);
+    let is_count = |part: &[u8]| part.iter().all(|&byte| byte.is_ascii_digit() || is_separator(byte));
+    let extension = name.iter().rposition(|&byte| byte == b'.').filter(|&dot| dot > 0);
+    let mut names = Vec::new();
+    for len in (1..name.len()).rev().filter(|&len| is_separator(name[len])) {
+        names.push(path.with_file_name(OsStr::from_bytes(&name[..len])));
+        if let Some(dot) = extension.filter(|&dot| len + 1 < dot && is_count(&name[len..dot])) {
             let name = [&name[..len], &name[dot..]].concat();
             names.push(path.with_file_name(OsStr::from_bytes(&name)));
         }
@@ -154,6 +172,18 @@ mod tests {
         assert_eq!(original_names(Path::new("/l/app.log.1"))[0], Path::new("/l/app.log.1"));
         for other in ["/l/web.log.1", "/other/app.log.1", "/l/app", "/l/1-app.log"] {
             assert!(!is_original(other, "/l/app.log"), "{other}");
+        }
+    }
+
+    #[test]
+    fn names_that_log_rotation_makes() {
+        let is_backup = |path: &str| written_as(Path::new(path)).contains(&"/l/app.log".into());
+        for backup in ["/l/app.log.1", "/l/app.log-20260701", "/l/app.log~", "/l/app-2026-07-01.2.log", "/l/app.1.log"]
+        {
+            assert!(is_backup(backup), "{backup}");
+        }
+        for other in ["/l/app.log", "/l/app-error.log", "/l/app.log2", "/l/1-app.log", "/other/app.log.1"] {
+            assert!(!is_backup(other), "{other}");
         }
     }
 

@@ -4,9 +4,10 @@
 //! is held back, open, so that it cannot be lost either.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, Metadata};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,8 +16,9 @@ use std::time::{Duration, Instant, SystemTime};
 use super::Reader;
 use super::look::DISPLACED_INTERVAL;
 use crate::daemon::follow::Follow;
-use crate::daemon::meet::{Moment, Newcomer, is_backup_of};
+use crate::daemon::meet::{Moment, Newcomer};
 use crate::identity::FileKey;
+use crate::notice::{About, Reason};
 use crate::source::kin::{self, Likeness, Original, Verdict, judge};
 use crate::source::selection::visible;
 use crate::source::step::Place;
@@ -33,6 +35,17 @@ pub struct Kin {
     before: HashMap<PathBuf, FileKey>,
     /// When the walk before this one began.
     last_walk: Option<Moment>,
+    /// Files that were truncated; copies of what they held may have been made before.
+    truncated: Vec<Truncated>,
+}
+
+/// What is known of a content that is not there any more.
+#[derive(Debug)]
+pub(super) struct Truncated {
+    former: FileState,
+    about: About,
+    /// What was known to be there but not read.
+    unread: Range<u64>,
 }
 
 #[derive(Debug)]
@@ -44,14 +57,6 @@ struct Held {
     grown: Instant,
     /// The file of which it looks like a copy, and which content of it that was.
     original: (FileKey, u32),
-}
-
-/// What a look for copies of a truncated file came upon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Copies {
-    None,
-    /// What was not read before the truncation is read in a copy.
-    Some,
 }
 
 /// What there is to do with a newcomer.
@@ -74,6 +79,11 @@ impl Kin {
     /// A name leads to this file no longer.
     pub fn unnamed(&mut self, path: &Path, key: FileKey) {
         self.before.insert(path.to_path_buf(), key);
+    }
+
+    /// The former content of this file is gone, `unread` of it without having been read.
+    pub fn truncated(&mut self, follow: &Follow, about: About, unread: Range<u64>) {
+        self.truncated.extend(follow.former().cloned().map(|former| Truncated { former, about, unread }));
     }
 
     pub fn holds(&self, key: FileKey) -> bool {
@@ -108,6 +118,9 @@ impl Reader {
     pub(super) fn look_at_held(&mut self, clock: Instant) {
         for key in self.kin.held.keys().copied().collect::<Vec<_>>() {
             self.look_at_held_file(key, clock);
+        }
+        if self.kin.is_empty() {
+            self.newcomers.all_clear();
         }
     }
 
@@ -151,6 +164,8 @@ impl Reader {
                 self.metrics.rotations.fetch_add(1, Relaxed);
                 self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL);
             }
+            // It was truncated, or replaced, between two runs; what it held then is known up to where it was read.
+            self.kin.truncated(&follow, follow.about(), 0..0);
             self.add(follow, clock);
         }
         Ok(())
@@ -241,59 +256,72 @@ impl Reader {
         Ok(if is_beginning { Likeness::Beginning } else { Likeness::None })
     }
 
-    /// A file was truncated: a copy of what it held may have been made before, with what was not read yet.
-    pub(super) fn look_for_copies(&mut self, original: FileKey, clock: Instant) -> Copies {
+    /// Looks for copies of what truncated files held, with what was not read of it; what no copy holds is reported.
+    pub(super) fn look_for_copies(&mut self, clock: Instant) {
+        if self.kin.truncated.is_empty() {
+            return;
+        }
         self.look_at_held(clock);
-        let mut copies = Copies::None;
-        let Some(follow) = self.files.get(original) else { return copies };
-        let (Some(former), path) = (follow.former().cloned(), follow.path.clone()) else { return copies };
-        for (path, metadata) in beside(&path) {
-            let is_listed = self.plan.selection.source_of(&path).is_some();
-            let is_named_so = kin::original_names(&path)[1..].contains(&former.path);
-            if !is_named_so || !is_listed && !self.is_meant_as_backup(&path, &former.path) {
-                continue;
-            }
-            if Newcomer::open(&path).and_then(|copy| kin::holds(&copy.file, &former.proof)).unwrap_or(false) {
-                copies = Copies::Some;
-            }
-            if is_listed && self.is_unmet(&metadata) {
-                self.notice(&path, clock);
-            } else if self.is_unmet(&metadata) {
-                drop(self.copy_outside_the_sources(&path, &former, clock));
+        let truncated = std::mem::take(&mut self.kin.truncated);
+        let mut by_name: HashMap<&Path, Vec<usize>> = HashMap::new();
+        for (index, Truncated { former, .. }) in truncated.iter().enumerate() {
+            by_name.entry(&former.path).or_default().push(index);
+        }
+        let mut found = HashSet::new();
+        // One listing serves all that were truncated in a directory.
+        let dirs: HashSet<_> = by_name.keys().filter_map(|path| path.parent()).collect();
+        for path in dirs.into_iter().flat_map(names_in) {
+            let names = kin::original_names(&path);
+            for index in names.iter().skip(1).filter_map(|name| by_name.get(name.as_path())).flatten() {
+                if self.is_copy_of(&truncated[*index].former, &path, clock) {
+                    found.insert(*index);
+                }
             }
         }
-        copies
+        for (index, Truncated { about, unread, .. }) in truncated.iter().enumerate() {
+            if !found.contains(&index) {
+                self.report_gap(about, Reason::Truncated, unread.clone(), clock);
+            }
+        }
     }
 
-    fn copy_outside_the_sources(&mut self, path: &Path, former: &FileState, clock: Instant) -> io::Result<()> {
-        let newcomer = Newcomer::open(path)?.moved_from(&former.path);
-        let unread = newcomer.file.metadata()?.size() > former.checkpoint.offset;
-        if unread && kin::holds(&newcomer.file, &former.proof)? {
-            tracing::debug!(path = %visible(path), "copy of a truncated file; reading what was not read of it");
-            if let Some(follow) = self.newcomers.meet_heir(newcomer, Some(former), &self.plan, clock)? {
-                self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL);
-                self.add(follow, clock);
-            }
+    /// True if this file holds what was read of `former`; then it is read on.
+    fn is_copy_of(&mut self, former: &FileState, path: &Path, clock: Instant) -> bool {
+        let is_listed = self.plan.selection.source_of(path).is_some();
+        if !is_listed && !self.is_meant_as_backup(path, &former.path) {
+            return false;
+        }
+        // Who is gone by now, or is not allowed to be read, cannot be read as a copy.
+        let Ok(newcomer) = Newcomer::open(path) else { return false };
+        let Ok(metadata) = newcomer.file.metadata() else { return false };
+        if !kin::holds(&newcomer.file, &former.proof).unwrap_or(false) {
+            return false;
+        }
+        match (is_listed, self.is_unmet(&metadata)) {
+            (true, true) => self.notice(path, clock),
+            (false, true) => drop(self.copy_outside_the_sources(newcomer, metadata.size(), former, clock)),
+            (_, false) => {}
+        }
+        true
+    }
+
+    fn copy_outside_the_sources(
+        &mut self,
+        newcomer: Newcomer,
+        size: u64,
+        former: &FileState,
+        clock: Instant,
+    ) -> io::Result<()> {
+        if size <= former.checkpoint.offset {
+            return Ok(());
+        }
+        tracing::debug!(path = %visible(&newcomer.path), "copy of a truncated file; reading what was not read of it");
+        let newcomer = newcomer.moved_from(&former.path);
+        if let Some(follow) = self.newcomers.meet_heir(newcomer, Some(former), &self.plan, clock)? {
+            self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL);
+            self.add(follow, clock);
         }
         Ok(())
-    }
-
-    /// These names lead to other files than at the last walk. Files that were made, filled and rotated away in between
-    /// are found beside them.
-    pub(super) fn look_for_missed(&mut self, names: &[PathBuf], clock: Instant) {
-        let Some(since) = self.kin.last_walk.map(|at| at.earliest(Moment::now()) - SLACK) else { return };
-        for name in names {
-            for (path, metadata) in beside(name) {
-                let is_new = metadata.created().is_ok_and(|birth| birth >= since);
-                let unlisted = is_new && self.plan.selection.source_of(&path).is_none() && self.is_unmet(&metadata);
-                if !unlisted || !is_backup_of(&path, name) || !self.is_meant_as_backup(&path, name) {
-                    continue;
-                }
-                // Who is gone by now cannot be read.
-                let Ok(newcomer) = Newcomer::open(&path) else { continue };
-                drop(self.newcomer(newcomer.moved_from(name), &path, clock));
-            }
-        }
     }
 
     pub(super) fn walk_began(&mut self, at: Moment) {
@@ -301,9 +329,8 @@ impl Reader {
         self.kin.last_walk = Some(at);
     }
 
-    fn is_unmet(&self, metadata: &Metadata) -> bool {
-        let key = FileKey::of(metadata);
-        metadata.is_file() && self.files.get(key).is_none() && !self.kin.holds(key) && !self.own.contains(metadata)
+    pub(super) fn last_walk(&self) -> Option<SystemTime> {
+        self.kin.last_walk.map(|at| at.earliest(Moment::now()) - SLACK)
     }
 
     fn is_meant_as_backup(&self, path: &Path, listed: &Path) -> bool {
@@ -315,12 +342,12 @@ fn heir(before: &FileState) -> Finding {
     Finding::Heir(Box::new(before.clone()))
 }
 
-/// The files in the directory of this one.
-fn beside(path: &Path) -> Vec<(PathBuf, Metadata)> {
-    let entries = path.parent().and_then(|dir| fs::read_dir(dir).ok()).into_iter().flatten().flatten();
-    entries.filter_map(|entry| Some((entry.path(), entry.metadata().ok()?))).collect()
+/// The names in a directory, as paths.
+pub(super) fn names_in(dir: &Path) -> Vec<PathBuf> {
+    fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
 fn is_in_directory(key: FileKey, path: &Path) -> bool {
-    beside(path).iter().any(|(_, metadata)| FileKey::of(metadata) == key)
+    let metadata = path.parent().map(names_in).into_iter().flatten().filter_map(|path| fs::symlink_metadata(path).ok());
+    metadata.into_iter().any(|metadata| FileKey::of(&metadata) == key)
 }

@@ -118,14 +118,7 @@ impl Reader {
                 }
             }
             // Directories were listed while files in them were renamed: this one may have been missed.
-            None => {
-                let follow = self.newcomers.adopt_one(to, &metadata, &self.plan, clock);
-                if let Some(follow) = follow.filter(|follow| self.is_new(follow.key())) {
-                    self.metrics.rotations.fetch_add(1, Relaxed);
-                    self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL);
-                    self.add(follow, clock);
-                }
-            }
+            None => drop(self.stray(to, &metadata, clock)),
         }
     }
 
@@ -195,33 +188,37 @@ impl Reader {
         for name in &stale {
             self.unname(name, clock);
         }
-        for found in &outcome.files {
-            self.found(found, clock);
+        // What is known comes first: what is not may be a copy of it.
+        let is_first = self.newcomers.is_first_walk();
+        let (known, new): (Vec<_>, Vec<_>) =
+            outcome.files.iter().partition(|found| is_first && self.newcomers.knows(found.key));
+        known.into_iter().for_each(|found| self.found(found, clock));
+        if is_first {
+            self.look_for_strays(&entered, clock);
         }
+        new.into_iter().for_each(|found| self.found(found, clock));
         self.look_for_missed(&stale, clock);
+        self.look_for_copies(clock);
         self.walk_began(began);
         entered.extend(self.targets.keys().filter_map(|target| target.parent()).map(Path::to_path_buf));
         self.watcher.walk_ends(&entered);
         for follow in self.files.iter_mut() {
             follow.park_if_idle(clock);
         }
-        self.first_walk_done(&entered, clock);
+        self.first_walk_done(clock);
         self.next_walk = clock + self.walk_interval();
     }
 
     /// The first walk by a plan decides what is new; the store must know before anything is read.
-    fn first_walk_done(&mut self, entered: &HashSet<PathBuf>, clock: Instant) {
+    fn first_walk_done(&mut self, clock: Instant) {
         if !self.newcomers.is_first_walk() {
             return;
         }
-        let (files, kin) = (&self.files, &self.kin);
-        let is_known = |key| files.get(key).is_some() || kin.holds(key);
-        for follow in self.newcomers.adopt(&self.plan, entered, clock, is_known) {
-            self.next_displaced.get_or_insert(clock);
-            self.add(follow, clock);
-        }
         let watched = self.plan.selection.written();
         self.newcomers.walked(watched.clone());
+        if self.kin.is_empty() {
+            self.newcomers.all_clear();
+        }
         self.pending.watched = Some(watched);
         self.commit(clock);
         if let Err(error) = self.newcomers.forget_old(&self.store) {
@@ -273,7 +270,7 @@ impl Reader {
     }
 
     /// Another file can have taken the name since it was looked at.
-    fn is_new(&self, key: FileKey) -> bool {
+    pub(super) fn is_new(&self, key: FileKey) -> bool {
         self.files.get(key).is_none() && !self.kin.holds(key)
     }
 

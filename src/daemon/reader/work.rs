@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::kin::Copies;
 use super::{RESERVE, Reader};
 use crate::daemon::follow::{Follow, Turn, Turned};
 use crate::daemon::meet;
@@ -85,8 +84,8 @@ impl Reader {
                 tracing::info!(path = %visible(&path), "file was {what}; reading it from its beginning");
                 self.pending.touched(key, clock);
                 self.files.queue(key);
-                if self.look_for_copies(key, clock) == Copies::None {
-                    self.report_gap(&about, Reason::Truncated, before..before + lag, clock);
+                if let Some(follow) = self.files.get(key) {
+                    self.kin.truncated(follow, about, before..before + lag);
                 }
             }
             Ok(Turned::HeadGivenUp) => {
