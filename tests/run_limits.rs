@@ -144,7 +144,7 @@ fn lost_notifications_are_made_up_for_at_once() {
     patient(&env, address);
     env.write("logs/a.log", "").write("logs/b.log", "");
     let mut daemon = run(&env, &["--config", "p.toml", "--state", "state"]);
-    daemon.signal("STOP");
+    daemon.freeze();
     // Equal notifications in a row are one; two files in turn are not.
     let open = |name| fs::OpenOptions::new().append(true).open(env.path(name)).unwrap();
     let mut files = [open("logs/a.log"), open("logs/b.log")];
@@ -156,7 +156,7 @@ fn lost_notifications_are_made_up_for_at_once() {
     append(&env, "logs/new/deep.log", &failure(3));
     rename(&env, "logs/b.log", "b.log.1");
     append(&env, "b.log.1", &failure(4));
-    daemon.signal("CONT");
+    daemon.thaw();
     assert_eq!(sorted(daemon.numbers(4)), [1, 2, 3, 4]);
     daemon.wait_for_log("notifications were lost");
     let metrics = request(address, "GET", "/metrics");
