@@ -106,7 +106,8 @@ fn a_copy_made_before_a_sigkill_holds_what_was_not_read_before_the_truncation() 
     // Its birth is long seen when the daemon ends: only the truncation says that it matters.
     append(&env, "logs/other.log", &failure(MANY));
     let birth = env.path("logs/app.log.1").metadata().unwrap().created().unwrap();
-    let stored = || env.path("state").read_dir().unwrap().filter_map(|file| file.ok()?.metadata().ok()?.modified().ok());
+    let stored =
+        || env.path("state").read_dir().unwrap().filter_map(|file| file.ok()?.metadata().ok()?.modified().ok());
     let long_ago = birth + std::time::Duration::from_secs(1);
     eventually("positions are stored after that", || stored().any(|at| at > long_ago));
     daemon.signal("KILL");

@@ -62,7 +62,7 @@ impl<'a> Walk<'a> {
         for root in roots {
             self.root(&root);
         }
-        self.out.files.sort_by(|one, other| one.path.cmp(&other.path));
+        self.out.files.sort_by(|one, other| one.path.as_os_str().cmp(other.path.as_os_str()));
         self.out
     }
 

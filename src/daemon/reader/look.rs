@@ -25,7 +25,7 @@ const DEGRADED_INTERVAL: Duration = Duration::from_secs(1);
 /// processor's time: with ten thousand idle files that would be the only thing there is to do …
 const WALK_SHARE: u32 = 4000;
 /// … but it is never put off for longer than this on that account.
-const MAX_STRETCH: Duration = Duration::from_secs(60);
+const MAX_STRETCH: Duration = Duration::from_secs(120);
 /// Who asks for less than this, which is the default, gets it.
 const SHORT: Duration = Duration::from_secs(10);
 
@@ -67,6 +67,7 @@ impl Reader {
             return;
         }
         let (outcome, _) = self.search(|walk| walk.one(path));
+        self.watch_targets(&outcome.files);
         for found in outcome.files {
             self.found(&found, clock);
         }
@@ -182,6 +183,8 @@ impl Reader {
             links.retain(|link| link.is_symlink());
             !links.is_empty()
         });
+        self.watch_targets(&outcome.files);
+        entered.extend(self.targets.keys().filter_map(|target| target.parent()).map(Path::to_path_buf));
         let names: HashMap<_, _> = outcome.files.iter().map(|found| (found.path.as_path(), found.key)).collect();
         self.problems.retain(|path| names.contains_key(path));
         let stale = self.files.names_not_in(&names);
@@ -200,7 +203,6 @@ impl Reader {
         self.look_for_missed(&stale, clock);
         self.look_for_copies(clock);
         self.walk_began(began);
-        entered.extend(self.targets.keys().filter_map(|target| target.parent()).map(Path::to_path_buf));
         self.watcher.walk_ends(&entered);
         for follow in self.files.iter_mut() {
             follow.park_if_idle(clock);
@@ -243,9 +245,6 @@ impl Reader {
     /// A file of a source was seen under this name.
     fn found(&mut self, found: &Found, clock: Instant) {
         self.metrics.reader_alive(Instant::now());
-        if found.is_link {
-            self.watch_target(&found.path);
-        }
         if self.files.named(&found.path).is_some_and(|before| before != found.key) {
             self.unname(&found.path, clock);
         }
@@ -288,12 +287,15 @@ impl Reader {
         self.files.insert(follow);
     }
 
-    fn watch_target(&mut self, link: &Path) {
-        let Ok(target) = fs::canonicalize(link) else { return };
-        if let Some(dir) = target.parent().filter(|_| self.plan.selection.wants_watch(link)) {
-            self.watcher.add(dir);
+    /// What links lead to changes in the directories where it is.
+    fn watch_targets(&mut self, files: &[Found]) {
+        for link in files.iter().filter(|found| found.is_link).map(|found| &found.path) {
+            let Ok(target) = fs::canonicalize(link) else { continue };
+            if let Some(dir) = target.parent().filter(|_| self.plan.selection.wants_watch(link)) {
+                self.watcher.add(dir);
+            }
+            self.targets.entry(target).or_default().insert(link.clone());
         }
-        self.targets.entry(target).or_default().insert(link.to_path_buf());
     }
 }
 
