@@ -46,6 +46,7 @@ pub mod event;
 pub mod exit;
 pub mod http;
 pub mod identity;
+pub mod incident;
 pub mod input;
 pub mod notice;
 pub mod pipeline;

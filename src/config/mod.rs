@@ -9,6 +9,7 @@ mod load;
 mod parse;
 mod problem;
 mod show;
+mod sink;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub use load::{DEFAULT_FILE, LoadError, load};
 pub use parse::{options, parse};
 pub use problem::Problem;
 pub use show::show;
+pub use sink::{Filter, Format, Notify, Secret, Template, Tls, Webhook};
 
 /// The environment that defaults are taken from: a variable's value by its name.
 pub type Env<'a> = dyn Fn(&str) -> Option<OsString> + 'a;

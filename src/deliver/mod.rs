@@ -1,4 +1,5 @@
 //! Takes events out of the outbox and to their sinks, each sink on a thread of its own.
 
+pub mod message;
 pub mod pretty;
 pub mod stdout;

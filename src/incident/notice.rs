@@ -1,0 +1,189 @@
+//! What is said of an incident: JSON, `paytriage.incident/1`, or several of them in a `paytriage.digest/1`.
+//!
+//! `data/schema/incident.v1.json` is its JSON Schema. Written once, stored, and read back by the formats; absent values are left
+//! out, texts are in the configured language.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Value of the key `schema` of one notice.
+pub const INCIDENT_SCHEMA: &str = "paytriage.incident/1";
+/// Value of the key `schema` of several.
+pub const DIGEST_SCHEMA: &str = "paytriage.digest/1";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    Opened,
+    Ongoing,
+    Resolved,
+}
+
+/// Why it is said now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// It has happened as often as its threshold says.
+    Threshold,
+    /// It goes on, and it is time to say so.
+    Interval,
+    /// It has become much more frequent.
+    Worse,
+    /// Nothing more has happened for a while.
+    Quiet,
+    /// It was silenced or muted, and is not any more.
+    SilenceEnded,
+    /// Too many incidents are open to keep this one.
+    CrowdedOut,
+}
+
+/// What those who are affected have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// One event.
+    Isolated,
+    OneOrder,
+    /// One merchant id, although others are seen here too.
+    OneMerchant,
+    /// One host, although others report too.
+    OneHost,
+    Widespread,
+}
+
+/// One notice of one incident.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    /// 32 hex digits: of the incident, the status and how many notices came before.
+    pub id: String,
+    /// 32 hex digits: of what it groups and its first event. The same in all its notices.
+    pub incident: String,
+    pub status: Status,
+    pub reason: Reason,
+    /// RFC 3339, like all times here: when this was decided.
+    pub time: String,
+    pub opened_at: String,
+    pub first_seen: String,
+    pub last_seen: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved_at: Option<String>,
+    /// Events since it opened, those that led to it among them.
+    pub count: u64,
+    /// Events since the last notice.
+    pub new: u64,
+    /// Events a minute since the last notice.
+    pub rate_per_minute: f64,
+    pub orders: Orders,
+    pub scope: Scope,
+    /// What that suggests to look at first, as a sentence.
+    pub scope_text: String,
+    /// It comes and goes, so less is said of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub flapping: bool,
+    pub code: String,
+    pub kind: String,
+    pub entry: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    pub title: String,
+    pub category: String,
+    pub severity: String,
+    pub act: String,
+    pub advice: String,
+    pub retry: String,
+    pub cause: String,
+    #[serde(default, skip_serializing_if = "Remediation::is_empty")]
+    pub remediation: Remediation,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub docs: Vec<String>,
+    /// At most 10, the most frequent first.
+    pub sources: Vec<Source>,
+    /// At most 5, the most frequent first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merchants: Vec<Merchant>,
+    /// Other incidents with some of the same orders; at most 8.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub related: Vec<Related>,
+    /// At most 3 events.
+    pub samples: Vec<Sample>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Orders {
+    pub distinct: u64,
+    /// False: an estimate, within some percent.
+    pub exact: bool,
+    /// At most 5 order numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Remediation {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operator: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub payer: Vec<String>,
+}
+
+impl Remediation {
+    fn is_empty(&self) -> bool {
+        self.operator.is_empty() && self.payer.is_empty()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    pub count: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Merchant {
+    pub mch_id: String,
+    pub count: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Related {
+    pub incident: String,
+    pub entry: String,
+    pub code: String,
+    pub title: String,
+    pub shared_orders: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// The event's id.
+    pub event: String,
+    pub time: String,
+    pub path: String,
+    pub line: u64,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ids: BTreeMap<String, String>,
+    pub excerpt: String,
+}
+
+/// Several notices that were due together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Digest {
+    /// 32 hex digits: of the notices in it.
+    pub id: String,
+    pub time: String,
+    /// The worst first, at most 20.
+    pub incidents: Vec<Notice>,
+    /// Those that are not listed.
+    pub more: u64,
+    /// Of all, by status.
+    pub opened: u64,
+    pub ongoing: u64,
+    pub resolved: u64,
+    /// Events of all.
+    pub count: u64,
+}
