@@ -188,6 +188,9 @@ impl Reader {
         }
         if clock >= self.next_walk {
             self.walk(clock);
+            if self.stalled_until.is_none() && !self.store.is_in_place() {
+                self.commit(clock);
+            }
         }
         if self.next_displaced.is_some_and(|at| clock >= at) {
             self.look_at_displaced(clock);

@@ -221,7 +221,7 @@ impl Reader {
 
     /// Nothing is rolled back: positions and the events they account for stay together in memory, and are tried again.
     fn commit_failed(&mut self, error: &StateError, clock: Instant) {
-        if let StateError::Begun { .. } = error {
+        if let StateError::Begun = error {
             return self.begin_anew(clock);
         }
         self.metrics.commit_errors.fetch_add(1, Relaxed);
