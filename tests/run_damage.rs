@@ -329,20 +329,53 @@ int fsync(int fd) {
 }
 "#;
 
-#[test]
-fn a_sync_that_fails_repeats_and_loses_nothing() {
-    let env = Env::new();
-    env.write("logs/app.log", "").write("shim.c", SHIM);
+fn with_sync_that_fails(env: &Env) -> (Daemon, SocketAddr) {
+    env.write("shim.c", SHIM);
     let compiled = Command::new("cc")
         .args(["-shared", "-fPIC", "-o", "shim.so", "shim.c", "-ldl"])
         .current_dir(env.path(""))
         .status()
         .expect("the build needed a C compiler too");
     assert!(compiled.success());
-    let mut command = command(&env, ARGS);
+    let address = configure_http(env);
+    let mut command = command(env, HTTP_ARGS);
     command.env("LD_PRELOAD", env.path("shim.so"));
     let mut daemon = Daemon::spawn(command);
     daemon.wait_for_log("watching");
+    (daemon, address)
+}
+
+#[test]
+fn a_stop_while_the_state_cannot_be_written_tries_a_last_time() {
+    for is_mended in [true, false] {
+        let env = Env::new();
+        env.write("logs/app.log", "");
+        let (mut daemon, address) = with_sync_that_fails(&env);
+        env.write("broken", "");
+        append(&env, "logs/app.log", &[failure(0), failure(1)].concat());
+        let tries = || request(address, "GET", "/metrics").contains("paytriage_commit_errors_total 3\n");
+        eventually("it is tried again", tries);
+        if is_mended {
+            fs::remove_file(env.path("broken")).unwrap();
+        }
+        assert!(daemon.stop().success());
+        let log = daemon.drain_log();
+        assert_eq!(log.matches("cannot write the state").count(), 1, "{log}");
+        assert_eq!(log.contains("state can be written again"), is_mended, "{log}");
+        assert_eq!(log.contains("ended without storing"), !is_mended, "{log}");
+        // A commit whose sync failed may be stored all the same.
+        let delivered: Vec<_> = daemon.rest().iter().map(number).collect();
+        assert!(delivered == [0, 1] || (!is_mended && delivered.is_empty()), "{delivered:?}");
+        append(&env, "logs/app.log", &failure(2));
+        exactly_once(run(&env, HTTP_ARGS), (0..3).filter(|n| !delivered.contains(n)));
+    }
+}
+
+#[test]
+fn a_sync_that_fails_repeats_and_loses_nothing() {
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    let (mut daemon, _) = with_sync_that_fails(&env);
     let mut wanted = Vec::new();
     for round in 0..3 {
         env.write("broken", "");
