@@ -10,13 +10,14 @@ use serde_json::Value;
 use crate::cli_env::Env;
 use crate::daemon::{Daemon, append, command, eventually, exactly_once, failure, number, run, tally};
 use crate::run_control::{free_address, request};
+use crate::shim;
 
 const ARGS: &[&str] = &["logs/*.log", "--from-start", "--state", "state"];
 
-const HTTP_ARGS: &[&str] = &["--config", "p.toml", "--state", "state"];
+pub const HTTP_ARGS: &[&str] = &["--config", "p.toml", "--state", "state"];
 
 /// Writes a configuration with the same source, and an address for HTTP, which is returned.
-fn configure_http(env: &Env) -> SocketAddr {
+pub fn configure_http(env: &Env) -> SocketAddr {
     let address = free_address();
     let source = format!("[[source]]\npaths = [\"{}\"]\nstart_at = \"beginning\"\n", env.path("logs").display());
     env.write("p.toml", format!("{source}poll_interval = \"200ms\"\n[http]\nlisten = \"{address}\"\n"));
@@ -303,43 +304,10 @@ fn a_full_disk_leaves_it_alive_and_not_ready_until_there_is_room() {
     assert!(daemon.rest().is_empty());
 }
 
-/// Makes syncs of the write-ahead log fail while the file `broken` is there.
-const SHIM: &str = r#"
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-static int broken(int fd) {
-    char link[64], path[4096];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(link, path, sizeof path - 1);
-    if (n < 4) return 0;
-    path[n] = 0;
-    return strcmp(path + n - 4, "-wal") == 0 && access("broken", F_OK) == 0;
-}
-int fdatasync(int fd) {
-    if (broken(fd)) { errno = EIO; return -1; }
-    return ((int (*)(int))dlsym(RTLD_NEXT, "fdatasync"))(fd);
-}
-int fsync(int fd) {
-    if (broken(fd)) { errno = EIO; return -1; }
-    return ((int (*)(int))dlsym(RTLD_NEXT, "fsync"))(fd);
-}
-"#;
-
 fn with_sync_that_fails(env: &Env) -> (Daemon, SocketAddr) {
-    env.write("shim.c", SHIM);
-    let compiled = Command::new("cc")
-        .args(["-shared", "-fPIC", "-o", "shim.so", "shim.c", "-ldl"])
-        .current_dir(env.path(""))
-        .status()
-        .expect("the build needed a C compiler too");
-    assert!(compiled.success());
     let address = configure_http(env);
     let mut command = command(env, HTTP_ARGS);
-    command.env("LD_PRELOAD", env.path("shim.so"));
+    shim::preload(env, shim::SYNC, &mut command);
     let mut daemon = Daemon::spawn(command);
     daemon.wait_for_log("watching");
     (daemon, address)
