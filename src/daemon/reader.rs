@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use kin::Kin;
+use work::Stall;
 
 use super::files::Files;
 use super::follow::PER_TURN;
@@ -91,8 +92,7 @@ pub struct Reader {
     /// What the last look at everything took of the processor.
     walk_cost: Duration,
     next_displaced: Option<Instant>,
-    /// The last commit failed; nothing is read until this time.
-    stalled_until: Option<Instant>,
+    stalled: Option<Stall>,
     /// Since then nothing is read, because too much waits for delivery.
     blocked: Option<Instant>,
     max_outbox: u64,
@@ -133,7 +133,7 @@ impl Reader {
             next_walk: clock,
             walk_cost: Duration::ZERO,
             next_displaced: None,
-            stalled_until: None,
+            stalled: None,
             blocked: None,
             round_began_ms: Timestamp::now().as_millisecond(),
             now: Instant::now,
@@ -189,6 +189,9 @@ impl Reader {
         }
         if clock >= self.next_walk {
             self.walk(clock);
+            if self.stalled.is_none() && !self.store.is_in_place() {
+                self.commit(clock);
+            }
         }
         if self.next_displaced.is_some_and(|at| clock >= at) {
             self.look_at_displaced(clock);
@@ -208,8 +211,8 @@ impl Reader {
         let mut deadline = self.next_walk;
         let mut at = |due: Option<Instant>| deadline = due.map_or(deadline, |due| deadline.min(due));
         at(self.next_displaced);
-        if let Some(stalled) = self.stalled_until {
-            at(Some(stalled));
+        if let Some(stall) = self.stalled {
+            at(Some(stall.until));
         } else if self.blocked.is_some() {
             at(Some(clock + BLOCKED_INTERVAL));
             at(self.pending.due(Load::Quiet, clock));
@@ -223,7 +226,7 @@ impl Reader {
 
     /// False while nothing more may be taken in: a commit failed, or too much waits for delivery.
     fn may_read(&mut self, clock: Instant) -> bool {
-        if self.stalled_until.is_some_and(|until| clock < until) {
+        if self.stalled.is_some_and(|stall| clock < stall.until) {
             return false;
         }
         let waiting = self.store.waiting();
@@ -247,7 +250,7 @@ impl Reader {
                 tracing::info!(events = waiting.rows, bytes = waiting.bytes, "reading goes on");
             }
         }
-        !blocked && self.stalled_until.is_none()
+        !blocked && self.stalled.is_none()
     }
 
     /// Bytes of events that may still come to the outbox.
@@ -309,7 +312,7 @@ impl Reader {
         }
         // Also when nothing is pending: the next run has to know until when somebody watched.
         self.commit(clock);
-        if self.stalled_until.is_some() {
+        if self.stalled.is_some() {
             tracing::error!("ended without storing the last positions; they are read again at the next start");
         }
     }
