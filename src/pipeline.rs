@@ -82,6 +82,16 @@ pub enum At {
     Cut,
 }
 
+/// What is found but not reported, because its record may go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pending {
+    Nothing,
+    /// A record that could be over.
+    Record,
+    /// A record that is in the middle of something: of JSON in several lines, or of its next line.
+    Growing,
+}
+
 /// A line of which only the first [`MAX_LINE`] bytes were looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cut {
@@ -201,10 +211,14 @@ impl Stream {
         self.push(&[0][..back as usize], now, events);
     }
 
-    /// True while something found in complete lines waits for the end of its record, so that `flush` would
-    /// report it.
-    pub fn is_pending(&self) -> bool {
-        !self.waiting.is_empty()
+    /// What waits for the end of its record, so that `flush` would report it.
+    pub fn pending(&self) -> Pending {
+        if self.waiting.is_empty() {
+            return Pending::Nothing;
+        }
+        let complete = self.buffer[..self.searched].trim_ascii_end();
+        let opens_more = complete.last().is_some_and(|byte| b"{[(,:".contains(byte));
+        if opens_more || self.buffer.len() > self.searched { Pending::Growing } else { Pending::Record }
     }
 
     /// Where to go on after a restart, given that all events handed out so far are kept. A new stream made from

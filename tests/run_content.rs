@@ -413,3 +413,29 @@ fn its_own_log_in_the_source_is_not_read() {
     assert!(child.wait().unwrap().success());
     assert_eq!(said().matches("ACQ.NO_SUCH_CODE_YET").count(), 1, "{}", said());
 }
+
+#[test]
+fn json_over_several_lines_is_one_event_also_when_it_is_written_in_pieces() {
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    let body = "{\n  \"alipay_trade_pay_response\": {\n    \"code\": \"40004\",\n    \"sub_code\": \"ACQ.TRADE_HAS_SUCCESS\",\n    \"out_trade_no\": \"ORD-7\"\n  }\n}\n";
+    let at = body.find("out_trade").unwrap();
+    let args = ["logs/*.log", "--state", "state"];
+    for cut in [at - 5, at, at + 20] {
+        let mut daemon = run(&env, &args);
+        append(&env, "logs/app.log", &body[..cut]);
+        // Asked to end in the middle of it, it does not report the half that is there.
+        if cut == at {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            assert!(daemon.stop().success());
+            assert!(daemon.rest().is_empty());
+            daemon = run(&env, &args);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        append(&env, "logs/app.log", &body[cut..]);
+        let event = daemon.event();
+        assert_eq!(event["ids"]["out_trade_no"], "ORD-7", "{cut}: {event}");
+        assert!(daemon.stop().success());
+        assert!(daemon.rest().is_empty());
+    }
+}

@@ -31,6 +31,7 @@ use super::problems::Problems;
 use super::unknown::Unknown;
 use crate::config::Watch;
 use crate::identity::FileKey;
+use crate::pipeline;
 use crate::source::lineage::Lineage;
 use crate::source::selection::Own;
 use crate::source::step::Place;
@@ -280,7 +281,9 @@ impl Reader {
                 // What was written just before its source was removed is still wanted.
                 self.turn(key, clock);
             }
-            self.flush(key, clock);
+            if removed {
+                self.flush(key, clock);
+            }
             let Some(follow) = self.files.get_mut(key) else { continue };
             let source = plan.selection.source_of(&follow.path);
             match (follow.place, source) {
@@ -307,9 +310,13 @@ impl Reader {
     /// The last round: what is complete is reported and stored.
     fn end(mut self) {
         let clock = (self.now)();
-        for key in self.settling.keys().copied().collect::<Vec<_>>() {
-            self.flush(key, clock);
-        }
+        // Who goes on from the state sees a record that is in the middle of something again, with the rest of it.
+        let is_over = |key: &FileKey| {
+            let pending = self.files.get(*key).map(|follow| follow.pending());
+            self.store.is_in_memory() || pending != Some(pipeline::Pending::Growing)
+        };
+        let over: Vec<_> = self.settling.keys().copied().filter(is_over).collect();
+        over.into_iter().for_each(|key| self.flush(key, clock));
         // Also when nothing is pending: the next run has to know until when somebody watched.
         self.commit(clock);
         if self.stalled.is_some() {

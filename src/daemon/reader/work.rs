@@ -10,10 +10,11 @@ use jiff::Timestamp;
 use super::{RESERVE, Reader};
 use crate::daemon::follow::{Follow, Turn, Turned};
 use crate::daemon::meet;
-use crate::daemon::pending::{Load, Pending};
+use crate::daemon::pending::{self, Load};
 use crate::event::Event;
 use crate::identity::FileKey;
 use crate::notice::Reason;
+use crate::pipeline::Pending;
 use crate::source::selection::visible;
 use crate::source::step::{Place, Step};
 use crate::source::walk::reason;
@@ -22,6 +23,8 @@ use crate::store::{Batch, StateError};
 /// Without a new byte for this long, what is complete is reported although its record might go on. One write of a
 /// logger arrives at once; a person does not notice the wait.
 const SETTLE: Duration = Duration::from_millis(5);
+/// The same where the record stops in the middle of something, as a writer leaves it that writes when its buffer is full.
+const SETTLE_GROWING: Duration = Duration::from_secs(1);
 /// How long to wait before trying again what could not be stored …
 const RETRY: Duration = Duration::from_secs(1);
 /// … twice as long each time, so that a disk in trouble is left alone, up to this: who has just freed space sees it go on, and so
@@ -77,6 +80,9 @@ impl Reader {
     pub(super) fn turn(&mut self, key: FileKey, clock: Instant) {
         let mut events = Vec::new();
         let budget = self.budget();
+        if let Err(error) = self.leap_over_copied(key) {
+            tracing::debug!(%error, "cannot compare a copy with its original");
+        }
         let Some(follow) = self.files.get_mut(key) else { return };
         let (before, lag, about) = (follow.position(), follow.lag(), follow.about());
         let turned = follow.turn(&mut Turn {
@@ -88,7 +94,7 @@ impl Reader {
             budget,
         });
         let cuts = follow.take_cuts();
-        let (read, pending) = (follow.position().saturating_sub(before), follow.is_pending());
+        let (read, pending) = (follow.position().saturating_sub(before), follow.pending());
         let path = follow.path.clone();
         self.metrics.read_bytes.fetch_add(read, Relaxed);
         if read > 0 || !events.is_empty() {
@@ -156,12 +162,16 @@ impl Reader {
         self.gone(key, clock);
     }
 
-    fn drained(&mut self, key: FileKey, pending: bool) {
-        if pending {
-            self.settling.insert(key, (self.now)() + SETTLE);
-        } else {
-            self.settling.remove(&key);
-        }
+    fn drained(&mut self, key: FileKey, pending: Pending) {
+        let pause = match pending {
+            Pending::Nothing => {
+                self.settling.remove(&key);
+                return;
+            }
+            Pending::Record => SETTLE,
+            Pending::Growing => SETTLE_GROWING,
+        };
+        self.settling.insert(key, (self.now)() + pause);
     }
 
     pub(super) fn gone(&mut self, key: FileKey, clock: Instant) {
@@ -223,7 +233,7 @@ impl Reader {
         let batch = Batch { files: states, events, deleted, watched, seen_until_ms: self.seen_until_ms(), told };
         match self.store.commit(&batch) {
             Ok(()) => {
-                self.pending = Pending::default();
+                self.pending = pending::Pending::default();
                 if self.stalled.take().is_some() {
                     tracing::info!("state can be written again");
                 }
