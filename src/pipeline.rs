@@ -67,6 +67,29 @@ pub struct Checkpoint {
     pub copy_of: Option<Vec<u8>>,
     /// What the beginning of the file showed it to be written in.
     pub charset: Charset,
+    /// What begins at `offset`.
+    #[serde(default)]
+    pub at: At,
+}
+
+/// Where in a line a checkpoint is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub enum At {
+    /// A line begins.
+    #[default]
+    LineStart,
+    /// The rest of a line of which the first [`MAX_LINE`] bytes were looked at: up to its end nothing of it is.
+    Cut,
+}
+
+/// What is found but not reported, because its record may go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pending {
+    Nothing,
+    /// A record that could be over.
+    Record,
+    /// A record that is in the middle of something: of JSON in several lines, or of its next line.
+    Growing,
 }
 
 /// A line of which only the first [`MAX_LINE`] bytes were looked at.
@@ -95,8 +118,8 @@ pub struct Stream {
     done: u64,
     reported: Vec<EventId>,
     copy_of: Option<Vec<u8>>,
-    /// The rest of an over-long line is being skipped.
-    skipping: bool,
+    /// [`At::Cut`] while the rest of an over-long line is being skipped.
+    at: At,
     cut_lines: u64,
     cuts: Vec<Cut>,
     transcoder: Transcoder,
@@ -145,7 +168,7 @@ impl Stream {
             done: from.done,
             reported: from.reported,
             copy_of: from.copy_of,
-            skipping: false,
+            at: from.at,
             cut_lines: 0,
             cuts: Vec::new(),
             transcoder: Transcoder::new(known, from.offset),
@@ -182,16 +205,20 @@ impl Stream {
         self.push(&[0][..front as usize], now, events);
         self.finish(now, events);
         self.drop_front(self.buffer.len());
-        (self.searched, self.skipping) = (0, false);
+        (self.searched, self.at) = (0, At::LineStart);
         self.waiting.clear();
         self.offset += len - front - back;
         self.push(&[0][..back as usize], now, events);
     }
 
-    /// True while something found in complete lines waits for the end of its record, so that `flush` would
-    /// report it.
-    pub fn is_pending(&self) -> bool {
-        !self.waiting.is_empty()
+    /// What waits for the end of its record, so that `flush` would report it.
+    pub fn pending(&self) -> Pending {
+        if self.waiting.is_empty() {
+            return Pending::Nothing;
+        }
+        let complete = self.buffer[..self.searched].trim_ascii_end();
+        let opens_more = complete.last().is_some_and(|byte| b"{[(,:".contains(byte));
+        if opens_more || self.buffer.len() > self.searched { Pending::Growing } else { Pending::Record }
     }
 
     /// Where to go on after a restart, given that all events handed out so far are kept. A new stream made from
@@ -204,6 +231,7 @@ impl Stream {
             reported: self.reported.clone(),
             copy_of: self.copy_of.clone(),
             charset: self.transcoder.charset(),
+            at: self.at,
         }
     }
 
@@ -422,7 +450,7 @@ impl Stream {
         let above = memchr::memchr_iter(b'\n', &self.buffer[..self.searched]).count() as u64;
         let offset = self.offset + self.transcoder.raw_len(&self.buffer[..self.searched]);
         self.cuts.push(Cut { offset, line: self.line + above + 1 });
-        self.skipping = true;
+        self.at = At::Cut;
         let cut = self.searched + MAX_LINE;
         let found: Vec<usize> =
             self.engine.detector.candidates(&self.buffer[self.searched..cut]).map(|at| self.searched + at).collect();
@@ -435,12 +463,12 @@ impl Stream {
 
     /// Drops what belongs to a line that was cut, up to its line end.
     fn skip_rest_of_line(&mut self) {
-        if !self.skipping {
+        if self.at == At::LineStart {
             return;
         }
         match memchr::memchr(b'\n', &self.buffer) {
             Some(lf) => {
-                self.skipping = false;
+                self.at = At::LineStart;
                 self.drop_front(lf + 1);
             }
             None => self.drop_front(self.buffer.len()),
@@ -476,4 +504,63 @@ fn word_end(text: &str, at: usize) -> usize {
     let to = (at..text.len().min(at + WORD))
         .find(|&i| text.is_char_boundary(i) && text[i..].starts_with([' ', '\n', ',', '&']));
     to.unwrap_or_else(|| (at..=text.len()).find(|&i| text.is_char_boundary(i)).unwrap_or(text.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = "2026-07-01 12:00:00 ERROR alipay.trade.pay failed: {\"sub_code\":\"ACQ.TRADE_HAS_SUCCESS\"}";
+
+    fn stream(engine: &Arc<Engine>, from: Checkpoint) -> Stream {
+        let origin = Origin { name: "a".into(), path: "a.log".into(), host: None, labels: Default::default() };
+        let file = FileContext {
+            origin: Arc::new(origin),
+            identity: vec![1],
+            provider: None,
+            timezone: TimeZone::UTC,
+            charset: Charset::Auto,
+        };
+        Stream::new(Arc::clone(engine), file, from)
+    }
+
+    /// Lines of the events and of the cuts, where the stream is replaced by another whenever `n` pieces were pushed.
+    fn lines(engine: &Arc<Engine>, bytes: &[u8], n: usize) -> (Vec<u64>, Vec<u64>) {
+        let (now, mut events, mut cuts) = (Timestamp::UNIX_EPOCH, Vec::new(), Vec::new());
+        let mut stream = stream(engine, Checkpoint::default());
+        for (k, piece) in bytes.chunks(100_001).enumerate() {
+            if k % n == n - 1 {
+                let (position, from) = (stream.position() as usize, stream.checkpoint());
+                let stored = serde_json::to_string(&from).unwrap();
+                let again = from.offset as usize..position;
+                stream = super::tests::stream(engine, serde_json::from_str(&stored).unwrap());
+                stream.push(&bytes[again], now, &mut events);
+            }
+            stream.push(piece, now, &mut events);
+            cuts.extend(stream.take_cuts());
+        }
+        stream.finish(now, &mut events);
+        (events.iter().map(|event| event.position.line).collect(), cuts.iter().map(|cut| cut.line).collect())
+    }
+
+    #[test]
+    fn a_checkpoint_in_a_line_that_was_cut_skips_the_rest_of_it() {
+        let engine = Arc::new(Engine::new(Arc::new(Catalog::builtin()), Redactor::default()));
+        // The second line has a code where it is looked at, and more where it is not, at its very end too.
+        let filler = format!(" {} {LINE} ", "x".repeat(MAX_LINE)).repeat(3);
+        let text = format!("{LINE}\n{LINE}{filler}{LINE}\n{LINE}\n{LINE}\n");
+        let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for bytes in [text.as_bytes(), &utf16] {
+            for n in [usize::MAX, 1, 2, 7, 13, 17] {
+                assert_eq!(lines(&engine, bytes, n), (vec![1, 2, 3, 4], vec![2]), "a new stream after {n} pieces");
+            }
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_of_an_earlier_version_is_at_the_start_of_a_line() {
+        let before = r#"{"offset":7,"line":1,"done":7,"reported":[],"charset":"auto"}"#;
+        let checkpoint: Checkpoint = serde_json::from_str(before).unwrap();
+        assert_eq!((checkpoint.offset, checkpoint.at), (7, At::LineStart));
+    }
 }

@@ -1,5 +1,5 @@
 //! The integration tests, one binary. `samples` compares with labels, `tidy` looks at the source; tests of the built program go by command
-//! (`scan_…`, `run_…`), and `cli_env` and `daemon` are how they run it.
+//! (`scan_…`, `run_…`), `cli_env` and `daemon` are how they run it, and `shim` makes its system calls fail.
 
 mod catalog;
 mod cli_env;
@@ -19,6 +19,7 @@ mod run_logrotate;
 mod run_outbox;
 mod run_places;
 mod run_poll;
+mod run_read;
 mod run_rotation;
 mod run_signals;
 mod run_state;
@@ -29,5 +30,6 @@ mod scan_report;
 mod scan_setup;
 mod schema;
 mod shell;
+mod shim;
 mod soak;
 mod tidy;

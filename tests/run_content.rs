@@ -221,6 +221,46 @@ fn a_hundred_megabyte_line_is_cut_and_what_follows_is_read() {
 }
 
 #[test]
+fn a_line_that_is_cut_stays_cut_across_restarts_in_its_middle() {
+    use std::io::Write;
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    let mut file = OpenOptions::new().append(true).open(env.path("logs/app.log")).unwrap();
+    let mut events = Vec::new();
+    let status = || env.command(&["outbox", "status", "--state", "state"]).output().unwrap().stdout;
+    let all_stored = || String::from_utf8(status()).unwrap().contains("files   1 known, 0 bytes not read");
+    let mut begin = 1;
+    for signal in ["KILL", "TERM", "HUP"] {
+        let mut daemon = run(&env, ARGS);
+        for n in [begin].into_iter().chain([2; 33]) {
+            // But for the first these are behind the length that is looked at.
+            file.write_all(failure(n).trim_end().as_bytes()).unwrap();
+            file.write_all(&vec![b'x'; 1 << 20]).unwrap();
+        }
+        begin = 2;
+        eventually("it is stored how far all was read", all_stored);
+        daemon.signal(signal);
+        if signal == "HUP" {
+            daemon.wait_for_log("configuration reloaded");
+            file.write_all(failure(2).trim_end().as_bytes()).unwrap();
+            daemon.stop();
+        }
+        daemon.wait();
+        events.extend(daemon.rest());
+    }
+    let mut daemon = run(&env, ARGS);
+    file.write_all([failure(2), failure(3), failure(4)].concat().as_bytes()).unwrap();
+    while events.last().is_none_or(|last: &serde_json::Value| last["source"]["line"] != 3) {
+        events.push(daemon.event());
+    }
+    let (notices, found): (Vec<_>, Vec<_>) = events.iter().partition(|event| event["code"] == "PT.LINE_CUT");
+    let found: Vec<_> = found.into_iter().map(|event| (number(event), event["source"]["line"].as_u64())).collect();
+    assert_eq!(found, [(1, Some(1)), (3, Some(2)), (4, Some(3))]);
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    exactly_once(daemon, []);
+}
+
+#[test]
 fn line_ends_marks_and_charsets_of_all_kinds_in_one_directory() {
     use std::io::Write;
     let env = Env::new();
@@ -372,4 +412,30 @@ fn its_own_log_in_the_source_is_not_read() {
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
     assert!(child.wait().unwrap().success());
     assert_eq!(said().matches("ACQ.NO_SUCH_CODE_YET").count(), 1, "{}", said());
+}
+
+#[test]
+fn json_over_several_lines_is_one_event_also_when_it_is_written_in_pieces() {
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    let body = "{\n  \"alipay_trade_pay_response\": {\n    \"code\": \"40004\",\n    \"sub_code\": \"ACQ.TRADE_HAS_SUCCESS\",\n    \"out_trade_no\": \"ORD-7\"\n  }\n}\n";
+    let at = body.find("out_trade").unwrap();
+    let args = ["logs/*.log", "--state", "state"];
+    for cut in [at - 5, at, at + 20] {
+        let mut daemon = run(&env, &args);
+        append(&env, "logs/app.log", &body[..cut]);
+        // Asked to end in the middle of it, it does not report the half that is there.
+        if cut == at {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            assert!(daemon.stop().success());
+            assert!(daemon.rest().is_empty());
+            daemon = run(&env, &args);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        append(&env, "logs/app.log", &body[cut..]);
+        let event = daemon.event();
+        assert_eq!(event["ids"]["out_trade_no"], "ORD-7", "{cut}: {event}");
+        assert!(daemon.stop().success());
+        assert!(daemon.rest().is_empty());
+    }
 }

@@ -2,15 +2,32 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use crate::cli_env::Env;
-use crate::daemon::{Daemon, append, command, failure, number, run, tally};
+use crate::daemon::{Daemon, append, command, eventually, exactly_once, failure, number, run, tally};
 use crate::run_control::{free_address, request};
+use crate::shim;
 
 const ARGS: &[&str] = &["logs/*.log", "--from-start", "--state", "state"];
+
+pub const HTTP_ARGS: &[&str] = &["--config", "p.toml", "--state", "state"];
+
+/// Writes a configuration with the same source, and an address for HTTP, which is returned.
+pub fn configure_http(env: &Env) -> SocketAddr {
+    let address = free_address();
+    let source = format!("[[source]]\npaths = [\"{}\"]\nstart_at = \"beginning\"\n", env.path("logs").display());
+    env.write("p.toml", format!("{source}poll_interval = \"200ms\"\n[http]\nlisten = \"{address}\"\n"));
+    address
+}
+
+fn with_http(env: &Env) -> (Daemon, SocketAddr) {
+    let address = configure_http(env);
+    (run(env, HTTP_ARGS), address)
+}
 
 fn code(event: &Value) -> &str {
     event["code"].as_str().unwrap()
@@ -57,6 +74,167 @@ fn a_damaged_database_is_set_aside_and_reported_once_and_what_is_read_again_has_
     assert!(daemon.rest().is_empty());
 }
 
+/// What somebody may do to the state of a running daemon: a name, and a shell command.
+const DELETIONS: &[(&str, &str)] = &[
+    ("everything in it", "rm -rf state/*"),
+    ("the database", "rm state/paytriage.db*"),
+    ("the database without its side files", "rm state/paytriage.db"),
+    ("the log", "rm state/paytriage.db-wal"),
+    ("the index of the log", "rm state/paytriage.db-shm"),
+    ("the directory", "rm -rf state"),
+    ("renamed", "mv state old"),
+];
+
+fn shell(env: &Env, command: &str) {
+    assert!(
+        Command::new("sh").args(["-c", command]).current_dir(env.path("")).status().unwrap().success(),
+        "{command}"
+    );
+}
+
+#[test]
+fn state_that_is_deleted_under_it_is_written_anew_and_nothing_is_lost_or_repeated() {
+    for (what, deletion) in DELETIONS {
+        println!("deleted: {what}");
+        let env = Env::new();
+        env.write("logs/app.log", failure(0)).write("logs/idle.log", failure(1));
+        let mut daemon = run(&env, ARGS);
+        let mut first = daemon.numbers(2);
+        first.sort_unstable();
+        assert_eq!(first, [0, 1]);
+        for round in 1..3 {
+            shell(&env, &format!("rm -rf old; {deletion}"));
+            append(&env, "logs/app.log", &[failure(2 * round), failure(2 * round + 1)].concat());
+            assert_eq!(daemon.numbers(2), [2 * round, 2 * round + 1]);
+            daemon.wait_for_log("it was written anew");
+        }
+        // What the sink has told is stored too.
+        all_delivered(&env);
+        let second = command(&env, ARGS).output().unwrap();
+        let stderr = String::from_utf8_lossy(&second.stderr).into_owned();
+        assert!(stderr.contains(&format!("in use by another paytriage (process {})", daemon.pid())), "{stderr}");
+        daemon.signal("KILL");
+        daemon.wait();
+        assert!(daemon.rest().is_empty());
+
+        append(&env, "logs/app.log", &failure(6));
+        exactly_once(run(&env, ARGS), [6]);
+        assert!(set_aside(&env).is_empty());
+        assert!(!env.path("state/paytriage.db.new").exists());
+    }
+}
+
+fn status(env: &Env) -> String {
+    let output = env.command(&["outbox", "status", "--state", "state"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Waits until it is stored that the sink has everything.
+fn all_delivered(env: &Env) {
+    eventually("nothing waits", || status(env).contains("outbox  0 events"));
+}
+
+#[test]
+fn events_that_wait_outlive_the_deletion_of_the_state_also_when_nothing_is_written_any_more() {
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    configure_http(&env);
+    let mut command = command(&env, HTTP_ARGS);
+    let (reader, writer) = std::io::pipe().unwrap();
+    command.stdout(writer);
+    let mut daemon = Daemon::spawn(command);
+    daemon.wait_for_log("watching");
+    // More than a pipe holds that nobody reads.
+    append(&env, "logs/app.log", &(0..500).map(failure).collect::<String>());
+    eventually("all are stored", || status(&env).contains("files   1 known, 0 bytes not read"));
+    shell(&env, "rm -rf state");
+    daemon.wait_for_log("it was written anew");
+    assert!(daemon.stop().success());
+    drop(daemon);
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(reader));
+    let first: Vec<Value> = lines.map_while(|line| serde_json::from_str(&line.unwrap()).ok()).collect();
+    let mut seen = tally(first.iter().map(number));
+    assert!(seen.len() < 500);
+    let mut daemon = run(&env, ARGS);
+    while seen.len() < 500 {
+        *seen.entry(number(&daemon.event())).or_default() += 1;
+    }
+    assert!(daemon.stop().success());
+}
+
+#[test]
+fn a_database_put_in_place_of_the_one_in_use_is_set_aside_and_reported() {
+    let env = Env::new();
+    env.write("logs/app.log", failure(0));
+    let mut daemon = run(&env, ARGS);
+    assert_eq!(daemon.numbers(1), [0]);
+    assert!(daemon.stop().success());
+    shell(&env, "cp state/paytriage.db backup");
+    let mut daemon = run(&env, ARGS);
+    append(&env, "logs/app.log", &failure(1));
+    assert_eq!(daemon.numbers(1), [1]);
+    shell(&env, "rm state/paytriage.db* && cp backup state/paytriage.db");
+    append(&env, "logs/app.log", &failure(2));
+    let (own, read): (Vec<_>, Vec<_>) =
+        [daemon.event(), daemon.event()].into_iter().partition(|event| code(event) == "PT.STATE_LOST");
+    assert_eq!(read.iter().map(number).collect::<Vec<_>>(), [2]);
+    let aside = set_aside(&env);
+    assert!(aside.len() == 1, "{aside:?}");
+    assert_eq!(own[0]["excerpt"], format!("kept_as={}", aside[0]));
+    assert_eq!(fs::read(env.path("state").join(&aside[0])).unwrap(), fs::read(env.path("backup")).unwrap());
+    all_delivered(&env);
+    daemon.signal("KILL");
+    daemon.wait();
+    append(&env, "logs/app.log", &failure(3));
+    exactly_once(run(&env, ARGS), [3]);
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_made_again_leaves_it_alive_and_not_ready_and_nothing_is_lost() {
+    let env = Env::new();
+    env.write("logs/app.log", failure(0));
+    let (mut daemon, address) = with_http(&env);
+    assert_eq!(daemon.numbers(1), [0]);
+    shell(&env, "rm -rf state && touch state");
+    append(&env, "logs/app.log", &failure(1));
+    let log = daemon.wait_for_log("cannot write the state");
+    assert!(log.contains("state directory") && log.contains("os error"), "{log}");
+    assert!(request(address, "GET", "/readyz").contains("state cannot be written"));
+    shell(&env, "rm state");
+    daemon.wait_for_log("state can be written again");
+    assert_eq!(daemon.numbers(1), [1]);
+    assert!(request(address, "GET", "/readyz").starts_with("HTTP/1.1 200"));
+    exactly_once(daemon, []);
+}
+
+#[test]
+fn an_instance_that_took_the_path_while_the_lock_was_deleted_is_left_alone() {
+    let env = Env::new();
+    env.write("logs/app.log", failure(0));
+    let (mut first, address) = with_http(&env);
+    assert_eq!(first.numbers(1), [0]);
+    first.freeze();
+    shell(&env, "rm -rf state/*");
+    let mut second = run(&env, ARGS);
+    assert_eq!(second.numbers(1), [0]);
+    first.thaw();
+    append(&env, "logs/app.log", &failure(1));
+    assert_eq!(second.numbers(1), [1]);
+    let log = first.wait_for_log("cannot write the state");
+    assert!(log.contains(&format!("in use by another paytriage (process {})", second.pid())), "{log}");
+    assert!(request(address, "GET", "/readyz").contains("state cannot be written"));
+    // What the second one stores is not touched.
+    append(&env, "logs/app.log", &failure(2));
+    assert_eq!(second.numbers(1), [2]);
+    assert!(second.stop().success());
+    first.wait_for_log("it was written anew");
+    let mut seen: Vec<_> = (0..3).map(|_| first.event()).collect();
+    seen.retain(|event| code(event) != "PT.STATE_LOST");
+    assert_eq!(seen.iter().map(number).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(set_aside(&env).len(), 1);
+    exactly_once(first, []);
+}
+
 #[test]
 fn a_state_directory_that_cannot_be_used_is_named_with_the_reason() {
     let env = Env::new();
@@ -99,16 +277,8 @@ fn a_read_only_state_directory_is_named_with_the_reason() {
 fn a_full_disk_leaves_it_alive_and_not_ready_until_there_is_room() {
     let env = Env::new();
     env.write("logs/app.log", failure(0));
-    let address = free_address();
-    let logs = env.path("logs");
-    env.write(
-        "p.toml",
-        format!(
-            "[[source]]\npaths = [\"{}\"]\nstart_at = \"beginning\"\n[http]\nlisten = \"{address}\"\n",
-            logs.display()
-        ),
-    );
-    let Some(mut daemon) = on_tmpfs(&env, "size=2m", &["--config", "p.toml", "--state", "state"]) else { return };
+    let address = configure_http(&env);
+    let Some(mut daemon) = on_tmpfs(&env, "size=2m", HTTP_ARGS) else { return };
     assert_eq!(daemon.numbers(1), [0]);
     // The file system is the daemon's alone; this is how others see it.
     let state = format!("/proc/{}/root{}", daemon.pid(), env.path("state").display());
@@ -134,46 +304,46 @@ fn a_full_disk_leaves_it_alive_and_not_ready_until_there_is_room() {
     assert!(daemon.rest().is_empty());
 }
 
-/// Makes syncs of the write-ahead log fail while the file `broken` is there.
-const SHIM: &str = r#"
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-static int broken(int fd) {
-    char link[64], path[4096];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(link, path, sizeof path - 1);
-    if (n < 4) return 0;
-    path[n] = 0;
-    return strcmp(path + n - 4, "-wal") == 0 && access("broken", F_OK) == 0;
+fn with_sync_that_fails(env: &Env) -> (Daemon, SocketAddr) {
+    let address = configure_http(env);
+    let mut command = command(env, HTTP_ARGS);
+    shim::preload(env, shim::SYNC, &mut command);
+    let mut daemon = Daemon::spawn(command);
+    daemon.wait_for_log("watching");
+    (daemon, address)
 }
-int fdatasync(int fd) {
-    if (broken(fd)) { errno = EIO; return -1; }
-    return ((int (*)(int))dlsym(RTLD_NEXT, "fdatasync"))(fd);
+
+#[test]
+fn a_stop_while_the_state_cannot_be_written_tries_a_last_time() {
+    for is_mended in [true, false] {
+        let env = Env::new();
+        env.write("logs/app.log", "");
+        let (mut daemon, address) = with_sync_that_fails(&env);
+        env.write("broken", "");
+        append(&env, "logs/app.log", &[failure(0), failure(1)].concat());
+        let tries = || request(address, "GET", "/metrics").contains("paytriage_commit_errors_total 3\n");
+        eventually("it is tried again", tries);
+        if is_mended {
+            fs::remove_file(env.path("broken")).unwrap();
+        }
+        assert!(daemon.stop().success());
+        let log = daemon.drain_log();
+        assert_eq!(log.matches("cannot write the state").count(), 1, "{log}");
+        assert_eq!(log.contains("state can be written again"), is_mended, "{log}");
+        assert_eq!(log.contains("ended without storing"), !is_mended, "{log}");
+        // A commit whose sync failed may be stored all the same.
+        let delivered: Vec<_> = daemon.rest().iter().map(number).collect();
+        assert!(delivered == [0, 1] || (!is_mended && delivered.is_empty()), "{delivered:?}");
+        append(&env, "logs/app.log", &failure(2));
+        exactly_once(run(&env, HTTP_ARGS), (0..3).filter(|n| !delivered.contains(n)));
+    }
 }
-int fsync(int fd) {
-    if (broken(fd)) { errno = EIO; return -1; }
-    return ((int (*)(int))dlsym(RTLD_NEXT, "fsync"))(fd);
-}
-"#;
 
 #[test]
 fn a_sync_that_fails_repeats_and_loses_nothing() {
     let env = Env::new();
-    env.write("logs/app.log", "").write("shim.c", SHIM);
-    let compiled = Command::new("cc")
-        .args(["-shared", "-fPIC", "-o", "shim.so", "shim.c", "-ldl"])
-        .current_dir(env.path(""))
-        .status()
-        .expect("the build needed a C compiler too");
-    assert!(compiled.success());
-    let mut command = command(&env, ARGS);
-    command.env("LD_PRELOAD", env.path("shim.so"));
-    let mut daemon = Daemon::spawn(command);
-    daemon.wait_for_log("watching");
+    env.write("logs/app.log", "");
+    let (mut daemon, _) = with_sync_that_fails(&env);
     let mut wanted = Vec::new();
     for round in 0..3 {
         env.write("broken", "");

@@ -332,3 +332,31 @@ fn a_file_that_lives_shortly_is_read_where_it_was_seen() {
     }
     exactly_once(daemon, []);
 }
+
+#[test]
+fn a_copy_made_anew_each_night_is_read_once() {
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    let args = ["logs/*", "--state", "state"];
+    let mut daemon = run(&env, &args);
+    let mut n = 0;
+    let copy = |env: &Env| {
+        fs::copy(env.path("logs/app.log"), env.path("logs/app.log.bak")).unwrap();
+    };
+    for _ in 0..4 {
+        append(&env, "logs/app.log", &(n..n + 20).map(failure).collect::<String>());
+        assert_eq!(daemon.numbers(20).len(), 20);
+        n += 20;
+        copy(&env);
+    }
+    assert!(daemon.stop().success());
+    assert!(daemon.rest().is_empty());
+    append(&env, "logs/app.log", &failure(n));
+    copy(&env);
+    append(&env, "logs/app.log", &failure(n + 1));
+    // The copy has lines of its own from now on.
+    let mut daemon = run(&env, &args);
+    assert_eq!(daemon.numbers(2), [n, n + 1]);
+    append(&env, "logs/app.log.bak", &failure(n + 2));
+    exactly_once(daemon, [n + 2]);
+}

@@ -227,7 +227,7 @@ fn a_quiet_moment_reports_early_and_nothing_twice() {
         for line in bytes.split_inclusive(|&b| b == b'\n') {
             stream.push(line, now(), &mut found);
             stream.flush(now(), &mut found);
-            assert!(!stream.is_pending());
+            assert!(stream.pending() == paytriage::pipeline::Pending::Nothing);
         }
         stream.finish(now(), &mut found);
         let mut ids: Vec<_> = found.iter().map(|event| event.id).collect();

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use crate::event::{Event, Origin};
 use crate::identity::FileKey;
 use crate::notice::About;
-use crate::pipeline::{Checkpoint, Cut, Engine, FileContext, Stream};
+use crate::pipeline::{Checkpoint, Cut, Engine, FileContext, Pending, Stream};
 use crate::source::proof::Content;
 use crate::source::selection::{Source, visible};
 use crate::source::step::{self, Facts, Place, Step};
@@ -157,7 +157,7 @@ impl Follow {
     /// True if a file of this size was read to its end, and all that was found in it reported.
     pub fn has_read_all(&self, size: u64) -> bool {
         let behind = matches!(self.state, State::Behind(_));
-        size == self.full_size && self.lag() == 0 && !behind && !self.is_pending()
+        size == self.full_size && self.lag() == 0 && !behind && self.pending() == Pending::Nothing
     }
 
     /// A handle of one's own.
@@ -213,8 +213,12 @@ impl Follow {
         self.file.is_some()
     }
 
-    pub fn is_pending(&self) -> bool {
-        matches!(&self.state, State::Live(stream) if stream.is_pending())
+    /// What was found in it and is not reported, because its record may go on.
+    pub fn pending(&self) -> Pending {
+        match &self.state {
+            State::Live(stream) => stream.pending(),
+            State::Idle(_) | State::Behind(_) => Pending::Nothing,
+        }
     }
 
     /// It lost its name, or got one back.
@@ -292,6 +296,13 @@ impl Follow {
         Ok(turned)
     }
 
+    /// Goes on there, because what stands before it was read elsewhere.
+    pub fn leap(&mut self, tail: Tail, checkpoint: Checkpoint) {
+        let behind = checkpoint.offset < tail.position();
+        self.state = if behind { State::Behind(checkpoint) } else { State::Idle(checkpoint) };
+        self.tail = tail;
+    }
+
     /// Reports what is complete in a file that has been quiet for a moment.
     pub fn flush(&mut self, now: Timestamp, events: &mut Vec<Event>) {
         if let State::Live(stream) = &mut self.state {
@@ -312,7 +323,7 @@ impl Follow {
     pub fn park_if_idle(&mut self, clock: Instant) {
         let State::Live(stream) = &self.state else { return };
         let quiet = clock.saturating_duration_since(self.changed) >= PARK_AFTER;
-        if quiet && !self.queued && !stream.is_pending() && self.tail.ends_a_line() {
+        if quiet && !self.queued && stream.pending() == Pending::Nothing && self.tail.ends_a_line() {
             self.state = State::Idle(stream.checkpoint());
         }
     }

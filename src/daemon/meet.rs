@@ -306,7 +306,7 @@ fn is_same_file(one: FileKey, other: FileKey) -> bool {
 }
 
 /// From where a file goes on in which `before` was read.
-fn goes_on_as(before: &FileState, key: FileKey) -> Checkpoint {
+pub(super) fn goes_on_as(before: &FileState, key: FileKey) -> Checkpoint {
     let mut checkpoint = before.checkpoint.clone();
     if key != before.key {
         checkpoint.copy_of = Some(before.key.identity(before.generation));
@@ -315,7 +315,7 @@ fn goes_on_as(before: &FileState, key: FileKey) -> Checkpoint {
 }
 
 /// Skips what a file holds now.
-fn end(key: FileKey, file: &File) -> io::Result<(Tail, Checkpoint)> {
+pub(super) fn end(key: FileKey, file: &File) -> io::Result<(Tail, Checkpoint)> {
     let tail = Tail::end(key, file)?;
     let at = tail.position();
     Ok((tail, Checkpoint { offset: at, done: at, ..Checkpoint::default() }))

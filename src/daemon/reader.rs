@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use kin::Kin;
+use work::Stall;
 
 use super::files::Files;
 use super::follow::PER_TURN;
@@ -30,6 +31,7 @@ use super::problems::Problems;
 use super::unknown::Unknown;
 use crate::config::Watch;
 use crate::identity::FileKey;
+use crate::pipeline;
 use crate::source::lineage::Lineage;
 use crate::source::selection::Own;
 use crate::source::step::Place;
@@ -91,8 +93,7 @@ pub struct Reader {
     /// What the last look at everything took of the processor.
     walk_cost: Duration,
     next_displaced: Option<Instant>,
-    /// The last commit failed; nothing is read until this time.
-    stalled_until: Option<Instant>,
+    stalled: Option<Stall>,
     /// Since then nothing is read, because too much waits for delivery.
     blocked: Option<Instant>,
     max_outbox: u64,
@@ -133,7 +134,7 @@ impl Reader {
             next_walk: clock,
             walk_cost: Duration::ZERO,
             next_displaced: None,
-            stalled_until: None,
+            stalled: None,
             blocked: None,
             round_began_ms: Timestamp::now().as_millisecond(),
             now: Instant::now,
@@ -189,6 +190,9 @@ impl Reader {
         }
         if clock >= self.next_walk {
             self.walk(clock);
+            if self.stalled.is_none() && !self.store.is_in_place() {
+                self.commit(clock);
+            }
         }
         if self.next_displaced.is_some_and(|at| clock >= at) {
             self.look_at_displaced(clock);
@@ -208,8 +212,8 @@ impl Reader {
         let mut deadline = self.next_walk;
         let mut at = |due: Option<Instant>| deadline = due.map_or(deadline, |due| deadline.min(due));
         at(self.next_displaced);
-        if let Some(stalled) = self.stalled_until {
-            at(Some(stalled));
+        if let Some(stall) = self.stalled {
+            at(Some(stall.until));
         } else if self.blocked.is_some() {
             at(Some(clock + BLOCKED_INTERVAL));
             at(self.pending.due(Load::Quiet, clock));
@@ -223,7 +227,7 @@ impl Reader {
 
     /// False while nothing more may be taken in: a commit failed, or too much waits for delivery.
     fn may_read(&mut self, clock: Instant) -> bool {
-        if self.stalled_until.is_some_and(|until| clock < until) {
+        if self.stalled.is_some_and(|stall| clock < stall.until) {
             return false;
         }
         let waiting = self.store.waiting();
@@ -247,7 +251,7 @@ impl Reader {
                 tracing::info!(events = waiting.rows, bytes = waiting.bytes, "reading goes on");
             }
         }
-        !blocked && self.stalled_until.is_none()
+        !blocked && self.stalled.is_none()
     }
 
     /// Bytes of events that may still come to the outbox.
@@ -277,7 +281,9 @@ impl Reader {
                 // What was written just before its source was removed is still wanted.
                 self.turn(key, clock);
             }
-            self.flush(key, clock);
+            if removed {
+                self.flush(key, clock);
+            }
             let Some(follow) = self.files.get_mut(key) else { continue };
             let source = plan.selection.source_of(&follow.path);
             match (follow.place, source) {
@@ -304,12 +310,16 @@ impl Reader {
     /// The last round: what is complete is reported and stored.
     fn end(mut self) {
         let clock = (self.now)();
-        for key in self.settling.keys().copied().collect::<Vec<_>>() {
-            self.flush(key, clock);
-        }
+        // Who goes on from the state sees a record that is in the middle of something again, with the rest of it.
+        let is_over = |key: &FileKey| {
+            let pending = self.files.get(*key).map(|follow| follow.pending());
+            self.store.is_in_memory() || pending != Some(pipeline::Pending::Growing)
+        };
+        let over: Vec<_> = self.settling.keys().copied().filter(is_over).collect();
+        over.into_iter().for_each(|key| self.flush(key, clock));
         // Also when nothing is pending: the next run has to know until when somebody watched.
         self.commit(clock);
-        if self.stalled_until.is_some() {
+        if self.stalled.is_some() {
             tracing::error!("ended without storing the last positions; they are read again at the next start");
         }
     }

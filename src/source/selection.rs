@@ -37,6 +37,8 @@ pub struct BadGlob {
 pub struct Own {
     /// Device and inode.
     inodes: Vec<(u64, u64)>,
+    /// The state directory, which may be deleted and made again.
+    state: Option<PathBuf>,
 }
 
 impl Selection {
@@ -128,13 +130,18 @@ impl Own {
         #[allow(clippy::unnecessary_cast)]
         let mut inodes: Vec<_> =
             outputs.iter().flatten().map(|stat| (stat.st_dev as u64, stat.st_ino as u64)).collect();
-        inodes.extend(state.and_then(|dir| dir.metadata().ok()).map(|dir| (dir.dev(), dir.ino())));
-        Own { inodes }
+        inodes.extend(state.and_then(inode));
+        Own { inodes, state: state.map(Path::to_path_buf) }
     }
 
     pub fn contains(&self, file: &Metadata) -> bool {
-        self.inodes.contains(&(file.dev(), file.ino()))
+        let this = (file.dev(), file.ino());
+        self.inodes.contains(&this) || (file.is_dir() && self.state.as_deref().and_then(inode) == Some(this))
     }
+}
+
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// A path as text that cannot act on a terminal; bytes that are not UTF-8 show as U+FFFD.

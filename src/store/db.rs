@@ -3,12 +3,12 @@
 
 use std::fs;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
-use super::{Backlog, Batch, Dropped, OutboxEvent, Row, StateError, outbox, rows, schema};
+use super::home::{Home, Reopened};
+use super::{Backlog, Batch, Dropped, OutboxEvent, Row, StateDir, StateError, outbox, rows, schema};
 use crate::config::Durability;
 
 #[derive(Debug)]
@@ -24,17 +24,10 @@ pub(super) struct Db {
     sinks: Vec<String>,
     /// The highest number of a row that a sink may have seen.
     seq: i64,
-    /// Where the database is that was damaged while it was in use, until the reader knows of it.
-    begun_anew: Option<PathBuf>,
+    /// The database was lost, or another one set aside, while it was in use, and the reader does not know of it yet.
+    begun_anew: bool,
     /// A word about the database that should have been there.
     missing: Option<String>,
-}
-
-/// The file of the database.
-#[derive(Debug)]
-struct Home {
-    path: PathBuf,
-    durability: Durability,
 }
 
 /// Batches whose commit reported an error, and how many events each had. If one of them turns out to be the last batch that is
@@ -50,9 +43,9 @@ impl Db {
         Db::new(schema::in_memory()?, None)
     }
 
-    pub fn open(path: PathBuf, durability: Durability) -> Result<Db, StateError> {
-        let opened = schema::open(&path, durability)?;
-        Db::new(opened.connection, Some(Home { path, durability }))
+    pub fn open(dir: &StateDir, durability: Durability) -> Result<Db, StateError> {
+        let (home, connection) = Home::open(dir, durability)?;
+        Db::new(connection, Some(home))
     }
 
     fn new(connection: Connection, home: Option<Home>) -> Result<Db, StateError> {
@@ -64,7 +57,7 @@ impl Db {
             unsure: Vec::new(),
             sinks: Vec::new(),
             seq: 0,
-            begun_anew: None,
+            begun_anew: false,
             missing: None,
         };
         db.batch = db.with(|connection| rows::last_batch(connection))?;
@@ -73,8 +66,7 @@ impl Db {
 
     /// The database was deleted since the last run.
     pub fn note_missing(&mut self) {
-        tracing::error!("the database is gone; a new one was begun. Events that waited for delivery are lost");
-        self.missing = Some(format!("nothing missing_since={}", Timestamp::now()));
+        self.missing = Some(missing());
     }
 
     pub fn is_in_memory(&self) -> bool {
@@ -92,7 +84,7 @@ impl Db {
             if stuck || error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) || schema::is_damage(&error) {
                 self.connection = None;
             }
-            StateError::sqlite(&home.path, error)
+            StateError::sqlite(&home.database, error)
         })
     }
 
@@ -103,22 +95,46 @@ impl Db {
     }
 
     fn connection(&mut self) -> Result<&mut Connection, StateError> {
-        let opened = match (self.connection.take(), &self.home) {
+        let connection = match (self.connection.take(), &mut self.home) {
             (Some(connection), _) => connection,
             (None, Some(home)) => {
-                let mut opened = schema::open(&home.path, home.durability)?;
-                if opened.set_aside.is_some() {
-                    self.begun_anew = opened.set_aside;
-                    self.unsure.clear();
-                    begin(&mut opened.connection, &self.sinks, self.seq)
-                        .map_err(|error| StateError::sqlite(&home.path, error))?;
+                let (mut connection, reopened) = home.reopen()?;
+                self.begun_anew |= reopened != Reopened::Same;
+                if reopened == Reopened::Gone {
+                    self.missing = Some(missing());
                 }
-                opened.connection
+                // Also where an attempt before this one came no further than an empty database.
+                if self.begun_anew {
+                    self.unsure.clear();
+                    begin(&mut connection, &self.sinks, self.seq)
+                        .map_err(|error| StateError::sqlite(&home.database, error))?;
+                }
+                connection
             }
             // Only a database with a file is ever closed.
             (None, None) => schema::in_memory()?,
         };
-        Ok(self.connection.insert(opened))
+        Ok(self.connection.insert(connection))
+    }
+
+    /// Brings the database back if it was deleted or replaced; the connection still has all of it.
+    fn stay_in_place(&mut self) -> Result<(), StateError> {
+        let (Some(home), Some(open)) = (&mut self.home, &self.connection) else { return Ok(()) };
+        match home.restore(open) {
+            Ok(None) => {}
+            Ok(Some(restored)) => {
+                self.begun_anew |= restored.set_aside.is_some();
+                self.connection = Some(restored.connection);
+            }
+            // Then it is as if it had been damaged at its place.
+            Err(StateError::Sqlite { error, .. }) if schema::is_damage(&error) => self.connection = None,
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    pub fn is_in_place(&self) -> bool {
+        self.home.as_ref().is_none_or(|home| home.is_in_place().unwrap_or(false))
     }
 
     /// What a commit came to; `None` where an earlier one turned out to be stored, so that everything has to be
@@ -127,9 +143,10 @@ impl Db {
     /// # Errors
     /// See [`super::Store::commit`].
     pub fn commit(&mut self, batch: &Batch) -> Result<Option<Backlog>, StateError> {
+        self.stay_in_place()?;
         self.connection()?;
-        if let Some(aside) = self.begun_anew.take() {
-            return Err(StateError::Begun { aside });
+        if std::mem::take(&mut self.begun_anew) {
+            return Err(StateError::Begun);
         }
         self.batch += 1;
         let number = self.batch;
@@ -209,7 +226,7 @@ impl Db {
 
     pub fn untold_damage(&mut self) -> Result<Vec<String>, StateError> {
         let told = self.with(|connection| rows::texts(connection, "SELECT name FROM told"))?;
-        let Some(path) = self.home.as_ref().map(|home| home.path.clone()) else { return Ok(Vec::new()) };
+        let Some(path) = self.home.as_ref().map(|home| home.database.clone()) else { return Ok(Vec::new()) };
         let (Some(dir), Some(own)) = (path.parent(), path.file_name()) else { return Ok(Vec::new()) };
         let bad = format!("{}{}", own.to_string_lossy(), schema::BAD);
         let names = fs::read_dir(dir).map_err(|error| StateError::io(dir, error))?.flatten();
@@ -230,4 +247,10 @@ fn begin(connection: &mut Connection, sinks: &[String], seq: i64) -> rusqlite::R
     rows::count_from(&transaction, seq)?;
     rows::set_sinks(&transaction, sinks)?;
     transaction.commit()
+}
+
+/// The database is not where it was; a new one was begun.
+fn missing() -> String {
+    tracing::error!("the database is gone; a new one was begun. Events that waited for delivery are lost");
+    format!("nothing missing_since={}", Timestamp::now())
 }

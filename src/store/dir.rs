@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,8 +26,8 @@ pub enum StateError {
     Newer { path: PathBuf, found: i64, known: i64 },
     #[error("{path} was written by an older paytriage; start `paytriage run` once, which brings it up to date")]
     Older { path: PathBuf },
-    #[error("the state was damaged while it was in use; it was kept as {aside} and a new one begun", aside = aside.display())]
-    Begun { aside: PathBuf },
+    #[error("the state was lost while it was in use, and a new one begun")]
+    Begun,
     #[error("{path}: {error}")]
     Sqlite { path: String, error: rusqlite::Error },
 }
@@ -98,6 +98,11 @@ impl StateDir {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Device and inode of the lock file.
+    pub(super) fn lock_inode(&self) -> Option<(u64, u64)> {
+        self.lock.metadata().ok().map(|lock| (lock.dev(), lock.ino()))
     }
 
     pub fn database(&self) -> PathBuf {

@@ -278,6 +278,53 @@ fn damage_while_it_is_in_use_begins_anew_and_goes_on() {
 }
 
 #[test]
+fn a_database_that_is_gone_when_it_is_opened_again_begins_anew_with_its_sinks() {
+    for other in [None, Some("another database, or whatever this is".repeat(100))] {
+        let mut case = Case::new();
+        case.store().commit(&batch(vec![file(1, 10)], &[1])).unwrap();
+        case.drain();
+        // The connection goes with the error; nothing of the database is open any more.
+        case.hook(fail_after_commit);
+        case.store().commit(&batch(vec![file(1, 20)], &[2])).unwrap_err();
+        fs::remove_file(case.dir.path().join("paytriage.db")).unwrap();
+        if let Some(other) = &other {
+            fs::write(case.dir.path().join("paytriage.db"), other).unwrap();
+        }
+        let wanted = batch(vec![file(1, 30)], &[2, 3]);
+        assert!(matches!(case.store().commit(&wanted), Err(StateError::Begun)));
+        let untold = case.store().untold_damage().unwrap();
+        let expected = if other.is_some() { "paytriage.db.bad-" } else { "nothing missing_since=" };
+        assert!(untold.len() == 1 && untold[0].starts_with(expected), "{untold:?}");
+        case.store().commit(&Batch { told: untold, ..wanted }).unwrap();
+        assert!(case.store().untold_damage().unwrap().is_empty());
+        case.drain();
+        case.expect(&[1, 2, 3]);
+        case.start();
+        assert_eq!(case.offset(), 30);
+    }
+}
+
+#[test]
+fn a_database_that_is_deleted_while_a_commit_is_open_is_stored_once() {
+    let mut case = Case::new();
+    case.store().commit(&batch(vec![file(1, 10)], &[1])).unwrap();
+    // Undone, and not known to be: the number of the batch is what tells.
+    case.hook(|connection| connection.commit_hook(Some(|| true)).unwrap());
+    case.store().commit(&batch(vec![file(1, 20)], &[2])).unwrap_err();
+    case.store().take(0, 1, Some(Instant::now())).unwrap();
+    for name in ["paytriage.db", "paytriage.db-wal", "paytriage.db-shm", "lock"] {
+        fs::remove_file(case.dir.path().join(name)).unwrap();
+    }
+    assert!(!case.store().is_in_place());
+    case.store().commit(&batch(vec![file(1, 30)], &[2, 3])).unwrap();
+    assert!(case.store().is_in_place());
+    case.drain();
+    case.expect(&[1, 2, 3]);
+    case.start();
+    assert_eq!((case.offset(), case.stored()), (30, 0));
+}
+
+#[test]
 fn a_migration_is_done_or_not_done() {
     let tables = |connection: &Connection| {
         let version = schema::version(connection).unwrap();

@@ -4,12 +4,14 @@
 //! process at any instruction neither loses an event nor stores it twice. Nobody holds the connection while
 //! waiting for the outside world; delivery copies rows out, writes them without the lock, and comes back.
 //!
+//! A database that is deleted or replaced under the running process is brought back from what is still open (`home`).
 //! After an I/O error nothing that the connection remembers is trusted: it is closed, and the next use opens the
 //! file again. Whether a commit that reported an error was stored all the same is then read from the file, so
 //! that trying again stores nothing twice.
 
 mod db;
 mod dir;
+mod home;
 mod outbox;
 mod rows;
 mod schema;
@@ -118,7 +120,7 @@ impl Store {
     /// The database was written by a newer version, or the directory does not let us write.
     pub fn open(dir: &StateDir, durability: Durability) -> Result<Store, StateError> {
         let missing = dir.had_database() && !dir.database().exists();
-        let mut db = Db::open(dir.database(), durability)?;
+        let mut db = Db::open(dir, durability)?;
         dir.has_database()?;
         if missing {
             db.note_missing();
@@ -159,12 +161,13 @@ impl Store {
     ///
     /// # Errors
     /// The batch is as it was, to be tried again later as it is or with more events at its end: what a failed commit
-    /// has stored all the same is not stored again. After [`StateError::Begun`] everything has to be stored anew.
+    /// has stored all the same is not stored again. After [`StateError::Begun`] everything has to be stored anew, and
+    /// [`Store::untold_damage`] says what was lost or set aside.
     pub fn commit(&self, batch: &Batch) -> Result<(), StateError> {
         let mut db = self.lock();
         let committed = db.commit(batch);
-        if matches!(committed, Err(StateError::Begun { .. })) {
-            self.set_waiting(Backlog::default());
+        if matches!(committed, Err(StateError::Begun)) {
+            self.set_waiting(db.with(|connection| rows::backlog_after(connection, 0)).unwrap_or_default());
         }
         match committed? {
             Some(added) => {
@@ -238,6 +241,11 @@ impl Store {
     /// Nothing was dropped.
     pub fn drop_waiting(&self, notice: impl FnOnce(Dropped) -> Option<OutboxEvent>) -> Result<Dropped, StateError> {
         self.lock().drop_waiting(notice)
+    }
+
+    /// False if somebody deleted or replaced the database since it was opened; the next commit mends that, or says why it cannot.
+    pub fn is_in_place(&self) -> bool {
+        self.lock().is_in_place()
     }
 
     /// True if what is stored ends with the process.

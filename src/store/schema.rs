@@ -76,7 +76,8 @@ pub fn open(path: &Path, durability: Durability) -> Result<Opened, StateError> {
     }
 }
 
-fn connect(path: &Path, durability: Durability) -> Result<Connection, StateError> {
+/// Opens or makes the database.
+pub fn connect(path: &Path, durability: Durability) -> Result<Connection, StateError> {
     // SQLite gives its side files the mode of the database, so this one decides for all.
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     file.map_err(|error| StateError::io(path, error))?;
@@ -151,7 +152,7 @@ pub fn is_damage(error: &rusqlite::Error) -> bool {
 pub const BAD: &str = ".bad-";
 
 /// Renames the database and its side files, so that nobody takes one for part of the new database.
-fn set_aside(path: &Path) -> Result<PathBuf, StateError> {
+pub fn set_aside(path: &Path) -> Result<PathBuf, StateError> {
     let now = Timestamp::now().strftime("%Y%m%dT%H%M%S%.3fZ");
     let renamed = |suffix: &str, bad: &str| {
         let mut name = path.as_os_str().to_owned();

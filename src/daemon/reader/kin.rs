@@ -16,12 +16,13 @@ use std::time::{Duration, Instant, SystemTime};
 use super::Reader;
 use super::look::DISPLACED_INTERVAL;
 use crate::daemon::follow::Follow;
-use crate::daemon::meet::{Moment, Newcomer};
+use crate::daemon::meet::{self, Moment, Newcomer};
 use crate::identity::FileKey;
 use crate::notice::{About, Reason};
 use crate::source::kin::{self, Likeness, Original, Verdict, judge};
 use crate::source::selection::visible;
 use crate::source::step::Place;
+use crate::source::tail::Tail;
 use crate::store::FileState;
 
 /// File systems keep coarse time.
@@ -320,6 +321,44 @@ impl Reader {
         if let Some(follow) = self.newcomers.meet_heir(newcomer, Some(former), &self.plan, clock)? {
             self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL);
             self.add(follow, clock);
+        }
+        Ok(())
+    }
+
+    /// A copy may be made anew over an older one, as `cp app.log app.log.bak` does each night. What the original has too
+    /// was read there, and is not read again.
+    ///
+    /// # Errors
+    /// One of the two cannot be read.
+    pub(super) fn leap_over_copied(&mut self, key: FileKey) -> io::Result<()> {
+        let Some(copy) = self.files.get(key) else { return Ok(()) };
+        for name in kin::written_as(&copy.path) {
+            let Some(original) = self.files.named(&name).filter(|&it| it != key).and_then(|it| self.files.get(it))
+            else {
+                continue;
+            };
+            let file = copy.handle()?;
+            let (size, before) = (file.metadata()?.size(), original.to_store());
+            if size <= copy.position() {
+                return Ok(());
+            }
+            let leap = if original.position() >= size {
+                let whole = original.handle()?;
+                let len = whole.metadata()?.size();
+                kin::begin_alike((&file, size), (&whole, len))?.then(|| meet::end(key, &file)).transpose()?
+            } else if original.position() > copy.position() && kin::holds(&file, &before.proof)? {
+                let tail = Tail::resume(key, copy.generation(), &file, &before.proof)?;
+                tail.ok().map(|tail| (tail, meet::goes_on_as(&before, key)))
+            } else {
+                None
+            };
+            if let Some((mut tail, checkpoint)) = leap.filter(|(tail, _)| tail.position() > copy.position()) {
+                tail.generation = copy.generation();
+                if let Some(copy) = self.files.get_mut(key) {
+                    copy.leap(tail, checkpoint);
+                }
+                return Ok(());
+            }
         }
         Ok(())
     }

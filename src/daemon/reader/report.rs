@@ -7,6 +7,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::Reader;
+use super::work::Stall;
 use crate::identity::FileKey;
 use crate::notice::{About, Notice, Reason};
 use crate::pipeline::Cut;
@@ -65,7 +66,7 @@ impl Reader {
         if let Err(error) = self.report_damage(clock) {
             tracing::error!(%error, "cannot look for what was set aside");
         }
-        self.stalled_until = Some(clock);
+        self.stalled = Some(Stall::none(clock));
     }
 
     /// Lets deleted files go, the oldest first, until the rest holds no more disk than it may.

@@ -10,10 +10,11 @@ use jiff::Timestamp;
 use super::{RESERVE, Reader};
 use crate::daemon::follow::{Follow, Turn, Turned};
 use crate::daemon::meet;
-use crate::daemon::pending::{Load, Pending};
+use crate::daemon::pending::{self, Load};
 use crate::event::Event;
 use crate::identity::FileKey;
 use crate::notice::Reason;
+use crate::pipeline::Pending;
 use crate::source::selection::visible;
 use crate::source::step::{Place, Step};
 use crate::source::walk::reason;
@@ -22,10 +23,36 @@ use crate::store::{Batch, StateError};
 /// Without a new byte for this long, what is complete is reported although its record might go on. One write of a
 /// logger arrives at once; a person does not notice the wait.
 const SETTLE: Duration = Duration::from_millis(5);
-/// How long to wait before trying again what did not work.
+/// The same where the record stops in the middle of something, as a writer leaves it that writes when its buffer is full.
+const SETTLE_GROWING: Duration = Duration::from_secs(1);
+/// How long to wait before trying again what could not be stored …
 const RETRY: Duration = Duration::from_secs(1);
+/// … twice as long each time, so that a disk in trouble is left alone, up to this: who has just freed space sees it go on, and so
+/// does the next readiness probe (every 10 s is usual).
+const MAX_RETRY: Duration = Duration::from_secs(8);
 /// How long files are read before the reader looks up: for requests, for what changed, and for what is to be stored.
 const MAX_ROUND: Duration = Duration::from_millis(100);
+
+/// The last commit failed; nothing is read until the next one works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stall {
+    /// When it is tried again.
+    pub until: Instant,
+    pause: Duration,
+}
+
+impl Stall {
+    /// It is tried again at once.
+    pub fn none(clock: Instant) -> Stall {
+        Stall { until: clock, pause: Duration::ZERO }
+    }
+
+    /// One more commit failed.
+    fn longer(before: Option<Stall>, clock: Instant) -> Stall {
+        let pause = before.map_or(RETRY, |before| (before.pause * 2).clamp(RETRY, MAX_RETRY));
+        Stall { until: clock + pause, pause }
+    }
+}
 
 impl Reader {
     /// Gives each file that is waiting one turn, as far as there is time.
@@ -53,6 +80,9 @@ impl Reader {
     pub(super) fn turn(&mut self, key: FileKey, clock: Instant) {
         let mut events = Vec::new();
         let budget = self.budget();
+        if let Err(error) = self.leap_over_copied(key) {
+            tracing::debug!(%error, "cannot compare a copy with its original");
+        }
         let Some(follow) = self.files.get_mut(key) else { return };
         let (before, lag, about) = (follow.position(), follow.lag(), follow.about());
         let turned = follow.turn(&mut Turn {
@@ -64,7 +94,7 @@ impl Reader {
             budget,
         });
         let cuts = follow.take_cuts();
-        let (read, pending) = (follow.position().saturating_sub(before), follow.is_pending());
+        let (read, pending) = (follow.position().saturating_sub(before), follow.pending());
         let path = follow.path.clone();
         self.metrics.read_bytes.fetch_add(read, Relaxed);
         if read > 0 || !events.is_empty() {
@@ -132,12 +162,16 @@ impl Reader {
         self.gone(key, clock);
     }
 
-    fn drained(&mut self, key: FileKey, pending: bool) {
-        if pending {
-            self.settling.insert(key, (self.now)() + SETTLE);
-        } else {
-            self.settling.remove(&key);
-        }
+    fn drained(&mut self, key: FileKey, pending: Pending) {
+        let pause = match pending {
+            Pending::Nothing => {
+                self.settling.remove(&key);
+                return;
+            }
+            Pending::Record => SETTLE,
+            Pending::Growing => SETTLE_GROWING,
+        };
+        self.settling.insert(key, (self.now)() + pause);
     }
 
     pub(super) fn gone(&mut self, key: FileKey, clock: Instant) {
@@ -178,12 +212,12 @@ impl Reader {
     }
 
     pub(super) fn commit_if_due(&mut self, clock: Instant) {
-        if self.stalled_until.is_some_and(|until| clock < until) {
+        if self.stalled.is_some_and(|stall| clock < stall.until) {
             return;
         }
         let load = if self.files.n_queued() > 0 && self.blocked.is_none() { Load::Busy } else { Load::Quiet };
         let due = self.pending.due(load, clock);
-        if self.stalled_until.is_some() || due.is_some_and(|at| at <= clock) {
+        if self.stalled.is_some() || due.is_some_and(|at| at <= clock) {
             self.commit(clock);
         }
     }
@@ -199,9 +233,9 @@ impl Reader {
         let batch = Batch { files: states, events, deleted, watched, seen_until_ms: self.seen_until_ms(), told };
         match self.store.commit(&batch) {
             Ok(()) => {
-                self.pending = Pending::default();
-                if self.stalled_until.take().is_some() {
-                    tracing::info!("state can be written again; nothing was lost");
+                self.pending = pending::Pending::default();
+                if self.stalled.take().is_some() {
+                    tracing::info!("state can be written again");
                 }
                 self.metrics.state_writable(true);
             }
@@ -220,14 +254,30 @@ impl Reader {
 
     /// Nothing is rolled back: positions and the events they account for stay together in memory, and are tried again.
     fn commit_failed(&mut self, error: &StateError, clock: Instant) {
-        if let StateError::Begun { .. } = error {
+        if let StateError::Begun = error {
             return self.begin_anew(clock);
         }
         self.metrics.commit_errors.fetch_add(1, Relaxed);
         self.metrics.state_writable(false);
-        if self.stalled_until.is_none() {
+        if self.stalled.is_none() {
             tracing::error!(%error, "cannot write the state; reading pauses until it can be written. Nothing is lost");
         }
-        self.stalled_until = Some(clock + RETRY);
+        self.stalled = Some(Stall::longer(self.stalled, clock));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_bound() {
+        let clock = Instant::now();
+        let stalls =
+            std::iter::successors(Some(Stall::longer(None, clock)), |&stall| Some(Stall::longer(Some(stall), clock)));
+        let pauses: Vec<u64> = stalls.map(|stall| (stall.until - clock).as_secs()).take(6).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 8, 8]);
+        // Also where an empty database was begun in between.
+        assert_eq!(Stall::longer(Some(Stall::none(clock)), clock).until - clock, RETRY);
     }
 }
