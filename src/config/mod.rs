@@ -4,6 +4,7 @@
 //! key. No stage of the pipeline takes the whole `Config`; each gets the part that is its own.
 
 mod defaults;
+mod incident;
 mod kind;
 mod load;
 mod parse;
@@ -27,6 +28,7 @@ use crate::provider::Provider;
 use crate::record::Charset;
 
 pub use defaults::InvalidPath;
+pub use incident::{Incident, Matcher, Mute, Silence, Threshold, ThresholdRule};
 pub use load::{DEFAULT_FILE, LoadError, load};
 pub use parse::{options, parse};
 pub use problem::Problem;
