@@ -4,7 +4,8 @@ use std::fs;
 use std::net::SocketAddr;
 
 use crate::cli_env::Env;
-use crate::daemon::{Daemon, append, command, exactly_once, failure, number, rename, run};
+use crate::daemon::{Daemon, append, command, eventually, exactly_once, failure, number, rename, run};
+use crate::run_control::request;
 use crate::run_damage::{HTTP_ARGS, configure_http};
 use crate::shim;
 
@@ -100,4 +101,31 @@ fn a_read_that_fails_while_the_file_is_rotated_away_is_made_good() {
         mend(&env);
         exactly_once(daemon, 1..4);
     }
+}
+
+#[test]
+fn a_read_that_hangs_is_said_by_healthz_and_loses_nothing() {
+    let env = Env::new();
+    let (mut daemon, address) = start(&env);
+    env.write("broken", "0 0");
+    append(&env, "logs/bad.log", &failures(0..2));
+    append(&env, "logs/good.log", &failure(100));
+    eventually("it counts as stuck", || {
+        let answer = request(address, "GET", "/healthz");
+        answer.starts_with("HTTP/1.1 503") && answer.contains("the reader is stuck")
+    });
+    mend(&env);
+    eventually("it goes on", || request(address, "GET", "/healthz").starts_with("HTTP/1.1 200"));
+    let mut seen = daemon.numbers(3);
+    seen.sort_unstable();
+    assert_eq!(seen, [0, 1, 100]);
+    // Also where it is asked to end meanwhile.
+    env.write("broken", "0 0");
+    append(&env, "logs/bad.log", &failure(2));
+    append(&env, "logs/good.log", &failure(101));
+    assert!(daemon.stop().success());
+    let early = daemon.rest();
+    mend(&env);
+    let early: Vec<_> = early.iter().map(number).collect();
+    exactly_once(run(&env, HTTP_ARGS), [2, 101].into_iter().filter(|n| !early.contains(n)));
 }

@@ -93,7 +93,8 @@ impl Home {
             return Ok(None);
         }
         let copy = self.database.with_extension("db.new");
-        copy_to(open, &copy)?;
+        // Half a copy would only take the room that the next one needs.
+        copy_to(open, &copy).inspect_err(|_| drop(fs::remove_file(&copy)))?;
         let set_aside = self.clear()?;
         let renamed = fs::rename(&copy, &self.database).and_then(|()| File::open(&self.dir)?.sync_all());
         renamed.map_err(|error| StateError::io(&self.database, error))?;
@@ -148,7 +149,7 @@ impl Home {
 /// Writes all that the connection sees into a new file, and waits until it is on the disk.
 fn copy_to(open: &Connection, path: &Path) -> Result<(), StateError> {
     let failed = |error| StateError::io(path, error);
-    // Half of it may be left from an attempt before.
+    // A crash may have left half of it.
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).map_err(failed)?;
     let copied = open.execute("VACUUM INTO CAST(?1 AS TEXT)", [path.as_os_str().as_bytes()]);
     copied.map_err(|error| StateError::sqlite(path, error))?;
