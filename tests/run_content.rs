@@ -439,3 +439,15 @@ fn json_over_several_lines_is_one_event_also_when_it_is_written_in_pieces() {
         assert!(daemon.rest().is_empty());
     }
 }
+
+#[test]
+fn reading_that_begins_at_the_end_of_a_file_begins_with_a_line() {
+    let env = Env::new();
+    // The beginning of the last line is further back than anybody looks.
+    env.write("logs/app.log", format!("{}{}", "calm\n", "x".repeat(600 << 10)));
+    let mut daemon = run(&env, &["logs/*.log", "--state", "state"]);
+    append(&env, "logs/app.log", &failure(90));
+    append(&env, "logs/app.log", &failure(1));
+    assert_eq!(daemon.numbers(1), [1]);
+    exactly_once(daemon, []);
+}

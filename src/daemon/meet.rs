@@ -13,7 +13,7 @@ use super::follow::{Follow, Met};
 use super::plan::Plan;
 use crate::event::Origin;
 use crate::identity::FileKey;
-use crate::pipeline::Checkpoint;
+use crate::pipeline::{At, Checkpoint};
 use crate::source::kin;
 use crate::source::proof::Content;
 use crate::source::selection::Source;
@@ -317,8 +317,10 @@ pub(super) fn goes_on_as(before: &FileState, key: FileKey) -> Checkpoint {
 /// Skips what a file holds now.
 pub(super) fn end(key: FileKey, file: &File) -> io::Result<(Tail, Checkpoint)> {
     let tail = Tail::end(key, file)?;
-    let at = tail.position();
-    Ok((tail, Checkpoint { offset: at, done: at, ..Checkpoint::default() }))
+    let offset = tail.position();
+    // A line whose beginning is further back than was looked at is over before anything else is read.
+    let at = if tail.ends_a_line() { At::LineStart } else { At::Cut };
+    Ok((tail, Checkpoint { offset, done: offset, at, ..Checkpoint::default() }))
 }
 
 /// What the events of a file say about it.
