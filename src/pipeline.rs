@@ -88,7 +88,8 @@ pub enum Pending {
     Nothing,
     /// A record that could be over.
     Record,
-    /// A record that is in the middle of something: of JSON in several lines, or of its next line.
+    /// A record that is in the middle of something, of JSON or of its next line, or that stands where records have several
+    /// lines.
     Growing,
 }
 
@@ -120,6 +121,8 @@ pub struct Stream {
     copy_of: Option<Vec<u8>>,
     /// [`At::Cut`] while the rest of an over-long line is being skipped.
     at: At,
+    /// A record of this file had several lines: the next one may have too.
+    is_tall: bool,
     cut_lines: u64,
     cuts: Vec<Cut>,
     transcoder: Transcoder,
@@ -169,6 +172,7 @@ impl Stream {
             reported: from.reported,
             copy_of: from.copy_of,
             at: from.at,
+            is_tall: false,
             cut_lines: 0,
             cuts: Vec::new(),
             transcoder: Transcoder::new(known, from.offset),
@@ -216,9 +220,9 @@ impl Stream {
         if self.waiting.is_empty() {
             return Pending::Nothing;
         }
-        let complete = self.buffer[..self.searched].trim_ascii_end();
-        let opens_more = complete.last().is_some_and(|byte| b"{[(,:".contains(byte));
-        if opens_more || self.buffer.len() > self.searched { Pending::Growing } else { Pending::Record }
+        let Frame { range, .. } = frame::frame(&self.buffer[..self.searched], self.waiting[0]);
+        let is_growing = self.is_tall || self.buffer.len() > self.searched || is_cut_short(&self.buffer[range]);
+        if is_growing { Pending::Growing } else { Pending::Record }
     }
 
     /// Where to go on after a restart, given that all events handed out so far are kept. A new stream made from
@@ -294,6 +298,7 @@ impl Stream {
             self.diagnose(&range, now, events);
             // Of an open record the events are remembered: it may grow and be looked at again.
             let fresh: Vec<EventId> = events[first..].iter().map(|event| event.id).collect();
+            self.is_tall |= memchr::memchr_iter(b'\n', &self.buffer[range.clone()]).nth(1).is_some();
             if closed {
                 self.reported.clear();
                 self.copy_of = None;
@@ -474,6 +479,14 @@ impl Stream {
             None => self.drop_front(self.buffer.len()),
         }
     }
+}
+
+/// True for text that opens more than it closes, or ends with what something follows.
+fn is_cut_short(text: &[u8]) -> bool {
+    let depth = |open: &[u8], close: &[u8]| {
+        text.iter().filter(|byte| open.contains(byte)).count() > text.iter().filter(|byte| close.contains(byte)).count()
+    };
+    depth(b"{[", b"}]") || text.trim_ascii_end().last().is_some_and(|byte| b"(,:".contains(byte))
 }
 
 /// A hash of what identifies an event: the file, the record's place in it, the code. No log text goes into it.

@@ -242,6 +242,27 @@ fn two_operations_in_one_record_are_two_events() {
 }
 
 #[test]
+fn lines_of_one_record_with_different_orders_are_different_operations() {
+    let engine = engine();
+    let stamped = "2026-11-23 01:10:18 ERROR pay failed out_trade_no=SO1001 sub_code=ACQ.TRADE_HAS_CLOSE\n";
+    let pretty = "{\n  \"alipay_trade_pay_response\": {\n    \"code\": \"40004\",\n    \
+                  \"sub_code\": \"ACQ.TRADE_HAS_CLOSE\",\n    \"out_trade_no\": \"SO1002\"\n  }\n}\n";
+    let indented = "  retry failed out_trade_no=SO1002 sub_code=ACQ.TRADE_HAS_CLOSE\n";
+    let other = "  retry failed out_trade_no=SO1002 sub_code=ACQ.SYSTEM_ERROR\n";
+    let again = "  retry failed out_trade_no=SO1001 sub_code=ACQ.TRADE_HAS_CLOSE\n";
+    for (more, expected) in [
+        (pretty, &["SO1001", "SO1002"][..]),
+        (indented, &["SO1001", "SO1002"]),
+        (other, &["SO1001", "SO1002"]),
+        (again, &["SO1001"]),
+    ] {
+        let log = [stamped, more].concat();
+        let orders: Vec<String> = found(&engine, log.as_bytes()).into_iter().map(|(_, order)| order).collect();
+        assert_eq!(orders, expected, "{more}");
+    }
+}
+
+#[test]
 fn every_code_is_found_in_its_providers_own_field() {
     let engine = engine();
     let catalog = Catalog::builtin();

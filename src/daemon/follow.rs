@@ -103,6 +103,8 @@ pub struct Follow {
     head_changes: u8,
     /// What was known of the content that was there before this one.
     former: Option<FileState>,
+    /// The stream of that content: its last record may go on in a copy.
+    torn: Option<Box<Stream>>,
     cuts: Vec<Cut>,
 }
 
@@ -129,6 +131,7 @@ impl Follow {
             is_at_home,
             head_changes: 0,
             former: None,
+            torn: None,
             cuts: Vec::new(),
         }
     }
@@ -177,6 +180,11 @@ impl Follow {
     pub fn about(&self) -> About {
         let line = self.state.checkpoint().line + 1;
         About { origin: Arc::clone(&self.origin), identity: self.tail.identity(), line }
+    }
+
+    /// What was in the making in the content that was there before this one.
+    pub fn take_torn(&mut self) -> Option<Box<Stream>> {
+        self.torn.take()
     }
 
     /// The lines that were cut since this was asked last.
@@ -256,10 +264,10 @@ impl Follow {
             Step::Wait => Ok(Turned::Drained),
             Step::Read => self.read_on(file, content, with),
             Step::Truncated | Step::Replaced => {
-                self.finish(with);
                 self.former = (self.tail.position() > 0).then(|| self.to_store());
                 self.tail.restart();
-                self.state = State::Idle(Checkpoint::default());
+                let before = std::mem::replace(&mut self.state, State::Idle(Checkpoint::default()));
+                self.torn = if let State::Live(stream) = before { Some(stream) } else { None };
                 self.changed = with.clock;
                 Ok(Turned::Restarted(step))
             }
@@ -479,7 +487,7 @@ fn read_into(stream: &mut Stream, tail: &mut Tail, file: &File, with: &mut Turn)
         match tail.read(file, with.buffer, |bytes| stream.push(bytes, now, events))? {
             Got::Bytes(n) => left = left.saturating_sub(n),
             Got::Zeros(len) => stream.skip_zeros(len, now, events),
-            Got::Searching => return Ok(Read::More),
+            Got::Searching | Got::Changed => return Ok(Read::More),
             Got::End => return Ok(Read::All),
         }
     }

@@ -235,6 +235,11 @@ impl Newcomers {
         !self.first_walk || plan.selection.is_known(path, &self.watched)
     }
 
+    /// Since when nobody has looked, while this run has not looked at everything yet.
+    pub fn unseen_since(&self) -> Option<SystemTime> {
+        self.gap.as_ref().filter(|gap| gap.to.is_none()).map(|gap| gap.from + SLACK)
+    }
+
     /// True if this run or an earlier one has read of this very file.
     pub fn knows(&self, key: FileKey) -> bool {
         self.let_go.contains_key(&key) || !self.rows_of(key).is_empty()

@@ -4,6 +4,7 @@
 //! commits positions and events together. Nothing it waits for is outside this host's disk.
 
 mod kin;
+mod leap;
 mod look;
 #[cfg(test)]
 mod model;
@@ -310,6 +311,7 @@ impl Reader {
     /// The last round: what is complete is reported and stored.
     fn end(mut self) {
         let clock = (self.now)();
+        self.look_at_held(clock);
         // Who goes on from the state sees a record that is in the middle of something again, with the rest of it.
         let is_over = |key: &FileKey| {
             let pending = self.files.get(*key).map(|follow| follow.pending());

@@ -38,6 +38,22 @@ pub fn ids(text: &str, failed_at: usize) -> Ids {
     }
 }
 
+/// The merchant's order number, if a field of `text` holds it.
+pub fn order_in_field(text: &str) -> Option<&str> {
+    let mut best: Option<(u8, Range<usize>)> = None;
+    for (word, rank) in words(text).chain(chinese_keys(text)).filter_map(|word| {
+        let key = text[word.clone()].rsplit('.').next().unwrap_or_default();
+        keys::id(normal_key(key).as_str()).filter(|(id, _)| *id == Id::OutTradeNo).map(|(_, rank)| (word, rank))
+    }) {
+        let value = value_after(text, word.end).or_else(|| path_value(text, word.end));
+        let value = value.filter(|value| is_plausible(Id::OutTradeNo, &text[value.clone()]));
+        if let Some(value) = value.filter(|_| best.as_ref().is_none_or(|(held, _)| rank > *held)) {
+            best = Some((rank, value));
+        }
+    }
+    best.map(|(_, value)| &text[value])
+}
+
 /// ISO 4217 letters. UnionPay and ISO 8583 write the three digits; of those only the ones that occur are known.
 fn currency(code: &str) -> Option<String> {
     let letters = match code {

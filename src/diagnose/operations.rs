@@ -2,7 +2,7 @@
 //!
 //! A record speaks of one failure many times: a parent code, a `sub_code`, its text, the exception, what caused it. The
 //! most specific mention stands for all. There are several operations only where the same error field stands there
-//! several times: with different codes on one line, or in objects that hold different order numbers.
+//! several times: with different codes on one line, or in objects or lines that hold different order numbers.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::keys::{self, Role};
 use super::{Finding, Occurrence, ids, request_id};
 use crate::catalog::{Entry, Specificity};
-use crate::event::Kind;
+use crate::event::{Ids, Kind};
 use crate::record::words::line_around;
 
 /// How far around a mention its JSON object is looked for, in bytes.
@@ -18,7 +18,63 @@ const OBJECT: usize = 8 * 1024;
 
 /// The operations that the confirmed occurrences of a record speak of.
 pub(super) fn operations(text: &str, confirmed: Vec<Occurrence>) -> Vec<Finding> {
-    let confirmed = without_inner_codes(text, confirmed);
+    let mut findings = Vec::new();
+    let mut parts = by_order(text, without_inner_codes(text, confirmed));
+    if parts.len() == 1 {
+        parts[0].range = 0..text.len();
+    }
+    for Part { range, occurrences, .. } in parts {
+        let own = &text[range.clone()];
+        for (occurrence, mut ids) in of_one_part(text, &range, occurrences) {
+            if ids.out_trade_no.is_none() {
+                ids = ids::ids(own, occurrence.range.start - range.start);
+            }
+            let same = |f: &&Finding| f.occurrence.code == occurrence.code;
+            let ordinal = findings.iter().filter(same).count() as u32;
+            findings.push(Finding { occurrence, ids, ordinal });
+        }
+    }
+    findings
+}
+
+/// The lines of a record that speak of one order.
+struct Part {
+    order: Option<String>,
+    range: Range<usize>,
+    occurrences: Vec<Occurrence>,
+}
+
+/// Lines, and objects over several lines, with different order numbers speak of different operations. What stands in a line
+/// without any belongs to those before it, or else to the first that follow.
+fn by_order(text: &str, confirmed: Vec<Occurrence>) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    let mut in_order = confirmed;
+    in_order.sort_by_key(|occurrence| occurrence.range.start);
+    for occurrence in in_order {
+        let mut line = line_around(text, occurrence.range.start);
+        let mut order = ids::order_in_field(&text[line.clone()]);
+        if let Some(object) = object_around(text, &occurrence.range).filter(|_| order.is_none()) {
+            order = ids::order_in_field(&text[object.clone()]);
+            line = line.start.min(object.start)..line.end.max(object.end);
+        }
+        let order = order.map(str::to_owned);
+        let known = parts.iter().position(|part| part.order.is_none() || order.is_none() || part.order == order);
+        let last = parts.len().saturating_sub(1);
+        match known.map(|at| if order.is_none() { last } else { at }) {
+            Some(at) => {
+                let part = &mut parts[at];
+                part.order = part.order.take().or(order);
+                part.range = part.range.start.min(line.start)..part.range.end.max(line.end);
+                part.occurrences.push(occurrence);
+            }
+            None => parts.push(Part { order, range: line, occurrences: vec![occurrence] }),
+        }
+    }
+    parts
+}
+
+/// The operations of a part of a record.
+fn of_one_part(text: &str, range: &Range<usize>, confirmed: Vec<Occurrence>) -> Vec<(Occurrence, Ids)> {
     let Some(best) = confirmed.iter().map(|o| o.rank).max() else { return Vec::new() };
     let details: Vec<(Detail, Arc<Entry>)> =
         confirmed.iter().filter_map(|o| Some((detail_in(o)?, o.entry.clone()))).collect();
@@ -29,20 +85,15 @@ pub(super) fn operations(text: &str, confirmed: Vec<Occurrence>) -> Vec<Finding>
         }
     }
     let alone = leaders.len() == 1;
-    let mut findings: Vec<Finding> = Vec::new();
-    for mut occurrence in leaders {
+    let found = leaders.into_iter().map(|mut occurrence| {
         if alone {
             specify(&mut occurrence, &details);
         }
-        let own = if alone { 0..text.len() } else { part_of(text, &occurrence) };
-        let mut ids = ids::ids(&text[own.clone()], occurrence.range.start.saturating_sub(own.start));
-        if ids.out_trade_no.is_none() && !alone {
-            ids = ids::ids(text, occurrence.range.start);
-        }
-        let ordinal = findings.iter().filter(|f| f.occurrence.code == occurrence.code).count() as u32;
-        findings.push(Finding { occurrence, ids, ordinal });
-    }
-    findings
+        let own = if alone { range.clone() } else { part_of(text, &occurrence) };
+        let ids = ids::ids(&text[own.clone()], occurrence.range.start.saturating_sub(own.start));
+        (occurrence, ids)
+    });
+    found.collect()
 }
 
 /// Alipay's acquiring service ends a text with the code of an inner system, `…请联系管理员处理。[SOUNDWAVE_PARSER_FAIL]`: detail of that

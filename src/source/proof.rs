@@ -53,10 +53,15 @@ impl Proof {
         self.tail_from..self.at
     }
 
+    /// True if these bytes stood in the tail's range.
+    pub fn has_tail(&self, bytes: &[u8]) -> bool {
+        bytes.len() as u64 == self.at - self.tail_from && digest(bytes) == self.tail
+    }
+
     /// Compares what stands in both ranges now with what stood there when the proof was made.
     pub fn check(&self, head: &[u8], tail: &[u8]) -> Content {
         let same = |bytes: &[u8], len: u64, proven: Digest| bytes.len() as u64 == len && digest(bytes) == proven;
-        if !same(tail, self.at - self.tail_from, self.tail) {
+        if !self.has_tail(tail) {
             Content::Different
         } else if same(head, self.head_len, self.head) {
             Content::Same

@@ -57,6 +57,8 @@ pub enum Got {
     Searching,
     /// The end of the file, or of what was written to it so far.
     End,
+    /// What stands before the position is not what was read any more: look at the file first.
+    Changed,
 }
 
 /// Opens a log file for reading, and nothing else: a FIFO, socket or device that took the file's place is let go
@@ -177,9 +179,17 @@ impl Tail {
 
     /// Hands the next bytes to `push`. Zeros at the end of a file are room for lines that are not written yet, and many
     /// zeros before data are a hole. Comes after [`Tail::observe`] in the same turn.
+    ///
+    /// One read gets the bytes together with those before them that the proof covers: a file that was truncated and has
+    /// grown again since it was looked at gives no bytes of the new content for those of the old.
     pub fn read(&mut self, file: &File, buffer: &mut Buffer, push: impl FnOnce(&[u8])) -> io::Result<Got> {
         let (kept, at) = (buffer.kept, self.position());
-        let read = retried(|| file.read_at(&mut buffer.bytes[kept..kept + buffer.want], at))?;
+        let proven = retried(|| file.read_at(&mut buffer.bytes[..kept + buffer.want], at - kept as u64))?;
+        let Some(read) = proven.checked_sub(kept).filter(|_| self.prover.proof().has_tail(&buffer.bytes[..kept]))
+        else {
+            self.look_again();
+            return Ok(Got::Changed);
+        };
         let n = blank::written(&buffer.bytes[kept..kept + read], buffer.want);
         if read == 0 {
             return Ok(Got::End);
@@ -325,6 +335,20 @@ mod tests {
         let long = vec![b'x'; CHUNK * 2 + 77];
         case.append(&long);
         assert_eq!(case.turn(&mut tail), (Content::Same, long));
+    }
+
+    #[test]
+    fn truncated_and_grown_again_between_two_reads_of_a_turn() {
+        let mut case = Case::new(&b"a line of a log\n".repeat(50));
+        let mut tail = case.tail();
+        let (file, _) = open(&case.path).unwrap();
+        tail.observe(&file, &mut case.buffer).unwrap();
+        assert_eq!(tail.read(&file, &mut case.buffer, |_| ()).unwrap(), Got::Bytes(800));
+        for other in [&b"another line here\n".repeat(90)[..], b"short\n"] {
+            fs::write(&case.path, other).unwrap();
+            assert_eq!(tail.read(&file, &mut case.buffer, |_| panic!("no byte of it")).unwrap(), Got::Changed);
+        }
+        assert_eq!(tail.observe(&file, &mut case.buffer).unwrap().1, Content::Different);
     }
 
     #[test]

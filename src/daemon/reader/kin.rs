@@ -13,16 +13,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 
+use jiff::Timestamp;
+
 use super::Reader;
 use super::look::DISPLACED_INTERVAL;
 use crate::daemon::follow::Follow;
-use crate::daemon::meet::{self, Moment, Newcomer};
+use crate::daemon::meet::{Moment, Newcomer};
 use crate::identity::FileKey;
 use crate::notice::{About, Reason};
+use crate::pipeline::Stream;
 use crate::source::kin::{self, Likeness, Original, Verdict, judge};
 use crate::source::selection::visible;
 use crate::source::step::Place;
-use crate::source::tail::Tail;
 use crate::store::FileState;
 
 /// File systems keep coarse time.
@@ -47,6 +49,8 @@ pub(super) struct Truncated {
     about: About,
     /// What was known to be there but not read.
     unread: Range<u64>,
+    /// With a record that may be cut off: a copy may hold the whole of it.
+    torn: Option<Box<Stream>>,
 }
 
 #[derive(Debug)]
@@ -83,8 +87,14 @@ impl Kin {
     }
 
     /// The former content of this file is gone, `unread` of it without having been read.
-    pub fn truncated(&mut self, follow: &Follow, about: About, unread: Range<u64>) {
-        self.truncated.extend(follow.former().cloned().map(|former| Truncated { former, about, unread }));
+    pub fn truncated(&mut self, follow: &mut Follow, about: About, unread: Range<u64>) {
+        let (former, torn) = (follow.former().cloned(), follow.take_torn());
+        self.truncated.extend(former.map(|former| Truncated { former, about, unread, torn }));
+    }
+
+    /// Those that cannot be judged before this file was read.
+    pub fn waiting_for(&self, original: FileKey) -> Vec<FileKey> {
+        self.held.iter().filter(|(_, held)| held.original.0 == original).map(|(&key, _)| key).collect()
     }
 
     pub fn holds(&self, key: FileKey) -> bool {
@@ -147,7 +157,11 @@ impl Reader {
         let follow = match self.what_is(&held, metadata, clock)? {
             Finding::Later { original, generation } => {
                 held.original = (original, generation);
-                self.files.queue(original);
+                // One that is read to its end only waits for the end of its last record.
+                let size = |follow: &Follow| follow.handle().and_then(|file| Ok(file.metadata()?.size()));
+                if self.files.get(original).is_some_and(|it| size(it).is_ok_and(|size| size != it.position())) {
+                    self.files.queue(original);
+                }
                 self.kin.held.insert(held.newcomer.key, held);
                 self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL);
                 return Ok(());
@@ -159,14 +173,15 @@ impl Reader {
             }
             Finding::AllRead => self.newcomers.meet_heir(held.newcomer, None, &self.plan, clock)?,
         };
-        if let Some(follow) = follow {
+        if let Some(mut follow) = follow {
             self.problems.readable(&held.path);
             if follow.place != Place::Listed {
                 self.metrics.rotations.fetch_add(1, Relaxed);
                 self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL);
             }
             // It was truncated, or replaced, between two runs; what it held then is known up to where it was read.
-            self.kin.truncated(&follow, follow.about(), 0..0);
+            let about = follow.about();
+            self.kin.truncated(&mut follow, about, 0..0);
             self.add(follow, clock);
         }
         Ok(())
@@ -208,13 +223,19 @@ impl Reader {
             }
             let likeness = self.likeness(held, metadata, original, (&file, there.size()))?;
             let read = if original.has_read_all(there.size()) { Original::Read } else { Original::Unread };
-            let quiet = clock.saturating_duration_since(held.grown);
+            // Should it grow under a name like this, it is compared again each time.
+            let quiet = match kin::written_as(&held.path).contains(&original.path) {
+                true => kin::COPY_PAUSE,
+                false => clock.saturating_duration_since(held.grown),
+            };
             let waits_for_it = held.original == (key, original.generation());
             if likeness == Likeness::None && read == Original::Unread && waits_for_it && quiet < kin::COPY_PAUSE {
                 // The original may have been truncated, and not looked at since.
                 return Ok(Finding::Later { original: key, generation: original.generation() });
             }
-            match judge(likeness, read, metadata.size(), quiet) {
+            let verdict = judge(likeness, read, metadata.size(), quiet);
+            tracing::debug!(path = %visible(&held.path), original = %visible(&original.path), ?likeness, ?read, size = metadata.size(), ?verdict, "compared");
+            match verdict {
                 Verdict::Stranger => {}
                 Verdict::HeirOfFormer => return Ok(original.former().map_or(Finding::Stranger, heir)),
                 Verdict::HeirOfCurrent => return Ok(heir(&original.to_store())),
@@ -264,25 +285,35 @@ impl Reader {
         }
         self.look_at_held(clock);
         let truncated = std::mem::take(&mut self.kin.truncated);
-        let mut by_name: HashMap<&Path, Vec<usize>> = HashMap::new();
+        let mut by_name: HashMap<PathBuf, Vec<usize>> = HashMap::new();
         for (index, Truncated { former, .. }) in truncated.iter().enumerate() {
-            by_name.entry(&former.path).or_default().push(index);
+            // A copy is named after the name that its original had then.
+            let earlier = self.kin.before.iter().filter(|(_, key)| **key == former.key).map(|(name, _)| name);
+            for name in earlier.chain([&former.path]) {
+                by_name.entry(name.clone()).or_default().push(index);
+            }
         }
         let mut found = HashSet::new();
         // One listing serves all that were truncated in a directory.
         let dirs: HashSet<_> = by_name.keys().filter_map(|path| path.parent()).collect();
         for path in dirs.into_iter().flat_map(names_in) {
             let names = kin::original_names(&path);
-            for index in names.iter().skip(1).filter_map(|name| by_name.get(name.as_path())).flatten() {
+            for index in names.iter().skip(1).filter_map(|name| by_name.get(name)).flatten() {
                 if self.is_copy_of(&truncated[*index].former, &path, clock) {
                     found.insert(*index);
                 }
             }
         }
-        for (index, Truncated { about, unread, .. }) in truncated.iter().enumerate() {
-            if !found.contains(&index) {
-                self.report_gap(about, Reason::Truncated, unread.clone(), clock);
+        for (index, Truncated { about, unread, torn, .. }) in truncated.into_iter().enumerate() {
+            if found.contains(&index) {
+                continue;
             }
+            let mut events = Vec::new();
+            if let Some(mut stream) = torn {
+                stream.finish(Timestamp::now(), &mut events);
+            }
+            self.take(events, clock);
+            self.report_gap(&about, Reason::Truncated, unread, clock);
         }
     }
 
@@ -321,44 +352,6 @@ impl Reader {
         if let Some(follow) = self.newcomers.meet_heir(newcomer, Some(former), &self.plan, clock)? {
             self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL);
             self.add(follow, clock);
-        }
-        Ok(())
-    }
-
-    /// A copy may be made anew over an older one, as `cp app.log app.log.bak` does each night. What the original has too
-    /// was read there, and is not read again.
-    ///
-    /// # Errors
-    /// One of the two cannot be read.
-    pub(super) fn leap_over_copied(&mut self, key: FileKey) -> io::Result<()> {
-        let Some(copy) = self.files.get(key) else { return Ok(()) };
-        for name in kin::written_as(&copy.path) {
-            let Some(original) = self.files.named(&name).filter(|&it| it != key).and_then(|it| self.files.get(it))
-            else {
-                continue;
-            };
-            let file = copy.handle()?;
-            let (size, before) = (file.metadata()?.size(), original.to_store());
-            if size <= copy.position() {
-                return Ok(());
-            }
-            let leap = if original.position() >= size {
-                let whole = original.handle()?;
-                let len = whole.metadata()?.size();
-                kin::begin_alike((&file, size), (&whole, len))?.then(|| meet::end(key, &file)).transpose()?
-            } else if original.position() > copy.position() && kin::holds(&file, &before.proof)? {
-                let tail = Tail::resume(key, copy.generation(), &file, &before.proof)?;
-                tail.ok().map(|tail| (tail, meet::goes_on_as(&before, key)))
-            } else {
-                None
-            };
-            if let Some((mut tail, checkpoint)) = leap.filter(|(tail, _)| tail.position() > copy.position()) {
-                tail.generation = copy.generation();
-                if let Some(copy) = self.files.get_mut(key) {
-                    copy.leap(tail, checkpoint);
-                }
-                return Ok(());
-            }
         }
         Ok(())
     }

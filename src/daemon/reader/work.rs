@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::leap::Leap;
 use super::{RESERVE, Reader};
 use crate::daemon::follow::{Follow, Turn, Turned};
 use crate::daemon::meet;
@@ -80,8 +81,12 @@ impl Reader {
     pub(super) fn turn(&mut self, key: FileKey, clock: Instant) {
         let mut events = Vec::new();
         let budget = self.budget();
-        if let Err(error) = self.leap_over_copied(key) {
-            tracing::debug!(%error, "cannot compare a copy with its original");
+        let mut end = u64::MAX;
+        match self.leap_over_copied(key, clock) {
+            Ok(Leap::NoCopy) => {}
+            Ok(Leap::UpTo(size)) => end = size,
+            Ok(Leap::Later) => return self.files.queue(key),
+            Err(error) => tracing::debug!(%error, "cannot compare a copy with its original"),
         }
         let Some(follow) = self.files.get_mut(key) else { return };
         let (before, lag, about) = (follow.position(), follow.lag(), follow.about());
@@ -91,7 +96,7 @@ impl Reader {
             events: &mut events,
             now: Timestamp::now(),
             clock,
-            budget,
+            budget: budget.min(usize::try_from(end.saturating_sub(before)).unwrap_or(usize::MAX)),
         });
         let cuts = follow.take_cuts();
         let (read, pending) = (follow.position().saturating_sub(before), follow.pending());
@@ -106,7 +111,7 @@ impl Reader {
             Ok(Turned::More) => self.files.queue(key),
             Ok(Turned::Drained) => {
                 self.problems.readable(&path);
-                self.drained(key, pending);
+                self.drained(key, (read, pending), clock);
             }
             Ok(Turned::Restarted(step)) => {
                 self.metrics.truncations.fetch_add(1, Relaxed);
@@ -114,7 +119,7 @@ impl Reader {
                 tracing::info!(path = %visible(&path), "file was {what}; reading it from its beginning");
                 self.pending.touched(key, clock);
                 self.files.queue(key);
-                if let Some(follow) = self.files.get(key) {
+                if let Some(follow) = self.files.get_mut(key) {
                     self.kin.truncated(follow, about, before..before + lag);
                 }
             }
@@ -162,16 +167,21 @@ impl Reader {
         self.gone(key, clock);
     }
 
-    fn drained(&mut self, key: FileKey, pending: Pending) {
+    fn drained(&mut self, key: FileKey, (read, pending): (u64, Pending), clock: Instant) {
         let pause = match pending {
             Pending::Nothing => {
                 self.settling.remove(&key);
-                return;
+                return self.look_at_copies_of(key, clock);
             }
             Pending::Record => SETTLE,
             Pending::Growing => SETTLE_GROWING,
         };
-        self.settling.insert(key, (self.now)() + pause);
+        let at = (self.now)() + pause;
+        // Who only looked, and saw nothing new, does not put it off.
+        let due = self.settling.entry(key).or_insert(at);
+        if read > 0 {
+            *due = at;
+        }
     }
 
     pub(super) fn gone(&mut self, key: FileKey, clock: Instant) {
@@ -199,6 +209,14 @@ impl Reader {
             self.pending.touched(key, clock);
         }
         self.take(events, clock);
+        self.look_at_copies_of(key, clock);
+    }
+
+    /// Now that this file is read, it can be told what waits for it.
+    fn look_at_copies_of(&mut self, original: FileKey, clock: Instant) {
+        for copy in self.kin.waiting_for(original) {
+            self.look_at_held_file(copy, clock);
+        }
     }
 
     pub(super) fn take(&mut self, events: Vec<Event>, clock: Instant) {
@@ -248,8 +266,9 @@ impl Reader {
 
     /// All that happened before this was looked at and is stored.
     fn seen_until_ms(&self) -> i64 {
-        let unclear = self.kin.unclear_since().and_then(|since| Timestamp::try_from(since).ok());
-        unclear.map_or(self.round_began_ms, |since| since.as_millisecond().min(self.round_began_ms))
+        let unclear = self.kin.unclear_since().into_iter().chain(self.newcomers.unseen_since());
+        let unclear = unclear.filter_map(|since| Timestamp::try_from(since).ok()).map(Timestamp::as_millisecond);
+        unclear.fold(self.round_began_ms, i64::min)
     }
 
     /// Nothing is rolled back: positions and the events they account for stay together in memory, and are tried again.

@@ -6,10 +6,10 @@ use super::script::{News, Op, Text};
 #[test]
 fn scripts_that_once_failed() {
     use Op::{
-        CopyTruncate, Crash, Delete, HardLink, Look, Replace, RotateIn, RotateOut, Start, Stop, Truncate, Write,
-        WriteLate,
+        CopyTruncate, Crash, Delete, Glance, HardLink, Look, Replace, RotateIn, RotateOut, Start, Stop, Truncate, Wait,
+        Write, WriteLate,
     };
-    let scripts: [&[Op]; 6] = [
+    let scripts: [&[Op]; 9] = [
         // Born and rotated away while nobody watched, in a directory without any file that was known.
         &[Stop, Write(0, Text::Lines(1)), RotateOut(0), Start, Look(News::None)],
         // Another content than the one that was read, and rotated away before anybody saw it.
@@ -21,6 +21,18 @@ fn scripts_that_once_failed() {
         &[Write(0, Text::Piece(18)), Look(News::Notified), Replace(0)],
         // Copied, truncated and renamed between two looks: the copy is named after the name its original had.
         &[Write(2, Text::Lines(1)), Look(News::Notified), CopyTruncate(2), RotateIn(2), Look(News::Lost)],
+        // Read in part, copied and truncated in the middle of a line.
+        &[
+            Write(2, Text::Long),
+            Write(2, Text::Long),
+            Glance(News::Notified),
+            CopyTruncate(2),
+            Write(0, Text::Lines(1)),
+        ],
+        // The same with a line that was not read before, in a copy outside the source.
+        &[Write(1, Text::Lines(1)), Look(News::Notified), Write(1, Text::Lines(1)), CopyTruncate(1), RotateIn(1)],
+        // Rotated away while nobody watched; the next run ends before it has looked.
+        &[Write(2, Text::Lines(1)), Crash, Wait(6), RotateOut(2), Start, Stop],
     ];
     for script in scripts {
         run(script);
