@@ -252,7 +252,7 @@ pub(super) fn provider(extra_catalogues: &[String]) -> Kind<Provider> {
 /// The same, kept as written.
 pub(super) fn provider_name(extra_catalogues: &[String]) -> Kind<String> {
     let closed = extra_catalogues.is_empty();
-    checked(&provider_names(), move |text| parse_provider(text, closed).map(drop))
+    checked("a provider", move |text| parse_provider(text, closed).map(drop))
 }
 
 fn provider_names() -> String {
@@ -336,15 +336,16 @@ pub(super) fn duration() -> Kind<Duration> {
 
 /// A span of time that is neither too short nor too long.
 pub(super) fn span(range: RangeInclusive<Duration>) -> Kind<Duration> {
-    let Kind { wants, read, write } = duration();
+    let Kind { read, write, .. } = duration();
     let bounds = [write(range.start()), write(range.end())].map(|bound| bound.as_str().unwrap_or_default().to_owned());
+    let wants = format!("a duration from {} to {}", bounds[0], bounds[1]);
+    let wanted = wants.clone();
     Kind {
         wants,
         read: Box::new(move |node| {
             let value = read(node)?;
             if !range.contains(&value) {
-                let [least, most] = &bounds;
-                node.fault(Fault::new(format!("not between {least} and {most}")));
+                node.fault(Fault::new(format!("not {wanted}")));
                 return None;
             }
             Some(value)

@@ -76,7 +76,7 @@ fn check_proxy(text: &str) -> Result<(), Fault> {
 /// Where a secret is kept: `{ file = "/path" }`, `{ credential = "name" }` or `{ env = "NAME" }`.
 pub(in crate::config) fn place() -> Kind<Secret> {
     Kind {
-        wants: "a place such as { file = \"/path\" }".into(),
+        wants: "a place".into(),
         read: Box::new(read_place),
         write: Box::new(|secret| {
             let (key, value) = match secret {

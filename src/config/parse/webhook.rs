@@ -1,7 +1,6 @@
 //! `[[sink.webhook]]` from TOML, with what is impossible only because of something else.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::endpoint::Endpoint;
@@ -286,7 +285,7 @@ fn format(table: &mut Table<'_>, word: FormatWord) -> Format {
         FormatWord::DingTalk => Format::DingTalk,
         FormatWord::WeCom => Format::WeCom,
         FormatWord::Template => Format::Template(Template {
-            file: file.unwrap_or_else(PathBuf::new),
+            file: file.unwrap_or_default(),
             content_type: content_type.unwrap_or_else(|| CONTENT_TYPE.into()),
         }),
     }

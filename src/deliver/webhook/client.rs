@@ -88,7 +88,7 @@ pub enum Fault {
     #[error(transparent)]
     Address(#[from] Refusal),
     #[error(transparent)]
-    Tls(#[from] TlsError),
+    Tls(Box<TlsError>),
     #[error("the value has characters that no header can hold")]
     Header,
     #[error("not the URL of a proxy; write it as http://name:password@host:port")]
@@ -113,7 +113,8 @@ impl Client {
         let proxy = proxy(sink, reach).map_err(|fault| at("proxy", fault))?;
         let signer = signer(sink).map_err(|(key, fault)| at(&key, fault))?;
         let headers = headers(sink).map_err(|(name, fault)| at(&name, fault))?;
-        let tls = tls::config(&sink.tls, endpoint.is_encrypted()).map_err(|error| at(error.key(), error.into()))?;
+        let tls = tls::config(&sink.tls, endpoint.is_encrypted())
+            .map_err(|error| at(error.key(), Fault::Tls(Box::new(error))))?;
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .dns_resolver(Resolver(reach))

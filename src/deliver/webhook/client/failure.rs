@@ -137,6 +137,10 @@ fn certificate_text(error: &Certificate) -> String {
             "the receiver's certificate is signed by an authority that this host does not know; name it in tls.ca"
                 .into()
         }
+        Certificate::BadSignature => {
+            "the receiver's certificate is not signed by the authority that it names; is the one in tls.ca an old one?"
+                .into()
+        }
         Certificate::Revoked => "the receiver's certificate was revoked; it has to be replaced there".into(),
         other => format!("the receiver's certificate cannot be used: {other:?}"),
     }
@@ -166,4 +170,38 @@ fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn
             None => error.source(),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use reqwest::dns::{Name, Resolve, Resolving};
+
+    use super::super::tls;
+    use super::*;
+    use crate::config::Tls;
+    use crate::deliver::webhook::guard::{self, Reach};
+
+    /// Every name leads to the metadata service, as a name does that was bound anew after the URL was checked.
+    struct Rebound;
+
+    impl Resolve for Rebound {
+        fn resolve(&self, _: Name) -> Resolving {
+            guard::Resolver(Reach::Receivers).resolve("169.254.169.254".parse().expect("a name"))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_a_metadata_service_is_refused_when_it_is_connected_to() {
+        let tls = tls::config(&Tls::default(), false).expect("TLS");
+        let builder = reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls);
+        let client = builder.dns_resolver(Rebound).build().expect("a client");
+        let error = client.get("http://rebound.example/secret").send().await.expect_err("a refusal");
+        let route = Route { shown: "http://rebound.example".into(), proxy: None, timeout: Duration::from_secs(1) };
+        let SendError { kind, text } = route.failure(&error);
+        let expected = "http://rebound.example: not sent: 169.254.169.254 is a cloud's metadata service; set allow_metadata = \
+                        true if requests really have to go there";
+        assert_eq!((kind, text.as_str()), (Kind::Refused, expected));
+    }
 }
