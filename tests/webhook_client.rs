@@ -208,6 +208,14 @@ fn a_receiver_that_is_away_is_reached_again() {
         assert_eq!((error.kind, error.text), (Kind::Connect, expected));
         receiver.resume();
         assert_eq!(attempt(&client).await.map(|answer| answer.status), Ok(200));
+        for _ in 0..200 {
+            receiver.resume();
+            assert_eq!(
+                attempt(&client).await.map(|answer| answer.status),
+                Ok(200),
+                "a kept connection has ended meanwhile"
+            );
+        }
     });
 }
 
@@ -328,6 +336,13 @@ fn a_proxy_is_used_with_its_password() {
     let request = &proxy.requests()[0];
     assert_eq!(request.target, "http://receiver.invalid/hook");
     assert_eq!(request.header("proxy-authorization"), Some("Basic bWU6VDBQU0VDUkVU"));
+    sink.url = Secret::Plain(format!("https://receiver.invalid{PATH}"));
+    proxy.then([Step::status(407), Step::status(502)]);
+    let through = format!("no connection through the proxy http://{}: ", proxy.address());
+    for reason in ["tunnel error: proxy authorization required", "tunnel error: unsuccessful"] {
+        assert_eq!(failure(&sink), (Kind::Proxy, format!("{through}{reason}")));
+    }
+    assert_eq!(proxy.requests()[1].target, "receiver.invalid:443");
     fs::write(&file, format!("http://me:T0PSECRET@127.0.0.1:{}", free_port())).unwrap();
     let (kind, text) = failure(&sink);
     assert!(

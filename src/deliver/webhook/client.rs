@@ -113,8 +113,8 @@ impl Client {
         let proxy = proxy(sink, reach).map_err(|fault| at("proxy", fault))?;
         let signer = signer(sink).map_err(|(key, fault)| at(&key, fault))?;
         let headers = headers(sink).map_err(|(name, fault)| at(&name, fault))?;
-        let tls = tls::config(&sink.tls, endpoint.is_encrypted())
-            .map_err(|error| at(error.key(), Fault::Tls(Box::new(error))))?;
+        let encrypted = endpoint.is_encrypted() || proxy.as_ref().is_some_and(|(_, shown)| shown.starts_with("https:"));
+        let tls = tls::config(&sink.tls, encrypted).map_err(|error| at(error.key(), Fault::Tls(Box::new(error))))?;
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .dns_resolver(Resolver(reach))
@@ -141,6 +141,7 @@ impl Client {
     /// There was no complete answer.
     pub async fn send(&self, outgoing: Outgoing<'_>) -> Result<Answer, SendError> {
         let request = self.request(outgoing)?;
+        notice_closed_connections().await;
         let response = self.http.execute(request).await.map_err(|error| self.route.failure(&error))?;
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let status = response.status().as_u16();
@@ -183,6 +184,14 @@ impl Client {
             }
         }
         Ok(body)
+    }
+}
+
+/// Lets the runtime look at kept connections first: between two attempts it stands still, and a connection that the receiver
+/// has closed meanwhile would be taken for a good one. One turn hears of it, the next one acts on it.
+async fn notice_closed_connections() {
+    for _ in 0..2 {
+        tokio::task::yield_now().await;
     }
 }
 
