@@ -1,12 +1,14 @@
 //! The integration tests, one binary. `samples` compares with labels, `tidy` looks at the source; tests of the built program go by command
 //! (`scan_…`, `run_…`), `cli_env` and `daemon` are how they run it, and `shim` makes its system calls fail.
 
+mod authority;
 mod catalog;
 mod cli_env;
 mod daemon;
 mod formats;
 mod process;
 mod readme;
+mod receiver;
 mod run_clock;
 mod run_content;
 mod run_control;
@@ -33,3 +35,4 @@ mod shell;
 mod shim;
 mod soak;
 mod tidy;
+mod webhook_client;

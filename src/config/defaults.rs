@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::{
-    CatalogConfig, Config, Durability, Env, Redact, Source, StartAt, State, Stdout, StdoutFormat, Watch, kind,
+    CatalogConfig, Config, Durability, Env, Notify, Redact, Source, StartAt, State, Stdout, StdoutFormat, Watch, kind,
 };
 use crate::catalog::Lang;
 use crate::record::Charset;
@@ -31,6 +31,7 @@ impl Config {
             catalog: CatalogConfig::default(),
             redact: Redact::default(),
             stdout: Stdout::default(),
+            webhooks: Vec::new(),
             http: None,
         }
     }
@@ -64,7 +65,7 @@ impl Default for Redact {
 
 impl Default for Stdout {
     fn default() -> Stdout {
-        Stdout { enabled: true, format: StdoutFormat::Json }
+        Stdout { enabled: true, format: StdoutFormat::Json, notify: Notify::Event }
     }
 }
 

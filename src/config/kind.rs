@@ -3,8 +3,11 @@
 //! A kind reads what it writes. Reading reports what is wrong, at the place of the value, and gives what could
 //! be read all the same, so that one fault does not hide the next.
 
+pub(super) mod sink;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -139,25 +142,34 @@ pub(super) fn some<T: 'static>(list: Kind<Vec<T>>, what: &'static str) -> Kind<V
 
 /// A table of strings with keys of the user's own.
 pub(super) fn labels() -> Kind<BTreeMap<String, String>> {
-    const WANTS: &str = "a table of strings";
-    let value = text();
+    map(text(), "{ name = \"value\" }", |_| Ok(()))
+}
+
+/// A table with keys of the user's own that pass a test; `example` shows how it is written.
+fn map<T: 'static>(
+    value: Kind<T>,
+    example: &'static str,
+    check: impl Fn(&str) -> Result<(), Fault> + 'static,
+) -> Kind<BTreeMap<String, T>> {
+    let wants = format!("a table of {}", plural(&value.wants));
+    let wanted = wants.clone();
+    let value = std::rc::Rc::new(value);
+    let writer = value.clone();
+    let entry = move |name: &str, node: &Node<'_>| {
+        check(name).map_err(|fault| node.fault(fault)).ok()?;
+        Some((name.to_owned(), value.read(node)?))
+    };
     Kind {
-        wants: WANTS.into(),
+        wants,
         read: Box::new(move |node| match node.members() {
-            Some(members) => {
-                Some(members.filter_map(|(name, node)| Some((name.to_owned(), value.read(&node)?))).collect())
-            }
+            Some(members) => Some(members.filter_map(|(name, node)| entry(name, &node)).collect()),
             None => {
-                node.fault(node.mismatch(WANTS).hint("write { name = \"value\" }"));
+                node.fault(node.mismatch(&wanted).hint(format!("write {example}")));
                 None
             }
         }),
-        write: Box::new(|labels| {
-            labels
-                .iter()
-                .map(|(name, value)| (name.clone(), Value::String(value.clone())))
-                .collect::<toml::Table>()
-                .into()
+        write: Box::new(move |map| {
+            map.iter().map(|(name, value)| (name.clone(), writer.write(value))).collect::<toml::Table>().into()
         }),
     }
 }
@@ -234,9 +246,22 @@ pub(super) fn entry_id() -> Kind<EntryId> {
 /// them along.
 pub(super) fn provider(extra_catalogues: &[String]) -> Kind<Provider> {
     let closed = extra_catalogues.is_empty();
+    parsed(&provider_names(), move |text| parse_provider(text, closed), Provider::to_string)
+}
+
+/// The same, kept as written.
+pub(super) fn provider_name(extra_catalogues: &[String]) -> Kind<String> {
+    let closed = extra_catalogues.is_empty();
+    checked("a provider", move |text| parse_provider(text, closed).map(drop))
+}
+
+fn provider_names() -> String {
+    alternatives(&Provider::KNOWN.iter().map(Provider::as_str).collect::<Vec<_>>())
+}
+
+fn parse_provider(text: &str, closed: bool) -> Result<Provider, Fault> {
     let known = || Provider::KNOWN.iter().map(Provider::as_str);
-    let listed = alternatives(&known().collect::<Vec<_>>());
-    let from = move |text: &str| match Provider::parse(text) {
+    match Provider::parse(text) {
         Some(Provider::Custom(_)) if closed => {
             let fault = Fault::new(format!("unknown provider {text:?}")).nearest(text, known());
             Err(if fault.has_hint() {
@@ -250,8 +275,16 @@ pub(super) fn provider(extra_catalogues: &[String]) -> Kind<Provider> {
             Err(Fault::new(format!("{text:?} cannot be a provider: {rule}")).nearest(text, known()))
         }
         Some(provider) => Ok(provider),
-    };
-    parsed(&listed, from, Provider::to_string)
+    }
+}
+
+/// A code or the id of an entry, or how it begins: `ACQ.*`.
+pub(super) fn code() -> Kind<String> {
+    checked("a string", |text| match text.find('*') {
+        _ if text.trim().is_empty() => Err(Fault::new("the code is empty")),
+        Some(at) if at + 1 < text.len() => Err(Fault::new(format!("{text:?}: * can only stand at the end"))),
+        _ => Ok(()),
+    })
 }
 
 /// `local`, or a name of the IANA database. A zone without a name is the host's own, and written `local`.
@@ -299,6 +332,45 @@ pub(super) fn duration() -> Kind<Duration> {
         let (unit, size) = UNITS.into_iter().find(|(_, size)| ms % size == 0).unwrap_or(("ms", 1));
         format!("{}{unit}", ms / size)
     })
+}
+
+/// A span of time that is neither too short nor too long.
+pub(super) fn span(range: RangeInclusive<Duration>) -> Kind<Duration> {
+    let Kind { read, write, .. } = duration();
+    let bounds = [write(range.start()), write(range.end())].map(|bound| bound.as_str().unwrap_or_default().to_owned());
+    let wants = format!("a duration from {} to {}", bounds[0], bounds[1]);
+    let wanted = wants.clone();
+    Kind {
+        wants,
+        read: Box::new(move |node| {
+            let value = read(node)?;
+            if !range.contains(&value) {
+                node.fault(Fault::new(format!("not {wanted}")));
+                return None;
+            }
+            Some(value)
+        }),
+        write,
+    }
+}
+
+/// A whole number in a range.
+pub(super) fn number(range: RangeInclusive<usize>) -> Kind<usize> {
+    let wants = format!("a number from {} to {}", range.start(), range.end());
+    let wanted = wants.clone();
+    Kind {
+        wants,
+        read: Box::new(move |node| {
+            let number = node.value.as_integer().map(|number| usize::from_str_radix(number.as_str(), number.radix()));
+            match number {
+                Some(Ok(number)) if range.contains(&number) => return Some(number),
+                Some(_) => node.fault(Fault::new(format!("not {wanted}"))),
+                None => node.fault(node.mismatch(&wanted)),
+            }
+            None
+        }),
+        write: Box::new(|&number| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))),
+    }
 }
 
 /// Units of a size, largest first, with their bytes.

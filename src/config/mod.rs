@@ -4,6 +4,7 @@
 //! key. No stage of the pipeline takes the whole `Config`; each gets the part that is its own.
 
 mod defaults;
+mod endpoint;
 mod incident;
 mod kind;
 mod load;
@@ -28,6 +29,7 @@ use crate::provider::Provider;
 use crate::record::Charset;
 
 pub use defaults::InvalidPath;
+pub use endpoint::{Endpoint, EndpointError};
 pub use incident::{Incident, Matcher, Mute, Silence, Threshold, ThresholdRule};
 pub use load::{DEFAULT_FILE, LoadError, load};
 pub use parse::{options, parse};
@@ -61,6 +63,7 @@ pub struct Config {
     pub catalog: CatalogConfig,
     pub redact: Redact,
     pub stdout: Stdout,
+    pub webhooks: Vec<Webhook>,
     /// Absent: no HTTP server.
     pub http: Option<Http>,
 }
@@ -146,6 +149,7 @@ pub struct Redact {
 pub struct Stdout {
     pub enabled: bool,
     pub format: StdoutFormat,
+    pub notify: Notify,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

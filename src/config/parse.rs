@@ -2,6 +2,8 @@
 //!
 //! What is read here is what is suggested for a misspelt key and what [`options`] documents.
 
+pub(super) mod webhook;
+
 use std::path::Path;
 
 use toml::de::DeTable;
@@ -10,10 +12,10 @@ use super::kind::{self, Kind};
 use super::problem::{Fault, Problem, Report};
 use super::table::Table;
 use super::{
-    CatalogConfig, Config, Durability, Env, Http, OptionHelp, Redact, Source, StartAt, State, Stdout, StdoutFormat,
-    Watch, defaults,
+    CatalogConfig, Config, Durability, Env, Http, Notify, OptionHelp, Redact, Source, StartAt, State, Stdout,
+    StdoutFormat, Watch, defaults,
 };
-use crate::catalog::Lang;
+use crate::catalog::{Lang, Severity};
 use crate::record::Charset;
 
 pub(super) const LANGS: &[(&str, Lang)] = &[("en", Lang::En), ("zh", Lang::Zh)];
@@ -21,6 +23,14 @@ pub(super) const STARTS: &[(&str, StartAt)] = &[("beginning", StartAt::Beginning
 pub(super) const WATCHES: &[(&str, Watch)] = &[("auto", Watch::Auto), ("poll", Watch::Poll)];
 pub(super) const DURABILITIES: &[(&str, Durability)] = &[("full", Durability::Full), ("normal", Durability::Normal)];
 pub(super) const FORMATS: &[(&str, StdoutFormat)] = &[("json", StdoutFormat::Json), ("pretty", StdoutFormat::Pretty)];
+pub(super) const NOTIFY: &[(&str, Notify)] = &[("event", Notify::Event), ("incident", Notify::Incident)];
+pub(super) const NOTIFY_HELP: &str = "Every `event`, or each `incident`: when it opens, goes on and is over";
+pub(super) const SEVERITIES: &[(&str, Severity)] = &[
+    ("info", Severity::Info),
+    ("warning", Severity::Warning),
+    ("error", Severity::Error),
+    ("critical", Severity::Critical),
+];
 pub(super) const CHARSETS: &[(&str, Charset)] = &[
     ("auto", Charset::Auto),
     ("utf-8", Charset::Utf8),
@@ -43,7 +53,8 @@ pub fn parse(text: &str, file: &Path, env: &Env) -> Result<Config, Vec<Problem>>
 /// Every option there is, in the order of the documentation.
 pub fn options() -> Vec<OptionHelp> {
     // One table of each sort, so that every option is asked for.
-    let document = "[[source]]\npaths = [\"app.log\"]\n[http]\n";
+    let document =
+        "[[source]]\npaths = [\"app.log\"]\n[http]\n[[sink.webhook]]\nname = \"own\"\nurl = \"https://localhost\"\n";
     let read = read(document, Path::new("options"), &|_| None);
     let mut options = read.map(|(_, options)| options).unwrap_or_default();
     for option in &mut options {
@@ -72,13 +83,18 @@ fn config(table: &mut Table<'_>, env: &Env) -> Config {
     });
     defaults::name_sources(&mut sources);
     let redact = table.table("redact", redact);
-    let stdout = table.table("sink", |table| {
-        table.not_yet("webhook", "webhooks");
-        table.table("stdout", stdout)
+    let (stdout, webhooks) = table.table("sink", |table| {
+        let stdout = table.table("stdout", stdout);
+        let mut webhooks = Vec::new();
+        table.tables("webhook", |table| {
+            let webhook = webhook::webhook(table, &catalog, &webhooks);
+            webhooks.push(webhook);
+        });
+        (stdout, webhooks)
     });
     let http = table.optional_table("http", http);
     table.not_yet("incident", "incidents");
-    Config { lang, state, sources, catalog, redact, stdout, http }
+    Config { lang, state, sources, catalog, redact, stdout, webhooks, http }
 }
 
 fn state(table: &mut Table<'_>, env: &Env) -> State {
@@ -151,11 +167,11 @@ fn redact(table: &mut Table<'_>) -> Redact {
 }
 
 fn stdout(table: &mut Table<'_>) -> Stdout {
-    let Stdout { enabled, format } = Stdout::default();
-    table.not_yet("notify", "choice between events and incidents");
+    let Stdout { enabled, format, notify } = Stdout::default();
     Stdout {
         enabled: table.or("enabled", &kind::flag(), enabled, "Write events to standard output"),
         format: table.or("format", &kind::word(FORMATS), format, "One JSON object per line, or text for people"),
+        notify: table.or("notify", &kind::word(NOTIFY), notify, NOTIFY_HELP),
     }
 }
 

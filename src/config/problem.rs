@@ -86,9 +86,9 @@ impl<'a> Report<'a> {
     }
 
     /// Adds a key that is missing in the table at `at`; where the text breaks off, it may well be there.
-    pub fn add_missing(&self, at: usize, key: String) {
+    pub fn add_missing(&self, at: usize, key: String, hint: &str) {
         if self.readable_to.is_none() {
-            self.push(at, key, Fault::new("missing").hint("it has no default"));
+            self.push(at, key, Fault::new("missing").hint(hint));
         }
     }
 

@@ -1,14 +1,16 @@
 //! A [`Config`] back to TOML, with every default filled in. Reading that gives the same `Config` again.
 
+mod webhook;
+
 use std::fmt::Write;
 
 use super::kind::{self, Kind};
-use super::parse::{CHARSETS, DURABILITIES, FORMATS, LANGS, STARTS, WATCHES};
+use super::parse::{CHARSETS, DURABILITIES, FORMATS, LANGS, NOTIFY, STARTS, WATCHES};
 use super::{CatalogConfig, Config, Http, Redact, Source, State, Stdout};
 
 /// The configuration in force as TOML.
 pub fn show(config: &Config) -> String {
-    let Config { lang, state, sources, catalog, redact, stdout, http } = config;
+    let Config { lang, state, sources, catalog, redact, stdout, webhooks, http } = config;
     let mut out = Toml::default();
     out.key("lang", &kind::word(LANGS), Some(lang));
     out.header("[state]");
@@ -31,9 +33,14 @@ pub fn show(config: &Config) -> String {
     out.key("extra", &kind::list(kind::expression()), Some(extra));
     out.key("keep", &kind::list(kind::name()), Some(keep));
     out.header("[sink.stdout]");
-    let Stdout { enabled, format } = stdout;
+    let Stdout { enabled, format, notify } = stdout;
     out.key("enabled", &kind::flag(), Some(enabled));
     out.key("format", &kind::word(FORMATS), Some(format));
+    out.key("notify", &kind::word(NOTIFY), Some(notify));
+    for webhook in webhooks {
+        out.header("[[sink.webhook]]");
+        out.webhook(webhook, catalog);
+    }
     if let Some(Http { listen }) = http {
         out.header("[http]");
         out.key("listen", &kind::loopback_address(), Some(listen));

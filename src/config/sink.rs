@@ -38,7 +38,7 @@ pub struct Webhook {
     /// What has waited for longer expires.
     pub max_age: Duration,
     pub tls: Tls,
-    /// `http://…` or `https://…`; the environment's proxy variables are not read.
+    /// `http`, `https`, `socks5` or `socks5h`; the environment's proxy variables are not read.
     pub proxy: Option<Secret>,
     /// Plain `http` also to others than this host.
     pub allow_http: bool,

@@ -63,7 +63,7 @@ pub(super) struct Table<'a> {
     /// `None`: the table is not there, and every key takes its default.
     entries: Option<&'a DeTable<'a>>,
     known: Vec<&'static str>,
-    later: Vec<&'static str>,
+    refused: Vec<&'static str>,
     options: Vec<OptionHelp>,
 }
 
@@ -78,7 +78,7 @@ impl<'a> Table<'a> {
     }
 
     fn new(report: &'a Report<'a>, path: String, at: usize, entries: Option<&'a DeTable<'a>>) -> Table<'a> {
-        Table { report, path, at, entries, known: Vec::new(), later: Vec::new(), options: Vec::new() }
+        Table { report, path, at, entries, known: Vec::new(), refused: Vec::new(), options: Vec::new() }
     }
 
     fn finish<T>(mut self, read: impl FnOnce(&mut Table<'a>) -> T) -> (T, Vec<OptionHelp>) {
@@ -108,16 +108,25 @@ impl<'a> Table<'a> {
     pub fn required<T>(&mut self, key: &'static str, kind: &Kind<T>, help: &'static str) -> Option<T> {
         let value = self.read(key, kind, "required".into(), help);
         if self.node(key).is_none() {
-            self.report.add_missing(self.at, join(&self.path, key));
+            self.missing(key, "it has no default");
         }
         value
     }
 
+    /// Reports that a key, or another in its place, should be there.
+    pub fn missing(&self, key: &str, hint: &str) {
+        self.report.add_missing(self.at, join(&self.path, key), hint);
+    }
+
     /// A key that paytriage will know one day.
     pub fn not_yet(&mut self, key: &'static str, what: &str) {
-        self.later.push(key);
+        self.never(key, Fault::new(format!("this version of paytriage has no {what} yet")).hint("remove it"));
+    }
+
+    /// A key that people may well try, and what is wrong with it.
+    pub fn never(&mut self, key: &'static str, fault: Fault) {
+        self.refused.push(key);
         if let Some((key_at, _)) = self.entry(key) {
-            let fault = Fault::new(format!("this version of paytriage has no {what} yet")).hint("remove it");
             self.report.add(key_at, join(&self.path, key), fault);
         }
     }
@@ -150,6 +159,11 @@ impl<'a> Table<'a> {
                 Some(self.enter(element.key, at, Some(entries), &mut read))
             })
             .collect()
+    }
+
+    /// Does it stand there, readable or not?
+    pub fn has(&self, key: &str) -> bool {
+        self.entry(key).is_some()
     }
 
     /// Reports a value that is impossible only beside others.
@@ -192,7 +206,7 @@ impl<'a> Table<'a> {
     fn report_unknown_keys(&self) {
         for (name, _) in self.entries.into_iter().flatten() {
             let key: &str = name.get_ref();
-            if !self.known.contains(&key) && !self.later.contains(&key) {
+            if !self.known.contains(&key) && !self.refused.contains(&key) {
                 let fault = Fault::new("unknown key").nearest(key, self.known.iter().copied());
                 let fault = if fault.has_hint() { fault } else { belongs_elsewhere(fault, key) };
                 self.report.add(name.span().start, join(&self.path, key), fault);
@@ -208,7 +222,7 @@ fn belongs_elsewhere(fault: Fault, key: &str) -> Fault {
     let is_home = |&(_, name): &(&str, &str)| name == key;
     match (homes.find(is_home), homes.find(is_home)) {
         (Some(("", _)), None) => fault.hint("it belongs above the first [table]"),
-        (Some(("source", _)), None) => fault.hint("it belongs to a [[source]]"),
+        (Some((list @ ("source" | "sink.webhook"), _)), None) => fault.hint(format!("it belongs to a [[{list}]]")),
         (Some((table, _)), None) => fault.hint(format!("it belongs to [{table}]")),
         _ => fault,
     }

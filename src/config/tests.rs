@@ -1,5 +1,7 @@
 //! What users see: every kind of problem with its place, the way back to TOML, and the example file.
 
+mod webhook;
+
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -97,6 +99,10 @@ fn each_problem_is_told_with_its_place_and_remedy() {
             "2:10: sink.stdout.format: \"jsn\" is not \"json\" or \"pretty\"; did you mean \"json\"?",
         ),
         (
+            "[sink.stdout]\nnotify = \"incidents\"",
+            "2:10: sink.stdout.notify: \"incidents\" is not \"event\" or \"incident\"; did you mean \"incident\"?",
+        ),
+        (
             "[http]\nlisten = \"0.0.0.0:9187\"",
             "2:10: http.listen: \"0.0.0.0:9187\" can be reached from other hosts, and this version of paytriage has no \
              access control yet; listen on 127.0.0.1 or [::1], behind a proxy where others need it",
@@ -107,14 +113,6 @@ fn each_problem_is_told_with_its_place_and_remedy() {
         ),
         // What later versions will have.
         ("[incident]\nwindow = \"5m\"", "1:2: incident: this version of paytriage has no incidents yet; remove it"),
-        (
-            "[[sink.webhook]]\nname = \"x\"",
-            "1:8: sink.webhook: this version of paytriage has no webhooks yet; remove it",
-        ),
-        (
-            "[sink.stdout]\nnotify = \"event\"",
-            "2:1: sink.stdout.notify: this version of paytriage has no choice between events and incidents yet; remove it",
-        ),
         // No TOML.
         ("lang = \"en\"\nlang = \"zh\"", "2:1: lang: the key is there twice"),
     ];
@@ -235,7 +233,7 @@ fn two_sources_cannot_have_one_name() {
 }
 
 /// Tabs, line ends of two characters and characters of several bytes all stand before faults.
-const EIGHT_MISTAKES: &str = "\u{feff}lang = \"fr\"\r\n\
+const NINE_MISTAKES: &str = "\u{feff}lang = \"fr\"\r\n\
     # 配置\r\n\
     [[source]]\r\n\
     \tname = \"商店\"\r\n\
@@ -253,7 +251,7 @@ const EIGHT_MISTAKES: &str = "\u{feff}lang = \"fr\"\r\n\
 
 #[test]
 fn all_problems_are_told_in_order_and_with_their_places() {
-    let found = problems(EIGHT_MISTAKES);
+    let found = problems(NINE_MISTAKES);
     let places: Vec<&str> = found.iter().map(|line| line.splitn(4, ": ").take(2).last().unwrap_or_default()).collect();
     let keys = [
         "lang",
@@ -262,12 +260,13 @@ fn all_problems_are_told_in_order_and_with_their_places() {
         "source[0].labels.\"é\"",
         "source[1].watch",
         "redact.extra[1]",
-        "sink.webhook",
+        "sink.webhook[0].name",
+        "sink.webhook[0].url",
         "http.listen",
     ];
     assert_eq!(places, keys);
     let positions: Vec<&str> = found.iter().filter_map(|line| line.split(": ").next()).collect();
-    assert_eq!(positions, ["1:8", "5:2", "6:24", "7:32", "10:9", "12:16", "13:8", "15:10"]);
+    assert_eq!(positions, ["1:8", "5:2", "6:24", "7:32", "10:9", "12:16", "13:1", "13:1", "15:10"]);
 }
 
 #[test]
@@ -326,7 +325,9 @@ fn the_example_works_as_it_is_and_with_every_option_taken() {
         }
     }
     let mut all: Vec<String> = options().into_iter().map(|option| option.key).collect();
+    // Some stand in several examples: what excludes each other cannot stand in one.
     shown.sort();
+    shown.dedup();
     all.sort();
     assert_eq!(shown, all);
 }
@@ -382,11 +383,16 @@ fn any_config() -> impl Strategy<Value = Config> {
     let texts = || proptest::collection::vec(plain_text(), 0..3);
     let sources = proptest::collection::vec(any_source(), 0..3);
     let port = prop::option::of(any::<u16>());
-    let words = (prop::sample::select(parse::LANGS), prop::sample::select(parse::FORMATS));
-    (sources, texts(), texts(), words, any::<[bool; 2]>(), prop::option::of(plain_text()), port).prop_map(
-        |(mut sources, extra, keep, (lang, format), [mask, print], dir, port)| {
+    let words =
+        (prop::sample::select(parse::LANGS), prop::sample::select(parse::FORMATS), prop::sample::select(parse::NOTIFY));
+    let webhooks = proptest::collection::vec(webhook::any_webhook(), 0..3);
+    (sources, webhooks, texts(), texts(), words, any::<[bool; 2]>(), prop::option::of(plain_text()), port).prop_map(
+        |(mut sources, mut webhooks, extra, keep, (lang, format, notify), [mask, print], dir, port)| {
             for (at, source) in sources.iter_mut().enumerate() {
                 source.name.push_str(&at.to_string());
+            }
+            for (at, webhook) in webhooks.iter_mut().enumerate() {
+                webhook.name.push_str(&at.to_string());
             }
             Config {
                 lang: lang.1,
@@ -394,7 +400,8 @@ fn any_config() -> impl Strategy<Value = Config> {
                 sources,
                 catalog: CatalogConfig { disable: keep.iter().map(|id| EntryId(id.as_str().into())).collect(), extra },
                 redact: Redact { enabled: mask, extra: keep.iter().map(|text| regex::escape(text)).collect(), keep },
-                stdout: Stdout { enabled: print, format: format.1 },
+                stdout: Stdout { enabled: print, format: format.1, notify: notify.1 },
+                webhooks,
                 http: port.map(|port| Http { listen: SocketAddr::from(([127, 0, 0, 1], port)) }),
             }
         },

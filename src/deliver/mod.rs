@@ -3,3 +3,4 @@
 pub mod message;
 pub mod pretty;
 pub mod stdout;
+pub mod webhook;

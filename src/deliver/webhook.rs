@@ -1,0 +1,6 @@
+//! Delivery to a webhook.
+
+pub mod client;
+pub mod guard;
+pub mod secret;
+pub mod sign;
