@@ -11,7 +11,7 @@ use super::subject::{Place, Subject, Subjects, order, subjects};
 use super::words::{self, Words};
 use super::{Context, text};
 use crate::catalog::{Lang, Severity};
-use crate::incident::notice::{Notice, Sample};
+use crate::incident::notice::{Notice, Reason, Sample, Scope};
 
 const MAX_TITLE: usize = 160;
 const MAX_CODE: usize = 128;
@@ -115,8 +115,11 @@ impl Writer<'_> {
 
     /// Short: there is nothing left to do.
     fn resolved<'a>(&self, notice: &'a Notice) -> Card<'a> {
-        let lines =
-            vec![line(self.words.over, words::over(notice, self.lang)), line(self.words.place, self.places(notice))];
+        let label = match notice.reason {
+            Reason::CrowdedOut => self.words.count,
+            _ => self.words.over,
+        };
+        let lines = vec![line(label, words::over(notice, self.lang)), line(self.words.place, self.places(notice))];
         Card { links: Vec::new(), ..self.card(Subject::Incident(notice), lines) }
     }
 
@@ -209,9 +212,9 @@ impl Writer<'_> {
         labelled(self.words.related, related).collect()
     }
 
-    /// One line of a list.
+    /// One line of a list. The mark keeps what follows from being a heading or a list of its own.
     fn entry(&self, subject: Subject<'_>) -> String {
-        let mut parts = vec![self.title(subject)];
+        let mut parts = vec![format!("· {}", self.title(subject))];
         match subject {
             Subject::Incident(notice) => {
                 parts.push(words::short_count(notice, self.lang));
@@ -227,8 +230,9 @@ impl Writer<'_> {
 
     fn places(&self, notice: &Notice) -> String {
         let mut text = self.place(Subject::Incident(notice).place());
-        // One merchant among several is worth a look; a list of many says nothing.
-        if let [merchant] = notice.merchants.as_slice() {
+        // A list of many merchants says nothing.
+        let is_about_one = notice.scope == Scope::OneMerchant || notice.merchants.len() == 1;
+        if let Some(merchant) = notice.merchants.first().filter(|_| is_about_one) {
             text.push_str(" · ");
             text.push_str(&words::merchant(&text::plain(&merchant.mch_id, MAX_NAME), self.lang));
         }

@@ -72,8 +72,7 @@ fn requests_are_as_reviewed() {
     for lang in [Lang::En, Lang::Zh] {
         for (case, rows) in samples::cases(lang) {
             for (name, format) in formats() {
-                let is_whole = matches!(format, Format::Json | Format::CloudEvents | Format::Template(_));
-                if case == "many" || case == "long" && is_whole {
+                if case == "many" || case == "long" && !CHATS.contains(&format) {
                     continue;
                 }
                 let requests = rendered(&format, &rows, lang);
@@ -241,7 +240,6 @@ fn templates_say_where_they_are_wrong() {
         ("{{ messages[0].no_such_key }}", "undefined"),
         ("\"{{ messages[0].excerpt }}\"", "{{ value|json }}"),
         ("{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}", "steps"),
-        ("{% include 'other' %}", "other"),
     ] {
         let template = check(source).unwrap();
         let format = Format::Template(self::template());
@@ -280,7 +278,7 @@ fn markup(format: &Format, body: &Value) -> Result<(), String> {
     let mut all = Vec::new();
     texts(body, &mut all);
     for text in all {
-        let rest = ours.replace_all(text, "");
+        let rest = ours.replace_all(text, "ours");
         if let Some(found) = forbidden.find(&rest) {
             return Err(format!("{:?} in {rest:?}", found.as_str()));
         }
@@ -332,7 +330,7 @@ fn hostile_text() -> impl Strategy<Value = String> {
         Just("<!here|x>".to_owned()),
         Just("wWw.".to_owned()),
         Just(samples::HOSTILE.to_owned()),
-        Just("支付&\"\\".repeat(300)),
+        Just("支付&\"\\".repeat(60)),
     ];
     proptest::collection::vec(word, 0..6).prop_map(|words| words.concat())
 }

@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(plain("see https://a.b/c and WWW.x.y", 99), "see https：//a.b/c and WWW．x.y");
         assert_eq!(plain("a\nb\u{202e}c", 99), "a\\nb\\u{202e}c");
         assert_eq!(plain("支付失败", 7), "支…");
-        assert_eq!(path("/var/log/支付.log", 10), "….log");
+        assert_eq!(path("/var/log/支付.log", 9), "….log");
     }
 
     #[test]
