@@ -11,7 +11,7 @@ pub fn start(text: &str, max_bytes: usize) -> Cow<'_, str> {
     if text.len() <= max_bytes {
         return Cow::Borrowed(text);
     }
-    let end = text.floor_char_boundary(max_bytes.saturating_sub(ELLIPSIS.len()));
+    let end = (0..=max_bytes.saturating_sub(ELLIPSIS.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
     Cow::Owned(format!("{}{ELLIPSIS}", &text[..end]))
 }
 
@@ -20,7 +20,8 @@ pub fn end(text: &str, max_bytes: usize) -> Cow<'_, str> {
     if text.len() <= max_bytes {
         return Cow::Borrowed(text);
     }
-    let start = text.ceil_char_boundary(text.len() - max_bytes.saturating_sub(ELLIPSIS.len()));
+    let start = text.len() - max_bytes.saturating_sub(ELLIPSIS.len());
+    let start = (start..text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len());
     Cow::Owned(format!("{ELLIPSIS}{}", &text[start..]))
 }
 

@@ -123,7 +123,7 @@ fn what_is_cut_says_so_in_the_language() {
 fn rows_are_embedded_as_they_are() {
     // Spaces and escapes that no serializer would write again.
     let raw = samples::event(Lang::En).to_string().replacen('{', "{  \"x\": \"\\u0041\\/\", ", 1).into_bytes();
-    let rows = vec![raw.clone(), raw.clone()];
+    let rows = [raw.clone(), raw.clone()];
     for format in [Format::Json, Format::CloudEvents] {
         for n in [1, 2] {
             let request = render(&format, &messages(&rows[..n]), &context(&format, Lang::En, None)).unwrap();
@@ -326,7 +326,8 @@ fn hostile_text() -> impl Strategy<Value = String> {
     let word = prop_oneof![
         any::<String>(),
         "[<>@&_*`~#|!\\[\\]()\\\\/:.\"{}\n a1支]{0,12}",
-        Just("https://evil.example/".to_owned()),
+        // With the blank it cannot pass for a document of the catalogue.
+        Just("https://evil.example/ ".to_owned()),
         Just("<!here|x>".to_owned()),
         Just("wWw.".to_owned()),
         Just(samples::HOSTILE.to_owned()),
@@ -349,16 +350,14 @@ proptest! {
             2 => samples::notice("resolved", lang),
             _ => samples::notice("ongoing", lang),
         };
-        let texts = |old: &str| if old.len() % 2 == 0 { text.clone() } else { other.clone() };
+        let texts = |old: &str| if old.len().is_multiple_of(2) { text.clone() } else { other.clone() };
         let rows = vec![with_texts(row, &texts); n];
         for (name, format) in formats() {
             for request in rendered(&format, &rows, lang) {
                 prop_assert!(request.body.len() <= limits(&format).max_bytes);
                 let body: Value = serde_json::from_slice(&request.body).unwrap();
-                if CHATS.contains(&format) {
-                    if let Err(found) = markup(&format, &body) {
-                        return Err(TestCaseError::fail(format!("{name}: {found}")));
-                    }
+                if CHATS.contains(&format) && let Err(found) = markup(&format, &body) {
+                    return Err(TestCaseError::fail(format!("{name}: {found}")));
                 }
             }
         }
