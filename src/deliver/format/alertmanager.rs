@@ -143,7 +143,7 @@ fn legal_name(name: &str) -> String {
     }
 }
 
-/// What people read; by the names that receivers look for. It may end in any chat, so no tag, mention or address survives.
+/// What people read; by the names that receivers look for. It may end in any chat, so no mention, tag, address or markup survives.
 pub fn annotations(subject: Subject<'_>, context: &Context<'_>) -> Annotations {
     let (about, lang) = (subject.annotation(), context.lang);
     let steps: Vec<_> =
@@ -179,7 +179,7 @@ fn orders(notice: &Notice) -> String {
 }
 
 fn plain(text: &str) -> String {
-    text::untagged(&text::plain(text, MAX_TEXT))
+    text::unmarked(&text::plain(text, MAX_TEXT))
 }
 
 /// What all have, with the same value.

@@ -12,6 +12,7 @@ use super::words::{self, Words};
 use super::{Context, text};
 use crate::catalog::{Lang, Severity};
 use crate::incident::notice::{Notice, Reason, Sample, Scope};
+use crate::render::words as report;
 
 const MAX_TITLE: usize = 160;
 const MAX_CODE: usize = 128;
@@ -59,11 +60,13 @@ pub enum Tone {
 struct Writer<'w> {
     lang: Lang,
     words: &'static Words,
+    report: &'static report::Words,
     context: &'w Context<'w>,
 }
 
 pub fn card<'a>(messages: &'a [Message<'_>], context: &Context<'_>) -> Card<'a> {
-    let writer = Writer { lang: context.lang, words: words::words(context.lang), context };
+    let writer =
+        Writer { lang: context.lang, words: words::words(context.lang), report: report::words(context.lang), context };
     let all = subjects(messages);
     let mut card = match all.list.as_slice() {
         [subject @ Subject::Incident(notice)] if all.more == 0 && subject.is_resolved() => writer.resolved(notice),
@@ -131,7 +134,7 @@ impl Writer<'_> {
         if let Some(order) = order(&event.ids) {
             lines.push(line(self.words.orders, text::plain(order, MAX_NAME)));
         }
-        lines.push(line(self.words.seen, at(&event.source.path, event.source.line)));
+        lines.push(line(self.report.seen, at(&event.source.path, event.source.line)));
         lines.push(line(self.words.place, self.place(subject.place())));
         lines.extend(self.advice(subject));
         lines.push(line(self.words.excerpt, text::plain(&event.excerpt, MAX_TEXT)));
@@ -177,16 +180,16 @@ impl Writer<'_> {
     fn verdict(&self, subject: Subject<'_>) -> Vec<Line> {
         let about = subject.annotation();
         vec![
-            line(self.words.act, text::plain(words::actor(about.act, self.lang), MAX_NAME)),
-            line(self.words.retry, text::plain(words::retry(about.retry, self.lang), MAX_TEXT)),
+            line(self.report.act, text::plain(words::actor(about.act, self.lang), MAX_NAME)),
+            line(self.report.retry, text::plain(words::retry(about.retry, self.lang), MAX_TEXT)),
         ]
     }
 
     fn advice(&self, subject: Subject<'_>) -> Vec<Line> {
         let about = subject.annotation();
-        let mut lines = vec![line(self.words.cause, text::plain(about.cause, MAX_TEXT))];
+        let mut lines = vec![line(self.report.cause, text::plain(about.cause, MAX_TEXT))];
         for (n, step) in about.operator.iter().take(MAX_STEPS).enumerate() {
-            let label = (n == 0).then_some(self.words.steps);
+            let label = (n == 0).then_some(self.report.operator);
             lines.push(Line { label, text: format!("{}. {}", n + 1, text::plain(step, MAX_TEXT)) });
         }
         lines
@@ -196,7 +199,7 @@ impl Writer<'_> {
         let in_samples: Vec<&str> = notice.samples.iter().filter_map(|sample| order(&sample.ids)).collect();
         let others = notice.orders.samples.iter().filter(|order| !in_samples.contains(&order.as_str()));
         let others: Vec<_> = others.map(|order| text::plain(order, MAX_NAME)).collect();
-        let mut lines: Vec<_> = labelled(self.words.seen, notice.samples.iter().map(sample)).collect();
+        let mut lines: Vec<_> = labelled(self.report.seen, notice.samples.iter().map(sample)).collect();
         if !others.is_empty() {
             lines.push(line(self.words.orders, others.join(", ")));
         }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::super::message::Message;
 use super::card::{Card, Tone, card};
 use super::{Context, RenderError, Rendered, cut, text, words};
+use crate::render::words as report;
 
 pub fn render(messages: &[Message<'_>], context: &Context<'_>) -> Result<Rendered, RenderError> {
     let card = card(messages, context);
@@ -25,8 +26,7 @@ fn message(card: &Card<'_>, n_lines: usize, context: &Context<'_>) -> Value {
         })
         .collect();
     if !card.links.is_empty() {
-        let button =
-            |url: &&str| json!({ "tag": "button", "type": "default", "text": plain_text(words.docs), "url": url });
+        let button = |url: &&str| json!({ "tag": "button", "type": "default", "text": plain_text(report::words(context.lang).docs), "url": url });
         elements.push(json!({ "tag": "action", "actions": card.links.iter().map(button).collect::<Vec<_>>() }));
     }
     elements.push(json!({ "tag": "note", "elements": [plain_text(&card.footer)] }));

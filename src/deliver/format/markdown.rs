@@ -2,6 +2,7 @@
 
 use super::card::Card;
 use super::{Context, text, words};
+use crate::render::words as report;
 
 /// The card below its title, with `newline` between its lines.
 pub fn body(card: &Card<'_>, n_lines: usize, context: &Context<'_>, newline: &str) -> String {
@@ -17,9 +18,10 @@ pub fn body(card: &Card<'_>, n_lines: usize, context: &Context<'_>, newline: &st
         })
         .collect();
     if !card.links.is_empty() {
+        let docs = report::words(context.lang).docs;
         let link = |(n, url): (usize, &&str)| match card.links.len() {
-            1 => format!("[{}]({url})", words.docs),
-            _ => format!("[{} {}]({url})", words.docs, n + 1),
+            1 => format!("[{}]({url})", docs),
+            _ => format!("[{} {}]({url})", docs, n + 1),
         };
         lines.push(card.links.iter().enumerate().map(link).collect::<Vec<_>>().join("  "));
     }

@@ -7,8 +7,9 @@ use serde::{Serialize, Serializer};
 use super::super::message::Message;
 use super::card::{Card, Line, card};
 use super::subject::{Subject, subjects};
-use super::{Context, RenderError, Rendered, cut, words};
+use super::{Context, RenderError, Rendered, cut};
 use crate::catalog::Severity;
+use crate::render::words as report;
 use crate::visible::visible;
 
 /// Of a summary, in characters; bytes are no fewer.
@@ -67,7 +68,7 @@ pub fn render(messages: &[Message<'_>], context: &Context<'_>) -> Result<Rendere
     let request = if subject.is_resolved() {
         Request { event_action: "resolve", dedup_key, client: None, links: Vec::new(), payload: None }
     } else {
-        let text = words::words(context.lang).docs;
+        let text = report::words(context.lang).docs;
         Request {
             event_action: "trigger",
             dedup_key,

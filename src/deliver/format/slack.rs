@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::super::message::Message;
 use super::card::{Card, card};
 use super::{Context, RenderError, Rendered, cut, text, words};
+use crate::render::words as report;
 
 /// Of a header block.
 const MAX_HEADER: usize = 150;
@@ -30,7 +31,7 @@ fn message(card: &Card<'_>, n_lines: usize, context: &Context<'_>) -> Value {
     );
     if !card.links.is_empty() {
         let links: Vec<_> = card.links.iter().map(|url| format!("<{}>", url.replace('&', "&amp;"))).collect();
-        let text = format!("{}{}{}", words.docs, words.colon, links.join("  "));
+        let text = format!("{}{}{}", report::words(context.lang).docs, words.colon, links.join("  "));
         blocks.push(json!({ "type": "section", "text": { "type": "mrkdwn", "text": text, "verbatim": true } }));
     }
     blocks.push(json!({ "type": "context", "elements": [plain_text(&text::slack(&card.footer, MAX_HEADER))] }));

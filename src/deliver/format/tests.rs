@@ -322,6 +322,19 @@ fn hostile_text_stays_text() {
     }
 }
 
+#[test]
+fn annotations_of_alerts_are_plain_too() {
+    let rows = [with_texts(samples::notice("opened", Lang::En), &|_| samples::HOSTILE.to_owned())];
+    let forbidden = Regex::new(r"[<>@\[\]*`~\\|&]|://").unwrap();
+    for format in [Format::Alertmanager, Format::AlertmanagerAlerts] {
+        let body = bodies(&format, &rows, Lang::En).remove(0);
+        let alert = if body.is_array() { &body[0] } else { &body["alerts"][0] };
+        for (name, text) in alert["annotations"].as_object().unwrap() {
+            assert!(!forbidden.is_match(text.as_str().unwrap()), "{name}: {text}");
+        }
+    }
+}
+
 fn hostile_text() -> impl Strategy<Value = String> {
     let word = prop_oneof![
         any::<String>(),

@@ -14,7 +14,7 @@ pub fn path(text: &str, max_bytes: usize) -> String {
     unlinked(&visible(&cut::end(text, max_bytes)))
 }
 
-/// `https：//…`, `www．…`: readable, and no link.
+/// `https：//…`, `www．…`: readable, and no link. A bare `example.com` stays: file names look the same.
 fn unlinked(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for (at, c) in text.char_indices() {

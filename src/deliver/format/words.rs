@@ -8,22 +8,16 @@ use crate::render::words::{self as report, grouped};
 
 use super::subject::Totals;
 
-/// Labels that stand alone.
+/// Labels that the report does not have.
 #[derive(Debug)]
 pub struct Words {
     pub count: &'static str,
     pub scope: &'static str,
     pub place: &'static str,
-    pub cause: &'static str,
-    pub steps: &'static str,
     pub orders: &'static str,
-    pub seen: &'static str,
     pub related: &'static str,
     pub excerpt: &'static str,
     pub time: &'static str,
-    pub docs: &'static str,
-    pub act: &'static str,
-    pub retry: &'static str,
     pub over: &'static str,
     /// Between a label and what it labels.
     pub colon: &'static str,
@@ -33,16 +27,10 @@ const EN: Words = Words {
     count: "How many",
     scope: "Scope",
     place: "Where",
-    cause: "Likely cause",
-    steps: "First steps",
     orders: "Orders",
-    seen: "Seen",
     related: "Related",
     excerpt: "Log",
     time: "When",
-    docs: "Docs",
-    act: "Who acts",
-    retry: "Retry?",
     over: "It is over",
     colon: ": ",
 };
@@ -51,16 +39,10 @@ const ZH: Words = Words {
     count: "次数",
     scope: "影响范围",
     place: "来源",
-    cause: "可能原因",
-    steps: "先做这些",
     orders: "订单",
-    seen: "出现位置",
     related: "相关异常",
     excerpt: "日志",
     time: "时间",
-    docs: "官方文档",
-    act: "由谁处理",
-    retry: "能否重试",
     over: "已恢复",
     colon: "：",
 };
