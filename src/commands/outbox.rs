@@ -155,7 +155,7 @@ fn list(dir: &Path, limit: usize, format: ExplainFormat, out: &mut dyn Write) ->
         for row in &rows {
             match format {
                 ExplainFormat::Json => out.write_all(&row.body)?,
-                ExplainFormat::Pretty => out.write_all(pretty::line(&row.body).as_bytes())?,
+                ExplainFormat::Pretty => out.write_all(pretty::lines(&row.body).as_bytes())?,
             }
             out.write_all(b"\n")?;
         }

@@ -1,5 +1,6 @@
 //! Takes events out of the outbox and to their sinks, each sink on a thread of its own.
 
+pub mod format;
 pub mod message;
 pub mod pretty;
 pub mod stdout;

@@ -147,7 +147,7 @@ fn write(rows: &[Row], format: StdoutFormat, out: &mut impl Write, mut reached: 
         let start = lines.len();
         match format {
             StdoutFormat::Json => lines.extend_from_slice(&row.body),
-            StdoutFormat::Pretty => lines.extend_from_slice(pretty::line(&row.body).as_bytes()),
+            StdoutFormat::Pretty => lines.extend_from_slice(pretty::lines(&row.body).as_bytes()),
         }
         lines.push(b'\n');
         if lines.len() > PIPE_BUF {

@@ -11,7 +11,7 @@ mod summary;
 mod tally;
 mod timeline;
 mod verdict;
-mod words;
+pub(crate) mod words;
 
 use std::collections::HashMap;
 

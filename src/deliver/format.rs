@@ -1,0 +1,166 @@
+//! How messages look to those who get them: JSON envelopes, alerts, chat messages, the user's own template.
+//!
+//! Pure: rows of the outbox in, bytes out, the same bytes for the same rows. Every request keeps within its target's limits, as
+//! it is sent, JSON escapes included. Text from logs can only be text: it mentions nobody, links nowhere, formats nothing
+//! and ends no card. Signatures, timestamps and keys are added when a request is sent.
+
+mod alertmanager;
+mod alerts_api;
+mod card;
+mod cloudevents;
+mod cut;
+mod dingtalk;
+mod feishu;
+mod json;
+mod markdown;
+mod pagerduty;
+#[cfg(test)]
+mod samples;
+mod slack;
+mod subject;
+mod template;
+#[cfg(test)]
+mod tests;
+mod text;
+mod wecom;
+mod words;
+
+use std::borrow::Cow;
+
+use super::message::{Item, Message};
+use crate::catalog::Lang;
+use crate::config::Format;
+
+pub use template::{CompiledTemplate, TemplateError, compile};
+
+/// What a format must know besides the messages.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// Of the words that a format adds.
+    pub lang: Lang,
+    pub host: Option<&'a str>,
+    /// Of paytriage.
+    pub version: &'a str,
+    /// The sink's name.
+    pub sink: &'a str,
+    /// Bytes of a request at most, see [`limits`].
+    pub max_bytes: usize,
+    /// For [`Format::Template`] only.
+    pub template: Option<&'a CompiledTemplate>,
+}
+
+/// A request without its secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    pub content_type: Cow<'static, str>,
+    pub body: Vec<u8>,
+    /// Beside the content type.
+    pub headers: Vec<(String, String)>,
+}
+
+/// Why there is no request.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// Fewer messages may fit.
+    #[error("the request would be larger than the {max_bytes} bytes that its target takes")]
+    TooBig { max_bytes: usize },
+    /// See [`requests`].
+    #[error("this format takes one incident a request")]
+    NotAlone,
+    #[error("a waiting row is not JSON: {0}")]
+    NotJson(#[from] serde_json::Error),
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The sink's template was not compiled.
+    #[error("the sink has no template")]
+    NoTemplate,
+}
+
+/// What a target takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Of a request, with room for what is added when it is sent.
+    pub max_bytes: usize,
+    /// Rows in a request.
+    pub max_batch: usize,
+    /// Requests; `None`: as many as there are.
+    pub per_minute: Option<u32>,
+    pub per_second: Option<u32>,
+}
+
+/// Left free of a documented limit: for signatures and keys, and for targets that count a little differently.
+const MARGIN: usize = 300;
+
+/// The limits of a format's target.
+pub fn limits(format: &Format) -> Limits {
+    let free = |max_bytes, max_batch| Limits { max_bytes, max_batch, per_minute: None, per_second: None };
+    let chat = |max_bytes| free(max_bytes, 20);
+    match format {
+        // No limit of the format's own; this is what nginx takes unless told otherwise.
+        Format::Json
+        | Format::CloudEvents
+        | Format::Alertmanager
+        | Format::AlertmanagerAlerts
+        | Format::Template(_) => free((1 << 20) - MARGIN, 100),
+        // <https://developer.pagerduty.com/docs/events-api-v2-overview>: 512 KB; Alertmanager cuts at 512,000 bytes.
+        Format::PagerDuty => free(512_000 - MARGIN, 1),
+        // Blocks of more than about 13,200 characters together can be refused (slackapi/bolt-js, 2509). One message a
+        // second: <https://docs.slack.dev/apis/web-api/rate-limits>.
+        Format::Slack => Limits { per_second: Some(1), ..chat(13_200 - MARGIN) },
+        // <https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot>: 20 KB, 100 a minute and 5 a second.
+        Format::Feishu => Limits { per_minute: Some(90), per_second: Some(4), ..chat(20_000 - MARGIN) },
+        // <https://open.dingtalk.com/document/orgapp/custom-robots-send-group-messages>: 20,000 bytes; more than 20
+        // a minute block the robot for ten minutes.
+        Format::DingTalk => Limits { per_minute: Some(18), ..chat(20_000 - MARGIN) },
+        // <https://developer.work.weixin.qq.com/document/path/91770>: 4,096 bytes of Markdown, 20 a minute.
+        Format::WeCom => Limits { per_minute: Some(18), ..chat(4_096) },
+    }
+}
+
+/// What goes into one request each: for PagerDuty every incident alone, also those of a digest, since one request is about
+/// one; for all others everything together.
+pub fn requests<'a>(format: &Format, messages: &[Message<'a>]) -> Vec<Vec<Message<'a>>> {
+    if *format != Format::PagerDuty {
+        return vec![messages.to_vec()];
+    }
+    let mut requests = Vec::new();
+    for message in messages {
+        match &message.item {
+            Item::Digest(digest) => requests.extend(
+                digest
+                    .incidents
+                    .iter()
+                    .map(|notice| vec![Message { raw: message.raw, item: Item::Incident(Box::new(notice.clone())) }]),
+            ),
+            Item::Event(_) | Item::Incident(_) => requests.push(vec![message.clone()]),
+        }
+    }
+    requests
+}
+
+/// # Errors
+/// It cannot be made small enough, or the user's template does not fit the messages.
+pub fn render(format: &Format, messages: &[Message<'_>], context: &Context<'_>) -> Result<Rendered, RenderError> {
+    match format {
+        Format::Json => json::render(messages, context),
+        Format::CloudEvents => cloudevents::render(messages, context),
+        Format::Alertmanager => alertmanager::render(messages, context),
+        Format::AlertmanagerAlerts => alerts_api::render(messages, context),
+        Format::PagerDuty => pagerduty::render(messages, context),
+        Format::Slack => slack::render(messages, context),
+        Format::Feishu => feishu::render(messages, context),
+        Format::DingTalk => dingtalk::render(messages, context),
+        Format::WeCom => wecom::render(messages, context),
+        Format::Template(_) => context.template.ok_or(RenderError::NoTemplate)?.render(messages, context),
+    }
+}
+
+impl Context<'_> {
+    /// A request of JSON, if it is small enough.
+    fn request(&self, content_type: &'static str, body: Vec<u8>) -> Result<Rendered, RenderError> {
+        if body.len() > self.max_bytes {
+            return Err(RenderError::TooBig { max_bytes: self.max_bytes });
+        }
+        Ok(Rendered { content_type: content_type.into(), body, headers: Vec::new() })
+    }
+}

@@ -1,0 +1,229 @@
+//! What Alertmanager sends to its webhook receivers, version 4, so that whatever takes alerts from it takes ours.
+//!
+//! <https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::super::message::Message;
+use super::subject::{Place, Subject, order, subjects};
+use super::{Context, RenderError, Rendered, cut, text, words};
+use crate::incident::notice::Notice;
+use crate::render::words::events;
+use crate::visible::visible;
+
+/// Of a cause, a step, a title.
+const MAX_TEXT: usize = 1000;
+/// Of a label's value.
+const MAX_VALUE: usize = 256;
+/// What Alertmanager writes for "not yet".
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+pub type Labels = BTreeMap<String, String>;
+pub type Annotations = BTreeMap<&'static str, String>;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    version: &'static str,
+    group_key: String,
+    truncated_alerts: u64,
+    status: &'static str,
+    receiver: &'a str,
+    group_labels: Labels,
+    common_labels: Labels,
+    common_annotations: Annotations,
+    #[serde(rename = "externalURL")]
+    external_url: &'static str,
+    alerts: &'a [Alert<'a>],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Alert<'a> {
+    status: &'static str,
+    labels: Labels,
+    annotations: Annotations,
+    starts_at: &'a str,
+    ends_at: &'a str,
+    #[serde(rename = "generatorURL")]
+    generator_url: &'a str,
+    fingerprint: String,
+}
+
+pub fn render(messages: &[Message<'_>], context: &Context<'_>) -> Result<Rendered, RenderError> {
+    let all = subjects(messages);
+    let alerts: Vec<_> = all.list.iter().map(|&subject| alert(subject, context)).collect();
+    let body = cut::fit(alerts.len(), context.max_bytes, |n| {
+        let more = all.more + (alerts.len() - n) as u64;
+        // Strings and maps of strings: nothing that could fail.
+        serde_json::to_vec(&body(&alerts[..n], more, context)).unwrap_or_default()
+    })?;
+    context.request("application/json", body)
+}
+
+fn body<'a>(alerts: &'a [Alert<'a>], truncated_alerts: u64, context: &Context<'a>) -> Body<'a> {
+    Body {
+        version: "4",
+        group_key: format!("{{}}/{{sink={:?}}}:{{}}", context.sink),
+        truncated_alerts,
+        status: if alerts.iter().all(|alert| alert.status == "resolved") { "resolved" } else { "firing" },
+        receiver: context.sink,
+        group_labels: Labels::new(),
+        common_labels: common(alerts.iter().map(|alert| &alert.labels)),
+        common_annotations: common(alerts.iter().map(|alert| &alert.annotations)),
+        external_url: "",
+        alerts,
+    }
+}
+
+fn alert<'a>(subject: Subject<'a>, context: &Context<'_>) -> Alert<'a> {
+    let labels = labels(subject, context);
+    let (status, ends_at) = match subject {
+        Subject::Incident(notice) if subject.is_resolved() => {
+            ("resolved", notice.resolved_at.as_deref().unwrap_or(&notice.time))
+        }
+        Subject::Event(_) | Subject::Incident(_) => ("firing", NEVER),
+    };
+    Alert {
+        status,
+        fingerprint: fingerprint(&labels),
+        labels,
+        annotations: annotations(subject, context),
+        starts_at: starts_at(subject),
+        ends_at,
+        generator_url: "",
+    }
+}
+
+pub fn starts_at(subject: Subject<'_>) -> &str {
+    match subject {
+        Subject::Event(event) => &event.observed_time,
+        Subject::Incident(notice) => &notice.opened_at,
+    }
+}
+
+/// What makes it the same alert from one message to the next, and nothing that changes while it lasts.
+pub fn labels(subject: Subject<'_>, context: &Context<'_>) -> Labels {
+    let (about, place) = (subject.annotation(), subject.place());
+    let own = [
+        ("alertname", Some(about.code)),
+        ("code", Some(about.code)),
+        ("entry", Some(about.entry)),
+        ("provider", about.provider),
+        ("severity", Some(about.severity)),
+        ("source", Some(place.source)),
+        ("host", place.host.or(context.host)),
+    ];
+    let value = |text: &str| visible(&cut::start(text, MAX_VALUE)).into_owned();
+    let mut labels: Labels = own.into_iter().filter_map(|(name, text)| Some((name.to_owned(), value(text?)))).collect();
+    for (name, text) in source_labels(place) {
+        let name = legal_name(name);
+        // As Prometheus names labels that would hide its own.
+        let name = if labels.contains_key(&name) { format!("exported_{name}") } else { name };
+        labels.insert(name, value(text));
+    }
+    labels.retain(|_, value| !value.is_empty());
+    labels
+}
+
+fn source_labels(place: Place<'_>) -> impl Iterator<Item = (&str, &str)> {
+    place.labels.into_iter().flatten().map(|(name, value)| (name.as_str(), value.as_str()))
+}
+
+/// `[a-zA-Z_][a-zA-Z0-9_]*`, without the `__` that is for Prometheus's own.
+fn legal_name(name: &str) -> String {
+    let name = cut::start(name, MAX_VALUE);
+    let legal = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let name: String = name.chars().map(legal).collect();
+    match name.trim_start_matches('_') {
+        rest if rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_digit()) => format!("label_{rest}"),
+        rest => rest.to_owned(),
+    }
+}
+
+/// What people read; by the names that receivers look for. It may end in any chat, so no mention, tag, address or markup survives.
+pub fn annotations(subject: Subject<'_>, context: &Context<'_>) -> Annotations {
+    let (about, lang) = (subject.annotation(), context.lang);
+    let steps: Vec<_> =
+        about.operator.iter().enumerate().map(|(n, step)| format!("{}. {}", n + 1, plain(step))).collect();
+    let mut annotations = Annotations::from([
+        ("summary", plain(about.title)),
+        ("description", plain(about.cause)),
+        ("act", plain(words::actor(about.act, lang))),
+        ("retry", plain(words::retry(about.retry, lang))),
+        ("steps", steps.join("\n")),
+    ]);
+    if let Some(url) = text::links(about.docs).next() {
+        annotations.insert("runbook_url", url.to_owned());
+    }
+    match subject {
+        Subject::Incident(notice) => {
+            annotations.insert("count", words::count(notice, lang));
+            annotations.insert("scope", plain(&notice.scope_text));
+            annotations.insert("orders", orders(notice));
+        }
+        Subject::Event(event) => {
+            annotations.insert("count", events(1, lang));
+            annotations.insert("orders", order(&event.ids).map_or_else(String::new, plain));
+            annotations.insert("place", format!("{}:{}", plain(&event.source.path), event.source.line));
+        }
+    }
+    annotations.retain(|_, text| !text.is_empty());
+    annotations
+}
+
+fn orders(notice: &Notice) -> String {
+    notice.orders.samples.iter().map(|order| plain(order)).collect::<Vec<_>>().join(", ")
+}
+
+fn plain(text: &str) -> String {
+    text::unmarked(&text::plain(text, MAX_TEXT))
+}
+
+/// What all have, with the same value.
+fn common<'a, K: Ord + Clone + 'a>(mut maps: impl Iterator<Item = &'a BTreeMap<K, String>>) -> BTreeMap<K, String> {
+    let mut common = maps.next().cloned().unwrap_or_default();
+    for map in maps {
+        common.retain(|name, value| map.get(name) == Some(value));
+    }
+    common
+}
+
+/// Prometheus's hash of a set of labels: FNV-1a of names and values, each ended by 0xff.
+fn fingerprint(labels: &Labels) -> String {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for text in labels.iter().flat_map(|(name, value)| [name, value]) {
+        for byte in text.bytes().chain([0xff]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+    format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_labels_are_legal() {
+        for (name, legal) in [
+            ("env", "env"),
+            ("app.kubernetes.io/name", "app_kubernetes_io_name"),
+            ("__name__", "name__"),
+            ("1st", "label_1st"),
+            ("支付", "label_"),
+        ] {
+            assert_eq!(legal_name(name), legal);
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_is_that_of_prometheus() {
+        // The offset basis is the fingerprint of no labels.
+        assert_eq!(fingerprint(&Labels::new()), "cbf29ce484222325");
+        let labels = Labels::from([("a".to_owned(), "b".to_owned())]);
+        assert_ne!(fingerprint(&labels), fingerprint(&Labels::from([("a".to_owned(), "c".to_owned())])));
+    }
+}

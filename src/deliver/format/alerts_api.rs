@@ -1,0 +1,53 @@
+//! Alerts as `POST /api/v2/alerts` of an Alertmanager takes them; it then groups, silences and routes.
+//!
+//! <https://prometheus.io/docs/alerting/latest/alerts_api/>. An alert without an end is over after `resolve_timeout` (5 min) unless it is
+//! sent again, so each has one: beyond the longest time between two notices for what goes on, and that of its resolution
+//! once it is over.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::super::message::Message;
+use super::alertmanager::{Annotations, Labels, annotations, labels, starts_at};
+use super::subject::{Subject, subjects};
+use super::{Context, RenderError, Rendered};
+
+/// Notices come at least every 4 h (the last of `incident.repeat`'s defaults); an hour for their way.
+const INCIDENT_LASTS: SignedDuration = SignedDuration::from_hours(5);
+/// As long as it takes an incident to be over (`incident.resolve_after`).
+const EVENT_LASTS: SignedDuration = SignedDuration::from_mins(10);
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Alert<'a> {
+    labels: Labels,
+    annotations: Annotations,
+    starts_at: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends_at: Option<Timestamp>,
+}
+
+pub fn render(messages: &[Message<'_>], context: &Context<'_>) -> Result<Rendered, RenderError> {
+    let all = subjects(messages);
+    let alert = |&subject: &Subject<'_>| serde_json::to_value(alert(subject, context));
+    let alerts = all.list.iter().map(alert).collect::<Result<Vec<_>, _>>()?;
+    context.request("application/json", serde_json::to_vec(&alerts)?)
+}
+
+fn alert<'a>(subject: Subject<'a>, context: &Context<'_>) -> Alert<'a> {
+    let starts_at = starts_at(subject);
+    // All of a request is refused if one of its alerts ends before it starts.
+    let ends_at = ends_at(subject).max(starts_at.parse().ok());
+    Alert { labels: labels(subject, context), annotations: annotations(subject, context), starts_at, ends_at }
+}
+
+fn ends_at(subject: Subject<'_>) -> Option<Timestamp> {
+    let after = |time: &str, lasts| time.parse::<Timestamp>().ok()?.checked_add(lasts).ok();
+    match subject {
+        Subject::Event(event) => after(&event.observed_time, EVENT_LASTS),
+        Subject::Incident(notice) if subject.is_resolved() => {
+            notice.resolved_at.as_deref().unwrap_or(&notice.time).parse().ok()
+        }
+        Subject::Incident(notice) => after(&notice.time, INCIDENT_LASTS),
+    }
+}

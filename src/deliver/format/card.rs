@@ -1,0 +1,285 @@
+//! What a person at three in the morning needs, in this order: what and how bad, who has to act and whether a retry is safe, how
+//! much of it, the first steps, which orders and where to look, what else is going on, where to read on.
+//!
+//! One card serves all chats; each dresses it in its own markup. Everything in it is one line, bounded and
+//! [plain](text::plain), but not yet escaped for its target.
+
+use std::borrow::Cow;
+
+use super::super::message::{Event, Message};
+use super::subject::{Place, Subject, Subjects, order, subjects};
+use super::words::{self, Words};
+use super::{Context, text};
+use crate::catalog::{Lang, Severity};
+use crate::incident::notice::{Notice, Reason, Sample, Scope};
+use crate::render::words as report;
+
+const MAX_TITLE: usize = 160;
+const MAX_CODE: usize = 128;
+/// A cause, a step or an excerpt.
+const MAX_TEXT: usize = 500;
+/// A name, an order number.
+const MAX_NAME: usize = 64;
+const MAX_PATH: usize = 160;
+const MAX_STEPS: usize = 3;
+const MAX_RELATED: usize = 3;
+/// Feishu takes some 50 elements.
+const MAX_LINES: usize = 40;
+
+#[derive(Debug)]
+pub struct Card<'a> {
+    pub tone: Tone,
+    pub title: String,
+    /// The most important first.
+    pub lines: Vec<Line>,
+    /// Incidents or events that have no line.
+    pub more: u64,
+    /// Checked addresses.
+    pub links: Vec<&'a str>,
+    pub footer: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct Line {
+    pub label: Option<&'static str>,
+    pub text: String,
+}
+
+/// What color it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tone {
+    Resolved,
+    Info,
+    Warning,
+    Error,
+    Critical,
+}
+
+/// A card and the words around it.
+#[derive(Debug, Clone, Copy)]
+struct Writer<'w> {
+    lang: Lang,
+    words: &'static Words,
+    report: &'static report::Words,
+    context: &'w Context<'w>,
+}
+
+pub fn card<'a>(messages: &'a [Message<'_>], context: &Context<'_>) -> Card<'a> {
+    let writer =
+        Writer { lang: context.lang, words: words::words(context.lang), report: report::words(context.lang), context };
+    let all = subjects(messages);
+    let mut card = match all.list.as_slice() {
+        [subject @ Subject::Incident(notice)] if all.more == 0 && subject.is_resolved() => writer.resolved(notice),
+        [Subject::Incident(notice)] if all.more == 0 => writer.incident(notice),
+        [Subject::Event(event)] => writer.event(event),
+        _ => writer.list(&all),
+    };
+    let n_left_out = card.lines.len().saturating_sub(MAX_LINES);
+    card.lines.truncate(MAX_LINES);
+    card.more += n_left_out as u64;
+    card
+}
+
+impl Card<'_> {
+    /// Its first `n` lines, and one that says how many are missing.
+    pub fn first(&self, n: usize, lang: Lang) -> impl Iterator<Item = Cow<'_, Line>> {
+        let more = self.more + (self.lines.len() - n) as u64;
+        let note = (more > 0).then(|| Cow::Owned(Line { label: None, text: words::more(more, lang) }));
+        self.lines[..n].iter().map(Cow::Borrowed).chain(note)
+    }
+}
+
+impl Tone {
+    fn of(subject: Subject<'_>) -> Tone {
+        if subject.is_resolved() {
+            return Tone::Resolved;
+        }
+        match Severity::parse(subject.annotation().severity) {
+            Some(Severity::Info) => Tone::Info,
+            Some(Severity::Warning) => Tone::Warning,
+            Some(Severity::Critical) => Tone::Critical,
+            Some(Severity::Error) | None => Tone::Error,
+        }
+    }
+}
+
+impl Writer<'_> {
+    fn incident<'a>(&self, notice: &'a Notice) -> Card<'a> {
+        let subject = Subject::Incident(notice);
+        let mut lines = self.verdict(subject);
+        lines.push(line(self.words.count, words::count(notice, self.lang)));
+        lines.push(line(self.words.scope, text::plain(&notice.scope_text, MAX_TEXT)));
+        lines.push(line(self.words.place, self.places(notice)));
+        lines.extend(self.advice(subject));
+        lines.extend(self.samples(notice));
+        lines.extend(self.related(notice));
+        self.card(subject, lines)
+    }
+
+    /// Short: there is nothing left to do.
+    fn resolved<'a>(&self, notice: &'a Notice) -> Card<'a> {
+        let label = match notice.reason {
+            Reason::CrowdedOut => self.words.count,
+            _ => self.words.over,
+        };
+        let lines = vec![line(label, words::over(notice, self.lang)), line(self.words.place, self.places(notice))];
+        Card { links: Vec::new(), ..self.card(Subject::Incident(notice), lines) }
+    }
+
+    fn event<'a>(&self, event: &'a Event) -> Card<'a> {
+        let subject = Subject::Event(event);
+        let mut lines = self.verdict(subject);
+        let time = text::plain(&words::time(event.time.as_ref().unwrap_or(&event.observed_time)), MAX_NAME);
+        lines.push(line(self.words.time, time));
+        if let Some(order) = order(&event.ids) {
+            lines.push(line(self.words.orders, text::plain(order, MAX_NAME)));
+        }
+        lines.push(line(self.report.seen, at(&event.source.path, event.source.line)));
+        lines.push(line(self.words.place, self.place(subject.place())));
+        lines.extend(self.advice(subject));
+        lines.push(line(self.words.excerpt, text::plain(&event.excerpt, MAX_TEXT)));
+        self.card(subject, lines)
+    }
+
+    /// One line each.
+    fn list<'a>(&self, all: &Subjects<'a>) -> Card<'a> {
+        let n_events = all.list.iter().filter(|subject| matches!(subject, Subject::Event(_))).count() as u64;
+        let totals = all.totals;
+        let n_incidents = totals.opened + totals.ongoing + totals.resolved;
+        let title = match (n_events, n_incidents) {
+            (0, _) => words::incidents(&totals, self.lang),
+            (n, 0) => words::errors(n, self.lang),
+            (n, m) => words::notifications(n + m, self.lang),
+        };
+        let lines = all.list.iter().map(|&subject| Line { label: None, text: self.entry(subject) }).collect();
+        let tone = all.list.iter().map(|&subject| Tone::of(subject)).max().unwrap_or(Tone::Info);
+        Card { tone, title, lines, more: all.more, links: Vec::new(), footer: self.footer() }
+    }
+
+    fn card<'a>(&self, subject: Subject<'a>, lines: Vec<Line>) -> Card<'a> {
+        let links = text::links(subject.annotation().docs).collect();
+        Card { tone: Tone::of(subject), title: self.title(subject), lines, more: 0, links, footer: self.footer() }
+    }
+
+    /// `New · ERROR · title (CODE)`.
+    fn title(&self, subject: Subject<'_>) -> String {
+        let about = subject.annotation();
+        let mut parts = Vec::new();
+        if let Subject::Incident(notice) = subject {
+            parts.push(words::status(notice, self.lang).to_owned());
+        }
+        parts.push(text::plain(words::severity(about.severity, self.lang), MAX_NAME));
+        let code = words::bracketed(&text::plain(about.code, MAX_CODE), self.lang);
+        parts.push(text::plain(about.title, MAX_TITLE) + &code);
+        if matches!(subject, Subject::Incident(notice) if notice.flapping) {
+            parts.push(words::flapping(self.lang).to_owned());
+        }
+        parts.join(" · ")
+    }
+
+    fn verdict(&self, subject: Subject<'_>) -> Vec<Line> {
+        let about = subject.annotation();
+        vec![
+            line(self.report.act, text::plain(words::actor(about.act, self.lang), MAX_NAME)),
+            line(self.report.retry, text::plain(words::retry(about.retry, self.lang), MAX_TEXT)),
+        ]
+    }
+
+    fn advice(&self, subject: Subject<'_>) -> Vec<Line> {
+        let about = subject.annotation();
+        let mut lines = vec![line(self.report.cause, text::plain(about.cause, MAX_TEXT))];
+        for (n, step) in about.operator.iter().take(MAX_STEPS).enumerate() {
+            let label = (n == 0).then_some(self.report.operator);
+            lines.push(Line { label, text: format!("{}. {}", n + 1, text::plain(step, MAX_TEXT)) });
+        }
+        lines
+    }
+
+    fn samples(&self, notice: &Notice) -> Vec<Line> {
+        let in_samples: Vec<&str> = notice.samples.iter().filter_map(|sample| order(&sample.ids)).collect();
+        let others = notice.orders.samples.iter().filter(|order| !in_samples.contains(&order.as_str()));
+        let others: Vec<_> = others.map(|order| text::plain(order, MAX_NAME)).collect();
+        let mut lines: Vec<_> = labelled(self.report.seen, notice.samples.iter().map(sample)).collect();
+        if !others.is_empty() {
+            lines.push(line(self.words.orders, others.join(", ")));
+        }
+        lines
+    }
+
+    fn related(&self, notice: &Notice) -> Vec<Line> {
+        let related = notice.related.iter().take(MAX_RELATED).map(|related| {
+            let code = words::bracketed(&text::plain(&related.code, MAX_CODE), self.lang);
+            let shared = words::shared_orders(related.shared_orders, self.lang);
+            format!("{}{code} · {shared}", text::plain(&related.title, MAX_TITLE))
+        });
+        labelled(self.words.related, related).collect()
+    }
+
+    /// One line of a list. The mark keeps what follows from being a heading or a list of its own.
+    fn entry(&self, subject: Subject<'_>) -> String {
+        let mut parts = vec![format!("· {}", self.title(subject))];
+        match subject {
+            Subject::Incident(notice) => {
+                parts.push(words::short_count(notice, self.lang));
+                parts.push(self.place(subject.place()));
+            }
+            Subject::Event(event) => {
+                parts.extend(order(&event.ids).map(|order| text::plain(order, MAX_NAME)));
+                parts.push(at(&event.source.path, event.source.line));
+            }
+        }
+        parts.join(" · ")
+    }
+
+    fn places(&self, notice: &Notice) -> String {
+        let mut text = self.place(Subject::Incident(notice).place());
+        // A list of many merchants says nothing.
+        let is_about_one = notice.scope == Scope::OneMerchant || notice.merchants.len() == 1;
+        if let Some(merchant) = notice.merchants.first().filter(|_| is_about_one) {
+            text.push_str(" · ");
+            text.push_str(&words::merchant(&text::plain(&merchant.mch_id, MAX_NAME), self.lang));
+        }
+        text
+    }
+
+    fn place(&self, place: Place<'_>) -> String {
+        let source = text::plain(place.source, MAX_NAME);
+        match place.host.or(self.context.host) {
+            Some(host) => format!("{source}{}", words::bracketed(&text::plain(host, MAX_NAME), self.lang)),
+            None => source,
+        }
+    }
+
+    /// Names the sender: robots that ask for a keyword in each message can ask for this one.
+    fn footer(&self) -> String {
+        match self.context.host {
+            Some(host) => format!("paytriage · {}", text::plain(host, MAX_NAME)),
+            None => "paytriage".to_owned(),
+        }
+    }
+}
+
+fn line(label: &'static str, text: String) -> Line {
+    Line { label: Some(label), text }
+}
+
+/// The first one has the label, the others a mark.
+fn labelled(label: &'static str, texts: impl Iterator<Item = String>) -> impl Iterator<Item = Line> {
+    texts.enumerate().map(move |(n, text)| match n {
+        0 => line(label, text),
+        _ => Line { label: None, text: format!("· {text}") },
+    })
+}
+
+/// `order · path:line`.
+fn sample(sample: &Sample) -> String {
+    let at = at(&sample.path, sample.line);
+    match order(&sample.ids) {
+        Some(order) => format!("{} · {at}", text::plain(order, MAX_NAME)),
+        None => at,
+    }
+}
+
+fn at(path: &str, line: u64) -> String {
+    format!("{}:{line}", text::path(path, MAX_PATH))
+}
