@@ -39,7 +39,7 @@ impl Case {
         self.store = None;
         let state = StateDir::lock(self.dir.path()).unwrap();
         let store = open(&state);
-        store.set_sinks(&[SINK]).unwrap();
+        store.set_sinks(&[(SINK, Notify::Event)]).unwrap();
         self.cursor = store.delivered(SINK).unwrap();
         self.store = Some((store, state));
     }
@@ -54,7 +54,7 @@ impl Case {
 
     /// Delivers and acknowledges all there is.
     fn drain(&mut self) {
-        while let Waiting::Rows(rows) = self.store().take(self.cursor, 2, Some(Instant::now())).unwrap() {
+        while let Waiting::Rows(rows) = self.store().take(Notify::Event, self.cursor, 2, Some(Instant::now())).unwrap() {
             for row in rows {
                 self.cursor = row.seq;
                 self.delivered.push(row.body);
@@ -72,7 +72,7 @@ impl Case {
 
     /// Rows in the outbox, counted.
     fn stored(&self) -> u64 {
-        self.store().lock().with(|connection| rows::backlog_after(connection, 0)).unwrap().rows
+        self.store().lock().backlog().unwrap().rows
     }
 
     fn offset(&self) -> u64 {
@@ -311,7 +311,7 @@ fn a_database_that_is_deleted_while_a_commit_is_open_is_stored_once() {
     // Undone, and not known to be: the number of the batch is what tells.
     case.hook(|connection| connection.commit_hook(Some(|| true)).unwrap());
     case.store().commit(&batch(vec![file(1, 20)], &[2])).unwrap_err();
-    case.store().take(0, 1, Some(Instant::now())).unwrap();
+    case.store().take(Notify::Event, 0, 1, Some(Instant::now())).unwrap();
     for name in ["paytriage.db", "paytriage.db-wal", "paytriage.db-shm", "lock"] {
         fs::remove_file(case.dir.path().join(name)).unwrap();
     }
@@ -350,7 +350,7 @@ fn a_migration_is_done_or_not_done() {
         connection.progress_handler(1, Some(copy)).unwrap();
         schema::migrate(connection).unwrap();
         connection.progress_handler(0, None::<fn() -> bool>).unwrap();
-        assert_eq!(tables(connection), (schema::VERSION, 4));
+        assert_eq!(tables(connection), (schema::VERSION, 5));
     });
     let copies = std::mem::take(&mut *copies.lock().unwrap());
     assert!(copies.len() > 20, "{} instructions", copies.len());
@@ -365,8 +365,8 @@ fn a_migration_is_done_or_not_done() {
         after.drain();
         after.expect(&[1, 2]);
     }
-    assert!(found.contains(&(schema::VERSION - 1, 3)));
-    assert!(found.iter().all(|it| [(schema::VERSION - 1, 3), (schema::VERSION, 4)].contains(it)), "{found:?}");
+    assert!(found.contains(&(schema::VERSION - 1, 4)));
+    assert!(found.iter().all(|it| [(schema::VERSION - 1, 4), (schema::VERSION, 5)].contains(it)), "{found:?}");
 }
 
 /// `cargo test --release --lib events_per_second -- --ignored --nocapture` prints what the disk of the temporary directory
@@ -378,7 +378,7 @@ fn events_per_second_through_the_store() {
         for n_events in [1, 10, 100, 1000] {
             let dir = tempfile::tempdir().unwrap();
             let store = Store::open(&StateDir::lock(dir.path()).unwrap(), durability).unwrap();
-            store.set_sinks(&[SINK]).unwrap();
+            store.set_sinks(&[(SINK, Notify::Event)]).unwrap();
             let (began, mut commits) = (Instant::now(), 0_u32);
             while began.elapsed() < Duration::from_secs(2) {
                 let id = |n: u32| {
@@ -390,7 +390,7 @@ fn events_per_second_through_the_store() {
                 let wanted = Batch { events: events.collect(), ..batch(vec![file(1, u64::from(commits))], &[]) };
                 store.commit(&wanted).unwrap();
                 commits += 1;
-                let Waiting::Rows(rows) = store.take(0, 2000, None).unwrap() else { panic!("rows wait") };
+                let Waiting::Rows(rows) = store.take(Notify::Event, 0, 2000, None).unwrap() else { panic!("rows wait") };
                 store.acknowledge(SINK, rows[rows.len() - 1].seq).unwrap();
             }
             let per_second = f64::from(commits) / began.elapsed().as_secs_f64();

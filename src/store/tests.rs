@@ -30,7 +30,7 @@ pub(super) fn batch(files: Vec<FileState>, events: &[u8]) -> Batch {
 }
 
 fn rows(store: &Store, after: i64) -> Vec<Vec<u8>> {
-    match store.take(after, 100, Some(Instant::now())).unwrap() {
+    match store.take(Notify::Event, after, 100, Some(Instant::now())).unwrap() {
         Waiting::Rows(rows) => rows.into_iter().map(|row| row.body).collect(),
         _ => Vec::new(),
     }
@@ -43,7 +43,7 @@ fn offsets_and_events_survive_together() {
     {
         let dir = StateDir::lock(&state).unwrap();
         let store = open(&dir);
-        store.set_sinks(&["stdout"]).unwrap();
+        store.set_sinks(&[("stdout", Notify::Event)]).unwrap();
         let watched = Some(vec!["/var/log".to_owned()]);
         store.commit(&Batch { watched, ..batch(vec![file(1, 10), file(2, 20)], &[1, 2]) }).unwrap();
         store.commit(&Batch { seen_until_ms: 78, ..batch(vec![file(1, 30)], &[3]) }).unwrap();
@@ -71,11 +71,11 @@ fn a_deleted_file_is_forgotten() {
 #[test]
 fn an_event_is_stored_once_and_leaves_when_all_sinks_have_it() {
     let store = Store::in_memory().unwrap();
-    store.set_sinks(&["stdout", "other"]).unwrap();
+    store.set_sinks(&[("stdout", Notify::Event), ("other", Notify::Event)]).unwrap();
     store.commit(&batch(vec![], &[1, 2])).unwrap();
     store.commit(&batch(vec![], &[2, 3])).unwrap();
     assert_eq!(store.waiting().rows, 3);
-    let Waiting::Rows(all) = store.take(0, 100, None).unwrap() else { panic!("rows wait") };
+    let Waiting::Rows(all) = store.take(Notify::Event, 0, 100, None).unwrap() else { panic!("rows wait") };
     store.acknowledge("stdout", all[2].seq).unwrap();
     assert_eq!(store.waiting().rows, 3);
     store.acknowledge("other", all[0].seq).unwrap();
@@ -83,7 +83,7 @@ fn an_event_is_stored_once_and_leaves_when_all_sinks_have_it() {
     // A sink never goes back, and what a removed sink did not deliver holds up nobody.
     store.acknowledge("stdout", all[0].seq).unwrap();
     assert_eq!(store.delivered("stdout").unwrap(), all[2].seq);
-    store.set_sinks(&["stdout"]).unwrap();
+    store.set_sinks(&[("stdout", Notify::Event)]).unwrap();
     assert_eq!(store.waiting().rows, 0);
     store.commit(&batch(vec![], &[4])).unwrap();
     assert_eq!(rows(&store, all[2].seq), [event(4).body]);
@@ -92,9 +92,9 @@ fn an_event_is_stored_once_and_leaves_when_all_sinks_have_it() {
 #[test]
 fn a_waiting_sink_wakes_for_rows_and_for_the_end() {
     let store = Arc::new(Store::in_memory().unwrap());
-    store.set_sinks(&["stdout"]).unwrap();
+    store.set_sinks(&[("stdout", Notify::Event)]).unwrap();
     let sink = Arc::clone(&store);
-    let waiting = std::thread::spawn(move || (sink.take(0, 10, None).unwrap(), sink.take(1, 10, None).unwrap()));
+    let waiting = std::thread::spawn(move || (sink.take(Notify::Event, 0, 10, None).unwrap(), sink.take(Notify::Event, 1, 10, None).unwrap()));
     store.commit(&batch(vec![], &[1])).unwrap();
     store.close();
     let (first, second) = waiting.join().unwrap();
