@@ -221,10 +221,7 @@ impl Db {
     }
 
     /// Like [`Db::transact`], and deletes what all sinks have then; says how much that was.
-    pub fn settle(
-        &mut self,
-        work: impl FnOnce(&Transaction) -> rusqlite::Result<()>,
-    ) -> Result<Backlog, StateError> {
+    pub fn settle(&mut self, work: impl FnOnce(&Transaction) -> rusqlite::Result<()>) -> Result<Backlog, StateError> {
         self.transact(|transaction| {
             work(transaction)?;
             rows::prune(transaction)

@@ -13,7 +13,7 @@ use super::{Backlog, DeadLetter, Row, StateError, Store, rows};
 const MAX_DEAD: i64 = 1000;
 
 const COLUMNS: &str = "id, members, through, format, content_type, headers, body, attempts, refusals, first_tried_ms, \
-                       first_refused_ms, next_ms, last_error, row";
+                       first_refused_ms, next_ms, last_error, row, part";
 
 /// Rows of the outbox that go to a sink together, in one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Delivery {
     pub id: String,
     /// Numbers of its rows; never empty.
     pub members: Vec<i64>,
+    /// Which of the requests that its rows make, where that is more than one.
+    pub part: u32,
     /// Once it is accepted, the sink has everything up to here.
     pub through: i64,
     /// Name of the format that `request` is in.
@@ -71,10 +73,12 @@ impl Store {
     pub fn standing(&self, sink: &str) -> Result<Standing, StateError> {
         let mut db = self.lock();
         if db.changed_elsewhere() {
+            db.settle(|_| Ok(()))?;
             self.set_waiting(db.backlog()?);
         }
         db.with(|connection| {
-            let apart = format!("SELECT {COLUMNS} FROM batch WHERE sink = ?1 AND row IS NOT NULL ORDER BY next_ms LIMIT 1");
+            let apart =
+                format!("SELECT {COLUMNS} FROM batch WHERE sink = ?1 AND row IS NOT NULL ORDER BY next_ms LIMIT 1");
             Ok(Standing {
                 delivered: rows::delivered(connection, sink)?,
                 next: next(connection, sink)?,
@@ -93,9 +97,9 @@ impl Store {
         self.lock().with(|connection| rows::with_seqs(connection, seqs))
     }
 
-    /// Stores a request that is to be tried. One that is there already stays as it is.
-    pub fn put_delivery(&self, sink: &str, delivery: &Delivery) -> Result<(), StateError> {
-        self.lock().transact(|transaction| insert(transaction, sink, delivery))
+    /// Stores requests that are to be tried, all or none. One that is there already stays as it is.
+    pub fn put_deliveries(&self, sink: &str, deliveries: &[Delivery]) -> Result<(), StateError> {
+        self.lock().transact(|transaction| deliveries.iter().try_for_each(|it| insert(transaction, sink, it)))
     }
 
     /// Puts others in the place of a request, in one transaction; does nothing if it is no longer there.
@@ -111,11 +115,17 @@ impl Store {
     /// Stores what a request looks like that could not be rendered before.
     pub fn set_request(&self, sink: &str, delivery: &Delivery) -> Result<(), StateError> {
         self.lock().transact(|transaction| {
-            let update = "UPDATE batch SET format = ?3, content_type = ?4, headers = ?5, body = ?6 WHERE sink = ?1 AND id = ?2";
+            let update =
+                "UPDATE batch SET format = ?3, content_type = ?4, headers = ?5, body = ?6 WHERE sink = ?1 AND id = ?2";
             let (content_type, headers, body) = columns(delivery.request.as_ref())?;
-            transaction
-                .prepare_cached(update)?
-                .execute(params![sink, delivery.id, delivery.format, content_type, headers, body])?;
+            transaction.prepare_cached(update)?.execute(params![
+                sink,
+                delivery.id,
+                delivery.format,
+                content_type,
+                headers,
+                body
+            ])?;
             Ok(())
         })
     }
@@ -136,7 +146,8 @@ impl Store {
     /// Lets the rows behind a request of one row go first. It keeps a copy of its row, so the outbox need not.
     pub fn put_apart(&self, sink: &str, delivery: &Delivery, tries: &Tries) -> Result<(), StateError> {
         self.settle(|transaction| {
-            let copy = "UPDATE batch SET row = (SELECT body FROM outbox WHERE seq = position) WHERE sink = ?1 AND id = ?2";
+            let copy =
+                "UPDATE batch SET row = (SELECT body FROM outbox WHERE seq = position) WHERE sink = ?1 AND id = ?2";
             transaction.prepare_cached(copy)?.execute([sink, &delivery.id])?;
             update_tries(transaction, sink, &delivery.id, tries)?;
             rows::delivered_up_to(transaction, sink, delivery.through).map(drop)
@@ -146,8 +157,8 @@ impl Store {
     /// Gives up a request of one row: it becomes a dead letter.
     pub fn bury(&self, sink: &str, delivery: &Delivery, reason: &str, at_ms: i64) -> Result<(), StateError> {
         self.settle(|transaction| {
-            let bury = "INSERT OR REPLACE INTO dead (sink, id, seq, reason, at_ms, body) \
-                        SELECT sink, id, position, ?3, ?4, coalesce(row, (SELECT body FROM outbox WHERE seq = position)) \
+            let bury = "INSERT OR REPLACE INTO dead (sink, id, seq, part, reason, at_ms, body) \
+                        SELECT sink, id, position, part, ?3, ?4, coalesce(row, (SELECT body FROM outbox WHERE seq = position)) \
                         FROM batch WHERE sink = ?1 AND id = ?2";
             transaction.prepare_cached(bury)?.execute(params![sink, delivery.id, reason, at_ms])?;
             let oldest = "DELETE FROM dead WHERE sink = ?1 AND id NOT IN \
@@ -158,10 +169,7 @@ impl Store {
         })
     }
 
-    pub(super) fn settle(
-        &self,
-        work: impl FnOnce(&Transaction) -> rusqlite::Result<()>,
-    ) -> Result<(), StateError> {
+    pub(super) fn settle(&self, work: impl FnOnce(&Transaction) -> rusqlite::Result<()>) -> Result<(), StateError> {
         let mut db = self.lock();
         let gone = db.settle(work)?;
         self.gone(gone);
@@ -171,7 +179,7 @@ impl Store {
 
 /// The request whose turn it is.
 pub fn next(connection: &Connection, sink: &str) -> rusqlite::Result<Option<Delivery>> {
-    let next = format!("SELECT {COLUMNS} FROM batch WHERE sink = ?1 AND row IS NULL ORDER BY position LIMIT 1");
+    let next = format!("SELECT {COLUMNS} FROM batch WHERE sink = ?1 AND row IS NULL ORDER BY position, part LIMIT 1");
     connection.prepare_cached(&next)?.query_row([sink], from_row).optional()
 }
 
@@ -195,24 +203,26 @@ pub fn dead_letters(connection: &Connection, sink: Option<&str>, limit: usize) -
 }
 
 fn insert(transaction: &Transaction, sink: &str, delivery: &Delivery) -> rusqlite::Result<()> {
-    let Delivery { id, members, through, format, request, tries, row } = delivery;
+    let Delivery { id, members, part, through, format, request, tries, row } = delivery;
     let (content_type, headers, body) = columns(request.as_ref())?;
-    let insert = "INSERT OR IGNORE INTO batch (sink, id, position, members, through, format, content_type, headers, body, row) \
-                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-    let members_json = json(members)?;
-    transaction.prepare_cached(insert)?.execute(params![
+    let (position, members) = (members.first(), json(members)?);
+    let insert = "INSERT OR IGNORE INTO batch \
+                  (sink, id, position, part, through, members, format, content_type, headers, body, row) \
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    let n_inserted = transaction.prepare_cached(insert)?.execute(params![
         sink,
         id,
-        members.first(),
-        members_json,
+        position,
+        part,
         through,
+        members,
         format,
         content_type,
         headers,
         body,
         row
     ])?;
-    update_tries(transaction, sink, id, tries)
+    if n_inserted == 0 { Ok(()) } else { update_tries(transaction, sink, id, tries) }
 }
 
 fn update_tries(transaction: &Transaction, sink: &str, id: &str, tries: &Tries) -> rusqlite::Result<()> {
@@ -273,5 +283,6 @@ fn from_row(row: &SqlRow) -> rusqlite::Result<Delivery> {
             last_error: row.get(12)?,
         },
         row: row.get(13)?,
+        part: row.get(14)?,
     })
 }

@@ -42,7 +42,8 @@ impl Store {
 
 /// Takes everything up to a row from a sink that waits in order.
 pub fn drop_through(transaction: &Transaction, sink: &str, through: i64) -> rusqlite::Result<()> {
-    transaction.execute("DELETE FROM batch WHERE sink = ?1 AND row IS NULL AND through <= ?2", params![sink, through])?;
+    transaction
+        .execute("DELETE FROM batch WHERE sink = ?1 AND row IS NULL AND position <= ?2", params![sink, through])?;
     rows::delivered_up_to(transaction, sink, through).map(drop)
 }
 
@@ -58,7 +59,8 @@ fn before(transaction: &Transaction, sink: (&str, Notify, i64), cutoff_ms: i64) 
         Some(seq) => seq - 1,
         None => last(transaction, notify)?,
     };
-    let whole = "SELECT min(position) - 1 FROM batch WHERE sink = ?1 AND row IS NULL AND through > ?2";
+    let whole =
+        "SELECT min(position) - 1 FROM batch WHERE sink = ?1 AND row IS NULL AND position <= ?2 AND through > ?2";
     let whole: Option<i64> = transaction.prepare_cached(whole)?.query_row(params![name, through], |row| row.get(0))?;
     Ok(whole.map_or(through, |whole| whole.min(through)))
 }
@@ -66,8 +68,8 @@ fn before(transaction: &Transaction, sink: (&str, Notify, i64), cutoff_ms: i64) 
 /// The row up to which there are so many bytes, or the end of the request that it is in.
 fn oldest(transaction: &Transaction, sink: (&str, Notify, i64), bytes: u64) -> rusqlite::Result<i64> {
     let (name, notify, delivered) = sink;
-    let mut select = transaction
-        .prepare_cached("SELECT seq, length(body) FROM outbox WHERE kind = ?1 AND seq > ?2 ORDER BY seq")?;
+    let mut select =
+        transaction.prepare_cached("SELECT seq, length(body) FROM outbox WHERE kind = ?1 AND seq > ?2 ORDER BY seq")?;
     let mut found = select.query(params![rows::kind(notify), delivered])?;
     let (mut through, mut sum) = (delivered, 0);
     while sum < bytes

@@ -54,7 +54,8 @@ impl Case {
 
     /// Delivers and acknowledges all there is.
     fn drain(&mut self) {
-        while let Waiting::Rows(rows) = self.store().take(Notify::Event, self.cursor, 2, Some(Instant::now())).unwrap() {
+        while let Waiting::Rows(rows) = self.store().take(Notify::Event, self.cursor, 2, Some(Instant::now())).unwrap()
+        {
             for row in rows {
                 self.cursor = row.seq;
                 self.delivered.push(row.body);
@@ -390,7 +391,9 @@ fn events_per_second_through_the_store() {
                 let wanted = Batch { events: events.collect(), ..batch(vec![file(1, u64::from(commits))], &[]) };
                 store.commit(&wanted).unwrap();
                 commits += 1;
-                let Waiting::Rows(rows) = store.take(Notify::Event, 0, 2000, None).unwrap() else { panic!("rows wait") };
+                let Waiting::Rows(rows) = store.take(Notify::Event, 0, 2000, None).unwrap() else {
+                    panic!("rows wait")
+                };
                 store.acknowledge(SINK, rows[rows.len() - 1].seq).unwrap();
             }
             let per_second = f64::from(commits) / began.elapsed().as_secs_f64();

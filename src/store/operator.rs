@@ -50,8 +50,8 @@ impl Operator {
     pub fn retry(&mut self, sink: Option<&str>) -> Result<Retried, StateError> {
         self.transact(|transaction| {
             let due = transaction.execute("UPDATE batch SET next_ms = 0 WHERE ?1 IS NULL OR sink = ?1", [sink])?;
-            let revive = "INSERT OR IGNORE INTO batch (sink, id, position, through, members, format, row) \
-                          SELECT sink, id, seq, seq, json_array(seq), '', body FROM dead \
+            let revive = "INSERT OR IGNORE INTO batch (sink, id, position, part, through, members, format, row) \
+                          SELECT sink, id, seq, part, 0, json_array(seq), '', body FROM dead \
                           WHERE (?1 IS NULL OR sink = ?1) AND sink IN (SELECT name FROM sink)";
             let revived = transaction.execute(revive, [sink])?;
             transaction.execute("DELETE FROM dead WHERE ?1 IS NULL OR sink = ?1", [sink])?;

@@ -185,9 +185,8 @@ pub fn outbox_after(connection: &Connection, after: i64, limit: usize) -> rusqli
 }
 
 pub fn kind_after(connection: &Connection, notify: Notify, after: i64, limit: usize) -> rusqlite::Result<Vec<Row>> {
-    let mut select = connection.prepare_cached(
-        "SELECT seq, event_id, body FROM outbox WHERE kind = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
-    )?;
+    let mut select = connection
+        .prepare_cached("SELECT seq, event_id, body FROM outbox WHERE kind = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3")?;
     select.query_map(params![kind(notify), after, limit as i64], row)?.collect()
 }
 

@@ -49,7 +49,7 @@ CREATE INDEX outbox_kind ON outbox (kind, seq);
 ALTER TABLE sink ADD COLUMN notify INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE batch (
     sink TEXT NOT NULL, id TEXT NOT NULL,
-    position INTEGER NOT NULL, through INTEGER NOT NULL, members TEXT NOT NULL,
+    position INTEGER NOT NULL, part INTEGER NOT NULL, through INTEGER NOT NULL, members TEXT NOT NULL,
     format TEXT NOT NULL, content_type TEXT, headers TEXT, body BLOB,
     attempts INTEGER NOT NULL DEFAULT 0, refusals INTEGER NOT NULL DEFAULT 0,
     first_tried_ms INTEGER, first_refused_ms INTEGER, next_ms INTEGER NOT NULL DEFAULT 0, last_error TEXT,
@@ -57,7 +57,7 @@ CREATE TABLE batch (
     PRIMARY KEY (sink, id)
 ) STRICT;
 CREATE TABLE dead (
-    sink TEXT NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL,
+    sink TEXT NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, part INTEGER NOT NULL,
     reason TEXT NOT NULL, at_ms INTEGER NOT NULL, body BLOB NOT NULL,
     PRIMARY KEY (sink, id)
 ) STRICT;

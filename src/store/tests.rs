@@ -94,7 +94,9 @@ fn a_waiting_sink_wakes_for_rows_and_for_the_end() {
     let store = Arc::new(Store::in_memory().unwrap());
     store.set_sinks(&[("stdout", Notify::Event)]).unwrap();
     let sink = Arc::clone(&store);
-    let waiting = std::thread::spawn(move || (sink.take(Notify::Event, 0, 10, None).unwrap(), sink.take(Notify::Event, 1, 10, None).unwrap()));
+    let waiting = std::thread::spawn(move || {
+        (sink.take(Notify::Event, 0, 10, None).unwrap(), sink.take(Notify::Event, 1, 10, None).unwrap())
+    });
     store.commit(&batch(vec![], &[1])).unwrap();
     store.close();
     let (first, second) = waiting.join().unwrap();

@@ -152,7 +152,8 @@ impl Model {
     /// Takes what the outbox got, and compares.
     fn check(&mut self) {
         let Some(up) = &self.up else { return };
-        while let Waiting::Rows(rows) = up.store.take(Notify::Event, self.last_seq, 500, Some(Instant::now())).unwrap() {
+        while let Waiting::Rows(rows) = up.store.take(Notify::Event, self.last_seq, 500, Some(Instant::now())).unwrap()
+        {
             for row in rows {
                 self.last_seq = row.seq;
                 let event: serde_json::Value = serde_json::from_slice(&row.body).unwrap();
