@@ -65,6 +65,8 @@ impl Db {
             data_version: 0,
         };
         db.batch = db.with(|connection| rows::last_batch(connection))?;
+        // Requests of an earlier run speak of rows that nobody has taken in this one.
+        db.seq = db.with(|connection| rows::last_seq(connection))?;
         Ok(db)
     }
 
@@ -220,12 +222,14 @@ impl Db {
         })
     }
 
-    /// Like [`Db::transact`], and deletes what all sinks have then; says how much that was.
+    /// Like [`Db::transact`], and deletes what all sinks have then; says how much that was. After an error that is not known, and
+    /// everything is to be counted anew.
     pub fn settle(&mut self, work: impl FnOnce(&Transaction) -> rusqlite::Result<()>) -> Result<Backlog, StateError> {
-        self.transact(|transaction| {
+        let gone = self.transact(|transaction| {
             work(transaction)?;
             rows::prune(transaction)
-        })
+        });
+        gone.inspect_err(|_| self.data_version = -1)
     }
 
     pub fn acknowledge(&mut self, sink: &str, seq: i64) -> Result<Backlog, StateError> {

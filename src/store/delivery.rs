@@ -147,7 +147,7 @@ impl Store {
     pub fn put_apart(&self, sink: &str, delivery: &Delivery, tries: &Tries) -> Result<(), StateError> {
         self.settle(|transaction| {
             let copy =
-                "UPDATE batch SET row = (SELECT body FROM outbox WHERE seq = position) WHERE sink = ?1 AND id = ?2";
+                "UPDATE batch SET row = coalesce(row, (SELECT body FROM outbox WHERE seq = position)) WHERE sink = ?1 AND id = ?2";
             transaction.prepare_cached(copy)?.execute([sink, &delivery.id])?;
             update_tries(transaction, sink, &delivery.id, tries)?;
             rows::delivered_up_to(transaction, sink, delivery.through).map(drop)
@@ -158,7 +158,7 @@ impl Store {
     pub fn bury(&self, sink: &str, delivery: &Delivery, reason: &str, at_ms: i64) -> Result<(), StateError> {
         self.settle(|transaction| {
             let bury = "INSERT OR REPLACE INTO dead (sink, id, seq, part, reason, at_ms, body) \
-                        SELECT sink, id, position, part, ?3, ?4, coalesce(row, (SELECT body FROM outbox WHERE seq = position)) \
+                        SELECT sink, id, position, part, ?3, ?4, coalesce(row, (SELECT body FROM outbox WHERE seq = position), x'') \
                         FROM batch WHERE sink = ?1 AND id = ?2";
             transaction.prepare_cached(bury)?.execute(params![sink, delivery.id, reason, at_ms])?;
             let oldest = "DELETE FROM dead WHERE sink = ?1 AND id NOT IN \

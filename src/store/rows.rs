@@ -252,15 +252,19 @@ pub fn set_sinks(transaction: &Transaction, wanted: &[(String, Notify)]) -> rusq
         transaction.execute("DELETE FROM sink WHERE name = ?1", [&name])?;
         forgotten.push(Forgotten { sink: name, waiting, dead });
     }
+    let last = last_seq(transaction)?;
     for (name, notify) in wanted {
-        transaction.execute(
-            "INSERT INTO sink (name, notify, delivered) \
-             VALUES (?1, ?2, (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox')) \
-             ON CONFLICT DO NOTHING",
-            params![name, kind(*notify)],
-        )?;
+        let insert = "INSERT INTO sink (name, notify, delivered) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+        transaction.execute(insert, params![name, kind(*notify), last])?;
     }
     Ok(forgotten)
+}
+
+/// The highest number that a row ever had.
+pub fn last_seq(connection: &Connection) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox'")?
+        .query_row([], |row| row.get(0))
 }
 
 /// The next row gets a number above `seq`.

@@ -17,6 +17,8 @@ const HALVES_BEGIN_WITH: u32 = 6;
 const REFUSED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// Between attempts of what stepped aside, at most.
 const APART_PAUSE: Duration = Duration::from_secs(15 * 60);
+/// So many rows step aside before something is accepted again, at most.
+pub const MAX_IN_A_ROW: u32 = 10;
 /// So many rows wait apart at most; then the next one is given up at once.
 pub const MAX_APART: u64 = 100;
 
@@ -49,12 +51,11 @@ pub struct Moment {
     pub room: Room,
 }
 
-/// Whether a refused row may step aside. If the receiver refuses everything it is not the row's fault, and everything would.
+/// Whether a refused row may step aside. Where the receiver refuses everything it is not the row's fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Room {
-    /// The receiver has accepted something since the last one stepped aside.
     Free,
-    /// It has not.
+    /// Many have since the receiver has accepted something: it seems to refuse everything.
     Waiting,
     /// Too many have.
     Full,

@@ -368,18 +368,18 @@ fn a_row_that_is_always_refused_holds_up_nobody_and_becomes_a_dead_letter_that_c
 }
 
 #[test]
-fn where_everything_is_refused_one_row_steps_aside_and_the_rest_waits() {
+fn where_everything_is_refused_a_few_rows_step_aside_and_the_rest_waits() {
     let receiver = Receiver::new(|_, _| Reply::Status(401));
     let case = Case::new(receiver.at);
     let up = case.up();
-    commit(&up, events(0..4));
+    commit(&up, events(0..14));
     let running = case.run(&up);
-    wait_for("it is tried often", || receiver.got().len() > 60);
+    wait_for("some step aside", || case.outbox().sinks().unwrap()[0].apart == 10);
+    let n_before = receiver.got().len();
+    wait_for("the next is tried often", || receiver.got().len() > n_before + 40);
     running.stop();
-    let standing = up.store.standing(NAME).unwrap();
-    assert_eq!(standing.n_apart, 1);
-    assert_eq!(up.store.waiting().rows, 3);
-    assert!(case.outbox().dead_letters(None, 10).unwrap().is_empty());
+    let sink = case.outbox().sinks().unwrap().remove(0);
+    assert_eq!((sink.apart, sink.dead, up.store.waiting().rows), (10, 0, 4));
 }
 
 #[test]
@@ -524,7 +524,7 @@ fn what_waited_for_too_long_expires_only_while_the_receiver_fails() {
         || running.told().into_iter().find_map(|it| if let SinkState::Expired(it) = it { Some(it) } else { None });
     wait_for("it expires", || expired().is_some());
     let dropped = expired().unwrap();
-    assert_eq!((dropped.waiting.rows, dropped.last_seq, up.store.waiting().rows), (3, 3, 0));
+    assert_eq!((dropped.waiting.rows, dropped.last_seq, up.store.waiting().rows), (3, 5, 0));
     running.stop();
 }
 
@@ -601,6 +601,77 @@ fn a_digest_for_a_target_that_takes_one_incident_is_several_requests() {
     assert_eq!(ids.len(), 4);
     assert_eq!(ids[1], ids[2]);
     assert_eq!(ids.iter().collect::<std::collections::HashSet<_>>().len(), 3);
+}
+
+/// What the receiver says at random, and what it accepted: events, in the order of their first acceptance.
+fn moody(seed: u64, accepted: &Arc<Mutex<Vec<u64>>>, healthy: &Arc<Mutex<bool>>) -> Receiver {
+    let (mut random, accepted, healthy) = (fastrand::Rng::with_seed(seed), Arc::clone(accepted), Arc::clone(healthy));
+    Receiver::new(move |_, got| {
+        let is_healthy = *healthy.lock().unwrap();
+        if got.body.contains("poison") && (is_healthy || random.bool()) {
+            return Reply::Status(422);
+        }
+        let poison = got.body.contains("poison");
+        match random.u8(..12) {
+            0..5 if !poison && !is_healthy => {}
+            _ if !poison && is_healthy => {}
+            5 => return Reply::Reset,
+            6 => return Reply::Half,
+            7 => return Reply::Status(413),
+            8 => return Reply::Status(429),
+            9 => return Reply::Hang,
+            _ => return Reply::Status(503),
+        }
+        let mut accepted = accepted.lock().unwrap();
+        for event in got.events() {
+            if !accepted.contains(&event) {
+                accepted.push(event);
+            }
+        }
+        Reply::Status(200)
+    })
+}
+
+#[test]
+fn whatever_a_receiver_answers_and_whenever_the_worker_dies_all_is_delivered_in_order() {
+    for seed in 0..6 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (accepted, healthy) = (Arc::default(), Arc::new(Mutex::new(false)));
+        let receiver = moody(seed, &accepted, &healthy);
+        let mut case = Case::new(receiver.at);
+        case.config.timeout = Duration::from_millis(100);
+        let (mut n, mut poison) = (0, Vec::new());
+        for _ in 0..8 {
+            case.config.max_batch = random.usize(1..12);
+            let up = case.up();
+            let more: Vec<_> = (n..n + random.u64(..15))
+                .map(|n| {
+                    let is_poison = random.u8(..10) == 0;
+                    poison.extend(is_poison.then_some(n));
+                    event(n, if is_poison { "poison " } else { "" })
+                })
+                .collect();
+            n += more.len() as u64;
+            commit(&up, more);
+            let (sink, (_stop, asked)) = (case.sink(), watch::channel(false));
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let life = Duration::from_millis(random.u64(1..150));
+            let worker = Worker::new(&sink, &up.store, asked, |_| {});
+            assert!(runtime.block_on(async { tokio::time::timeout(life, worker.run()).await }).is_err());
+        }
+        *healthy.lock().unwrap() = true;
+        let up = case.up();
+        let running = case.run(&up);
+        wait_for("all is delivered", || is_empty(&up));
+        running.stop();
+        let good: Vec<u64> = (0..n).filter(|n| !poison.contains(n)).collect();
+        assert_eq!(*accepted.lock().unwrap(), good, "seed {seed}");
+        assert_eq!(case.outbox().sinks().unwrap()[0].apart, poison.len() as u64, "seed {seed}");
+        let mut bodies = std::collections::HashMap::new();
+        for got in receiver.got() {
+            assert_eq!(*bodies.entry(got.id.clone()).or_insert_with(|| got.body.clone()), got.body, "seed {seed}");
+        }
+    }
 }
 
 fn now_ms() -> i64 {

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::batch::{Maker, Member, name};
 use super::budget::Budget;
 use super::client::Outgoing;
-use super::outcome::{self, MAX_APART, Moment, Outcome, Room};
+use super::outcome::{self, MAX_APART, MAX_IN_A_ROW, Moment, Outcome, Room};
 use super::verdict::{Verdict, judge};
 use super::{Sink, SinkState};
 use crate::deliver::format::{self, Context, Limits};
@@ -41,7 +41,9 @@ pub struct Worker<'a, T> {
     recorded: Instant,
     due: Option<Due>,
     failing: Option<Failing>,
-    room: Room,
+    /// How many rows stepped aside since something was accepted.
+    in_a_row: u32,
+    n_apart: u64,
     /// The last attempt was of a request that stands apart: the next one is not.
     was_apart: bool,
     gone: bool,
@@ -85,7 +87,8 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
             recorded: Instant::now(),
             due: None,
             failing: None,
-            room: Room::Free,
+            in_a_row: 0,
+            n_apart: 0,
             was_apart: false,
             gone: false,
         }
@@ -138,11 +141,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         if self.gone {
             return Ok(Pause::Until(Instant::now() + LOOK));
         }
-        if standing.n_apart >= MAX_APART {
-            self.room = Room::Full;
-        } else if self.room == Room::Full {
-            self.room = Room::Waiting;
-        }
+        self.n_apart = standing.n_apart;
         let now = Instant::now();
         match self.choose(standing, now)? {
             Choice::Attempt(delivery) => {
@@ -306,7 +305,11 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
 
     /// Stores what an attempt came to, and tells of it.
     async fn settle(&mut self, delivery: &Delivery, verdict: Verdict) {
-        let room = self.room;
+        let room = match (self.n_apart, self.in_a_row) {
+            (MAX_APART.., _) => Room::Full,
+            (_, MAX_IN_A_ROW..) => Room::Waiting,
+            _ => Room::Free,
+        };
         let max_age = self.sink.config.max_age;
         let moment = Moment { now_ms: now_ms(), random: (self.sink.chance)(), max_age, room };
         let outcome = outcome::decide(delivery, verdict, moment);
@@ -318,7 +321,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
             Outcome::Again(tries) => self.failed(delivery, &tries),
             Outcome::Halve(tries) => self.failed(delivery, &tries),
             Outcome::Apart(tries) => {
-                self.room = Room::Waiting;
+                self.in_a_row += 1;
                 self.failed(delivery, &tries);
             }
             Outcome::Dead { reason } => (self.tell)(SinkState::Dead { id: delivery.id.clone(), reason }),
@@ -358,7 +361,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
     }
 
     fn accepted(&mut self, delivery: &Delivery) {
-        self.room = Room::Free;
+        self.in_a_row = 0;
         (self.tell)(SinkState::Accepted { rows: delivery.members.len() });
         if let Some(Failing { since, began, .. }) = self.failing.take()
             && began.elapsed() >= FAILING_AFTER
