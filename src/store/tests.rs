@@ -324,7 +324,7 @@ fn a_silence_is_kept_until_it_is_removed_or_over() {
     assert!(operator.remove_silence("b").unwrap() && !operator.remove_silence("b").unwrap());
     let longer = Silence { until: second.until, ..first.clone() };
     operator.add_silence(&longer).unwrap();
-    assert_eq!(operator.silences().unwrap(), [longer.clone()]);
+    assert_eq!(operator.silences().unwrap(), [longer]);
     assert_eq!(store.forget_silences_before(first.until).unwrap(), 0);
     assert_eq!(store.forget_silences_before("2026-02-01T00:00:00Z".parse().unwrap()).unwrap(), 1);
 }

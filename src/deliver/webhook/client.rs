@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::config::{Format, Secret, Webhook};
+use crate::config::{Secret, Webhook};
 
 #[derive(Debug)]
 pub struct Client {
@@ -13,7 +13,6 @@ pub struct Client {
 #[derive(Debug, Clone, Copy)]
 pub struct Outgoing<'a> {
     pub id: &'a str,
-    pub format: &'a Format,
     pub content_type: &'a str,
     pub headers: &'a [(String, String)],
     pub body: &'a [u8],

@@ -254,7 +254,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
                 self.budget.spend(Instant::now());
                 let Request { content_type, headers, body } = &request;
                 let (id, now) = (&*delivery.id, Timestamp::now());
-                let outgoing = Outgoing { id, format, content_type, headers, body, now };
+                let outgoing = Outgoing { id, content_type, headers, body, now };
                 match self.sink.client.send(outgoing).await {
                     Ok(answer) => judge(format, &answer, Timestamp::now()),
                     Err(error) => Verdict::Retry { after: None, reason: error.to_string() },
