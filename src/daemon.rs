@@ -27,7 +27,7 @@ use plan::Plan;
 pub use plan::Setup;
 use reader::{Reader, Request};
 
-use crate::config::StdoutFormat;
+use crate::config::{Notify, StdoutFormat};
 use crate::deliver::stdout;
 use crate::http;
 use crate::source::selection::Own;
@@ -86,7 +86,8 @@ pub fn run(load: impl Fn() -> Result<Setup, Vec<String>>, state: Option<&Path>) 
     });
     let format = config.stdout.enabled.then_some(config.stdout.format);
     let metrics = Arc::new(Metrics::default());
-    let dropped = store.set_sinks(format.map(|_| stdout::NAME).as_slice()).map_err(start)?;
+    let forgotten = store.set_sinks(format.map(|_| (stdout::NAME, Notify::Event)).as_slice()).map_err(start)?;
+    let dropped = forgotten.iter().map(|sink| sink.waiting).sum();
     if dropped > 0 {
         metrics.dropped_events.fetch_add(dropped, Relaxed);
         tracing::warn!(events = dropped, "dropped what waited for a sink that is no longer configured");
@@ -255,7 +256,7 @@ fn sink(store: &Arc<Store>, format: StdoutFormat) -> Result<oneshot::Receiver<st
     spawn("stdout", move || {
         let mut out = io::stdout();
         match stdout::end_torn_line(&mut out) {
-            Ok(()) => stdout::run(&store, format, &mut out),
+            Ok(()) => stdout::run(&store, Notify::Event, format, &mut out),
             Err(error) => stdout::End::Failed(error),
         }
     })

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 use crate::catalog::Severity;
 
@@ -41,7 +42,8 @@ pub struct ThresholdRule {
 }
 
 /// What incidents are meant: those that pass all of it. Empty: all.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Matcher {
     /// Codes or entry ids; `*` at the end stands for anything.
     pub codes: Vec<String>,

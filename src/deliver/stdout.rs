@@ -13,8 +13,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::pretty;
-use crate::config::StdoutFormat;
-use crate::store::{Row, Store, Waiting};
+use crate::config::{Notify, StdoutFormat};
+use crate::store::{Row, StateError, Store, Waiting};
 
 /// Name of the sink in the store.
 pub const NAME: &str = "stdout";
@@ -40,7 +40,7 @@ pub enum End {
 }
 
 /// Delivers until the store is closed or the output ends.
-pub fn run(store: &Store, format: StdoutFormat, out: &mut impl Write) -> End {
+pub fn run(store: &Store, notify: Notify, format: StdoutFormat, out: &mut impl Write) -> End {
     let start = store.delivered(NAME).unwrap_or_else(|error| {
         tracing::error!(%error, "cannot read how far stdout was delivered; waiting events are written again");
         0
@@ -48,15 +48,20 @@ pub fn run(store: &Store, format: StdoutFormat, out: &mut impl Write) -> End {
     let progress = Progress::new(start);
     thread::scope(|scope| {
         scope.spawn(|| progress.acknowledge(store, start));
-        let end = deliver(store, &progress, format, out);
+        let end = deliver(&progress, &|after| store.take(notify, after, BATCH, None), format, out);
         progress.end();
         end
     })
 }
 
-fn deliver(store: &Store, progress: &Progress, format: StdoutFormat, out: &mut impl Write) -> End {
+fn deliver(
+    progress: &Progress,
+    take: &impl Fn(i64) -> Result<Waiting, StateError>,
+    format: StdoutFormat,
+    out: &mut impl Write,
+) -> End {
     loop {
-        match store.take(progress.written(), BATCH, None) {
+        match take(progress.written()) {
             Ok(Waiting::Rows(rows)) => {
                 if let Err(error) = write(&rows, format, out, |seq| progress.reached(seq)) {
                     return if error.kind() == io::ErrorKind::BrokenPipe { End::Closed } else { End::Failed(error) };
@@ -192,7 +197,7 @@ mod tests {
 
     fn store(n: u8) -> Store {
         let store = Store::in_memory().unwrap();
-        store.set_sinks(&[NAME]).unwrap();
+        store.set_sinks(&[(NAME, Notify::Event)]).unwrap();
         let events = (0..n).map(|n| OutboxEvent { id: EventId([n; 16]), body: n.to_string().into_bytes() });
         store.commit(&Batch { events: events.collect(), ..Batch::default() }).unwrap();
         store.close();
@@ -202,7 +207,7 @@ mod tests {
     #[test]
     fn writes_whole_lines_in_order_and_acknowledges_them() {
         let (store, mut out) = (store(3), Vec::new());
-        assert!(matches!(run(&store, StdoutFormat::Json, &mut out), End::Drained));
+        assert!(matches!(run(&store, Notify::Event, StdoutFormat::Json, &mut out), End::Drained));
         assert_eq!(out, b"0\n1\n2\n");
         assert_eq!(store.waiting().rows, 0);
     }
@@ -220,7 +225,7 @@ mod tests {
                 Ok(())
             }
         }
-        let row = |seq, len| Row { seq, body: vec![b'x'; len] };
+        let row = |seq, len| Row { seq, id: EventId([0; 16]), body: vec![b'x'; len] };
         let rows = [row(1, 3000), row(2, 1000), row(3, 200), row(4, 9000), row(5, 1)];
         let mut out = Writes::default();
         let mut reached = Vec::new();
@@ -253,13 +258,13 @@ mod tests {
     #[test]
     fn what_was_written_before_somebody_stopped_reading_is_acknowledged() {
         let store = Store::in_memory().unwrap();
-        store.set_sinks(&[NAME]).unwrap();
+        store.set_sinks(&[(NAME, Notify::Event)]).unwrap();
         let events = (0..9).map(|n| OutboxEvent { id: EventId([n; 16]), body: vec![b'x'; 3000] });
         store.commit(&Batch { events: events.collect(), ..Batch::default() }).unwrap();
         store.close();
         let (open, gate) = std::sync::mpsc::channel();
         thread::scope(|scope| {
-            let sink = scope.spawn(|| run(&store, StdoutFormat::Json, &mut Blocked { writes: 4, gate }));
+            let sink = scope.spawn(|| run(&store, Notify::Event, StdoutFormat::Json, &mut Blocked { writes: 4, gate }));
             // Each line is a write of its own.
             while store.waiting().rows > 5 {
                 thread::yield_now();
@@ -293,7 +298,7 @@ mod tests {
             }
         }
         let store = store(3);
-        assert!(matches!(run(&store, StdoutFormat::Json, &mut Closed), End::Closed));
+        assert!(matches!(run(&store, Notify::Event, StdoutFormat::Json, &mut Closed), End::Closed));
         assert_eq!(store.waiting().rows, 3);
     }
 }

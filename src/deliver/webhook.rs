@@ -1,6 +1,101 @@
-//! Delivery to a webhook.
+//! The sink that is somebody's HTTP endpoint: rows become requests, and each is tried until it is accepted.
+//!
+//! At least once, and in order: a request is stored before its first attempt, and every attempt, also after a crash, has the
+//! same id and the same bytes. One worker a sink, on a thread of its own with a runtime of its own: calls to the store block
+//! it, and nobody else. All it knows is in the store; each look begins there, so what an operator changes beside it counts.
 
+pub mod batch;
+pub mod budget;
 pub mod client;
-pub mod guard;
-pub mod secret;
-pub mod sign;
+pub mod filter;
+pub mod outcome;
+pub mod retry;
+pub mod verdict;
+mod worker;
+
+use std::io;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use self::client::{Client, ClientError};
+use self::worker::Worker;
+use super::format::{self, CompiledTemplate, TemplateError};
+use crate::catalog::Lang;
+use crate::config::{Format, Webhook};
+use crate::store::{Dropped, Store};
+
+/// A sink that is ready to be worked for.
+#[derive(Debug)]
+pub struct Sink {
+    config: Webhook,
+    lang: Lang,
+    host: Option<String>,
+    template: Option<CompiledTemplate>,
+    client: Client,
+    /// From 0 to 1, at random; decides how long the pauses are between attempts.
+    chance: fn() -> f64,
+}
+
+/// Why a sink cannot be worked for.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+}
+
+/// What others should know of a sink.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SinkState {
+    /// A request with so many rows was accepted.
+    Accepted { rows: usize },
+    /// An attempt failed.
+    Failed { reason: String },
+    /// Nothing was accepted for five minutes; said once.
+    Failing { since: Timestamp, reason: String },
+    /// That is over.
+    Recovered { since: Timestamp },
+    /// Its receiver wants nothing any more; what waits stays until the sink is started again.
+    Stopped { reason: String },
+    /// So much has waited for too long and is given up.
+    Expired(Dropped),
+    /// A row was refused for too long; it is a dead letter now.
+    Dead { id: String, reason: String },
+}
+
+impl Sink {
+    /// Reads secrets, certificates and the template.
+    ///
+    /// # Errors
+    /// One of them cannot be used.
+    pub fn new(config: Webhook, lang: Lang, host: Option<String>) -> Result<Sink, SinkError> {
+        let client = Client::new(&config)?;
+        let template = match &config.format {
+            Format::Template(template) => Some(format::compile(template)?),
+            _ => None,
+        };
+        Ok(Sink { config, lang, host, template, client, chance: fastrand::f64 })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+}
+
+/// Delivers until it is asked to stop. An attempt that is under way then is waited for, and none is begun after it; what is not
+/// delivered stays in the store.
+///
+/// # Errors
+/// There is no runtime to be had.
+pub fn run(sink: &Sink, store: &Store, stop: watch::Receiver<bool>, tell: impl FnMut(SinkState)) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(Worker::new(sink, store, stop, tell).run());
+    // A name look-up that hangs holds up nobody.
+    runtime.shutdown_background();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,11 +5,12 @@ use std::fs;
 use std::ops::RangeInclusive;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 use super::home::{Home, Reopened};
-use super::{Backlog, Batch, Dropped, OutboxEvent, Row, StateDir, StateError, outbox, rows, schema};
-use crate::config::Durability;
+use super::rows::Stored;
+use super::{Backlog, Batch, Dropped, Forgotten, OutboxEvent, Row, StateDir, StateError, outbox, rows, schema};
+use crate::config::{Durability, Notify};
 
 #[derive(Debug)]
 pub(super) struct Db {
@@ -21,21 +22,23 @@ pub(super) struct Db {
     /// The number of the last batch. One that failed keeps its number for itself.
     batch: i64,
     unsure: Vec<Unsure>,
-    sinks: Vec<String>,
+    sinks: Vec<(String, Notify)>,
     /// The highest number of a row that a sink may have seen.
     seq: i64,
     /// The database was lost, or another one set aside, while it was in use, and the reader does not know of it yet.
     begun_anew: bool,
     /// A word about the database that should have been there.
     missing: Option<String>,
+    /// SQLite's `data_version` at the last look: it changes with what others write.
+    data_version: i64,
 }
 
-/// Batches whose commit reported an error, and how many events each had. If one of them turns out to be the last batch that is
-/// stored, that many events of the batch that is tried again are.
+/// Batches whose commit reported an error, and how many rows each had. If one of them turns out to be the last batch that is
+/// stored, that many rows of the batch that is tried again are.
 #[derive(Debug)]
 struct Unsure {
     numbers: RangeInclusive<i64>,
-    n_events: usize,
+    rows: Stored,
 }
 
 impl Db {
@@ -59,8 +62,11 @@ impl Db {
             seq: 0,
             begun_anew: false,
             missing: None,
+            data_version: 0,
         };
         db.batch = db.with(|connection| rows::last_batch(connection))?;
+        // Requests of an earlier run speak of rows that nobody has taken in this one.
+        db.seq = db.with(|connection| rows::last_seq(connection))?;
         Ok(db)
     }
 
@@ -156,16 +162,17 @@ impl Db {
         let stored = self.with(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let last = rows::last_batch(&transaction)?;
-            let n_stored = unsure.iter().find(|unsure| unsure.numbers.contains(&last)).map_or(0, |it| it.n_events);
-            let added = rows::write(&transaction, batch, number, n_stored)?;
+            let known = unsure.iter().find(|unsure| unsure.numbers.contains(&last));
+            let stored = known.map_or(Stored::default(), |unsure| unsure.rows);
+            let added = rows::write(&transaction, batch, number, stored)?;
             committing = true;
             transaction.commit()?;
-            Ok((n_stored == 0).then_some(added))
+            Ok((stored == Stored::default()).then_some(added))
         });
         if let Err(error) = &stored {
             self.unsure = unsure;
             if committing {
-                self.remember(number, batch.events.len());
+                self.remember(number, Stored::all_of(batch));
                 self.close_unless_full(error);
             }
         }
@@ -181,43 +188,65 @@ impl Db {
         }
     }
 
-    fn remember(&mut self, number: i64, n_events: usize) {
+    fn remember(&mut self, number: i64, rows: Stored) {
         match self.unsure.last_mut() {
             // An attempt between these two that failed early has stored nothing under its number.
-            Some(last) if last.n_events == n_events => last.numbers = *last.numbers.start()..=number,
-            _ => self.unsure.push(Unsure { numbers: number..=number, n_events }),
+            Some(last) if last.rows == rows => last.numbers = *last.numbers.start()..=number,
+            _ => self.unsure.push(Unsure { numbers: number..=number, rows }),
         }
     }
 
-    pub fn take(&mut self, after: i64, limit: usize) -> Result<Vec<Row>, StateError> {
-        let rows = self.with(|connection| rows::outbox_after(connection, after, limit))?;
+    pub fn take(&mut self, notify: Notify, after: i64, limit: usize) -> Result<Vec<Row>, StateError> {
+        let rows = self.with(|connection| rows::kind_after(connection, notify, after, limit))?;
         self.seq = self.seq.max(rows.last().map_or(after, |row| row.seq));
         Ok(rows)
     }
 
-    pub fn set_sinks(&mut self, names: &[&str]) -> Result<u64, StateError> {
-        self.sinks = names.iter().map(|&name| name.to_owned()).collect();
+    pub fn set_sinks(&mut self, sinks: &[(&str, Notify)]) -> Result<Vec<Forgotten>, StateError> {
+        self.sinks = sinks.iter().map(|&(name, notify)| (name.to_owned(), notify)).collect();
         let sinks = self.sinks.clone();
-        let gone = self.with(|connection| {
+        self.transact(|transaction| {
+            let forgotten = rows::set_sinks(transaction, &sinks)?;
+            rows::prune(transaction)?;
+            Ok(forgotten)
+        })
+    }
+
+    /// Does all of `work` or nothing.
+    pub fn transact<T>(&mut self, work: impl FnOnce(&Transaction) -> rusqlite::Result<T>) -> Result<T, StateError> {
+        self.with(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            rows::set_sinks(&transaction, &sinks)?;
-            let gone = rows::prune(&transaction)?;
+            let done = work(&transaction)?;
             transaction.commit()?;
-            Ok(gone)
-        })?;
-        Ok(gone.rows)
+            Ok(done)
+        })
+    }
+
+    /// Like [`Db::transact`], and deletes what all sinks have then; says how much that was. After an error that is not known, and
+    /// everything is to be counted anew.
+    pub fn settle(&mut self, work: impl FnOnce(&Transaction) -> rusqlite::Result<()>) -> Result<Backlog, StateError> {
+        let gone = self.transact(|transaction| {
+            work(transaction)?;
+            rows::prune(transaction)
+        });
+        gone.inspect_err(|_| self.data_version = -1)
     }
 
     pub fn acknowledge(&mut self, sink: &str, seq: i64) -> Result<Backlog, StateError> {
-        self.with(|connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            transaction
-                .prepare_cached("UPDATE sink SET delivered = ?2 WHERE name = ?1 AND delivered < ?2")?
-                .execute(params![sink, seq])?;
-            let gone = rows::prune(&transaction)?;
-            transaction.commit()?;
-            Ok(gone)
-        })
+        self.settle(|transaction| rows::delivered_up_to(transaction, sink, seq).map(drop))
+    }
+
+    /// True if somebody else has written to the database since the last look, or that cannot be known.
+    pub fn changed_elsewhere(&mut self) -> bool {
+        let version = self.with(|connection| connection.query_row("PRAGMA data_version", [], |row| row.get(0)));
+        // SQLite's numbers are positive.
+        let version = version.unwrap_or(-1);
+        std::mem::replace(&mut self.data_version, version) != version || version < 0
+    }
+
+    /// What waits for all sinks. Where that cannot be counted, the next look is a new one.
+    pub fn backlog(&mut self) -> Result<Backlog, StateError> {
+        self.with(|connection| rows::backlog(connection)).inspect_err(|_| self.data_version = -1)
     }
 
     pub fn drop_waiting(&mut self, notice: impl FnOnce(Dropped) -> Option<OutboxEvent>) -> Result<Dropped, StateError> {
@@ -242,7 +271,7 @@ impl Db {
 }
 
 /// Gets a database ready that takes the place of one in use: sinks, and row numbers that none of them has seen.
-fn begin(connection: &mut Connection, sinks: &[String], seq: i64) -> rusqlite::Result<()> {
+fn begin(connection: &mut Connection, sinks: &[(String, Notify)], seq: i64) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     rows::count_from(&transaction, seq)?;
     rows::set_sinks(&transaction, sinks)?;

@@ -4,6 +4,8 @@
 //! commit hook turns a commit into a rollback, the WAL hook reports an error after the commit is done, and
 //! `max_page_count` fills the disk. The store under test is the one that runs.
 
+mod requests;
+
 use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
@@ -13,7 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rusqlite::Connection;
 
-use super::tests::{batch, event, file, open};
+use super::tests::{BOTH, batch, event, file, open};
 use super::*;
 
 const SINK: &str = "stdout";
@@ -39,7 +41,7 @@ impl Case {
         self.store = None;
         let state = StateDir::lock(self.dir.path()).unwrap();
         let store = open(&state);
-        store.set_sinks(&[SINK]).unwrap();
+        store.set_sinks(&[(SINK, Notify::Event)]).unwrap();
         self.cursor = store.delivered(SINK).unwrap();
         self.store = Some((store, state));
     }
@@ -54,7 +56,8 @@ impl Case {
 
     /// Delivers and acknowledges all there is.
     fn drain(&mut self) {
-        while let Waiting::Rows(rows) = self.store().take(self.cursor, 2, Some(Instant::now())).unwrap() {
+        while let Waiting::Rows(rows) = self.store().take(Notify::Event, self.cursor, 2, Some(Instant::now())).unwrap()
+        {
             for row in rows {
                 self.cursor = row.seq;
                 self.delivered.push(row.body);
@@ -72,7 +75,7 @@ impl Case {
 
     /// Rows in the outbox, counted.
     fn stored(&self) -> u64 {
-        self.store().lock().with(|connection| rows::backlog_after(connection, 0)).unwrap().rows
+        self.store().lock().backlog().unwrap().rows
     }
 
     fn offset(&self) -> u64 {
@@ -108,7 +111,13 @@ fn a_commit_that_is_interrupted_between_any_two_instructions_is_stored_whole_or_
     case.store().commit(&batch(vec![file(1, 10)], &[1])).unwrap();
     let mut failures = 0;
     // The files come before the events, so there is a moment in which one is written and the other is not.
-    let wanted = Batch { watched: Some(vec!["/a".into()]), ..batch(vec![file(1, 20)], &[2, 3, 4]) };
+    case.store().set_sinks(&[(SINK, Notify::Event), BOTH[1]]).unwrap();
+    let wanted = Batch {
+        watched: Some(vec!["/a".into()]),
+        notices: vec![event(100), event(101)],
+        incidents: vec![("key".into(), Some(b"state".to_vec()))],
+        ..batch(vec![file(1, 20)], &[2, 3, 4])
+    };
     for n in 0..10_000 {
         case.hook(|connection| interrupt_after(connection, n));
         let committed = case.store().commit(&wanted);
@@ -117,16 +126,18 @@ fn a_commit_that_is_interrupted_between_any_two_instructions_is_stored_whole_or_
             break;
         }
         failures += 1;
-        let state = (case.offset(), case.stored());
-        if state == (20, 4) {
+        let state = (case.offset(), case.stored(), case.store().incidents().unwrap().len());
+        if state == (20, 6, 1) {
             // The very last instructions: it is stored, and only the reader does not know.
             case.store().commit(&wanted).unwrap();
             break;
         }
-        assert_eq!(state, (10, 1), "after {n} instructions");
+        assert_eq!(state, (10, 1, 0), "after {n} instructions");
     }
     assert!(failures > 100, "{failures} places to fail are too few to be all");
     assert_eq!((case.offset(), case.store().watched().unwrap()), (20, vec!["/a".to_owned()]));
+    assert_eq!(case.store().rows_after(Notify::Incident, 0, 9).unwrap().len(), 2);
+    case.store().acknowledge("people", i64::MAX).unwrap();
     case.drain();
     case.expect(&[1, 2, 3, 4]);
 }
@@ -169,6 +180,30 @@ fn a_commit_that_was_stored_and_reported_an_error_is_not_stored_again() {
         case.drain();
         case.expect(&[1, 2, 3, 4, 5]);
     }
+}
+
+#[test]
+fn notices_of_a_commit_that_was_stored_and_reported_an_error_are_not_stored_again() {
+    let case = Case::new();
+    case.store().set_sinks(&BOTH).unwrap();
+    let with = |events: &[u8], notices: &[u8]| Batch {
+        notices: notices.iter().map(|&n| event(n)).collect(),
+        ..batch(vec![], events)
+    };
+    let mut told = Vec::new();
+    let mut take = || {
+        for row in case.store().rows_after(Notify::Incident, 0, 9).unwrap() {
+            case.store().acknowledge("people", row.seq).unwrap();
+            told.push(row.body);
+        }
+    };
+    case.hook(fail_after_commit);
+    case.store().commit(&with(&[1], &[100, 101])).unwrap_err();
+    // They are delivered before the reader tries again.
+    take();
+    case.store().commit(&with(&[1, 2], &[100, 101, 102])).unwrap();
+    take();
+    assert_eq!(told, [event(100).body, event(101).body, event(102).body]);
 }
 
 #[test]
@@ -311,7 +346,7 @@ fn a_database_that_is_deleted_while_a_commit_is_open_is_stored_once() {
     // Undone, and not known to be: the number of the batch is what tells.
     case.hook(|connection| connection.commit_hook(Some(|| true)).unwrap());
     case.store().commit(&batch(vec![file(1, 20)], &[2])).unwrap_err();
-    case.store().take(0, 1, Some(Instant::now())).unwrap();
+    case.store().take(Notify::Event, 0, 1, Some(Instant::now())).unwrap();
     for name in ["paytriage.db", "paytriage.db-wal", "paytriage.db-shm", "lock"] {
         fs::remove_file(case.dir.path().join(name)).unwrap();
     }
@@ -350,7 +385,7 @@ fn a_migration_is_done_or_not_done() {
         connection.progress_handler(1, Some(copy)).unwrap();
         schema::migrate(connection).unwrap();
         connection.progress_handler(0, None::<fn() -> bool>).unwrap();
-        assert_eq!(tables(connection), (schema::VERSION, 4));
+        assert_eq!(tables(connection), (schema::VERSION, 5));
     });
     let copies = std::mem::take(&mut *copies.lock().unwrap());
     assert!(copies.len() > 20, "{} instructions", copies.len());
@@ -365,8 +400,8 @@ fn a_migration_is_done_or_not_done() {
         after.drain();
         after.expect(&[1, 2]);
     }
-    assert!(found.contains(&(schema::VERSION - 1, 3)));
-    assert!(found.iter().all(|it| [(schema::VERSION - 1, 3), (schema::VERSION, 4)].contains(it)), "{found:?}");
+    assert!(found.contains(&(schema::VERSION - 1, 4)));
+    assert!(found.iter().all(|it| [(schema::VERSION - 1, 4), (schema::VERSION, 5)].contains(it)), "{found:?}");
 }
 
 /// `cargo test --release --lib events_per_second -- --ignored --nocapture` prints what the disk of the temporary directory
@@ -378,7 +413,7 @@ fn events_per_second_through_the_store() {
         for n_events in [1, 10, 100, 1000] {
             let dir = tempfile::tempdir().unwrap();
             let store = Store::open(&StateDir::lock(dir.path()).unwrap(), durability).unwrap();
-            store.set_sinks(&[SINK]).unwrap();
+            store.set_sinks(&[(SINK, Notify::Event)]).unwrap();
             let (began, mut commits) = (Instant::now(), 0_u32);
             while began.elapsed() < Duration::from_secs(2) {
                 let id = |n: u32| {
@@ -390,7 +425,9 @@ fn events_per_second_through_the_store() {
                 let wanted = Batch { events: events.collect(), ..batch(vec![file(1, u64::from(commits))], &[]) };
                 store.commit(&wanted).unwrap();
                 commits += 1;
-                let Waiting::Rows(rows) = store.take(0, 2000, None).unwrap() else { panic!("rows wait") };
+                let Waiting::Rows(rows) = store.take(Notify::Event, 0, 2000, None).unwrap() else {
+                    panic!("rows wait")
+                };
                 store.acknowledge(SINK, rows[rows.len() - 1].seq).unwrap();
             }
             let per_second = f64::from(commits) / began.elapsed().as_secs_f64();

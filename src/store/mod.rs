@@ -10,11 +10,15 @@
 //! that trying again stores nothing twice.
 
 mod db;
+mod delivery;
 mod dir;
+mod expire;
 mod home;
+mod operator;
 mod outbox;
 mod rows;
 mod schema;
+mod silence;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,10 +28,14 @@ use std::time::{Duration, Instant};
 use rusqlite::OptionalExtension;
 
 use db::Db;
+pub use delivery::{Delivery, Request, Standing, Tries};
 pub use dir::{StateDir, StateError};
-pub use outbox::{Dropped, Outbox, SinkBacklog};
+pub use operator::{Operator, Retried};
+pub use outbox::{DeadLetter, Dropped, Outbox, SinkBacklog};
+pub use silence::Silence;
+use tokio::sync::watch;
 
-use crate::config::Durability;
+use crate::config::{Durability, Notify};
 use crate::event::EventId;
 use crate::identity::FileKey;
 use crate::pipeline::Checkpoint;
@@ -45,7 +53,7 @@ pub struct FileState {
     pub checkpoint: Checkpoint,
 }
 
-/// An event on its way out.
+/// An event, or a notice, on its way out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxEvent {
     pub id: EventId,
@@ -58,6 +66,10 @@ pub struct OutboxEvent {
 pub struct Batch {
     pub files: Vec<FileState>,
     pub events: Vec<OutboxEvent>,
+    /// What is said of incidents.
+    pub notices: Vec<OutboxEvent>,
+    /// Keys of incidents, and their states; those without one are over.
+    pub incidents: Vec<(String, Option<Vec<u8>>)>,
     /// Files that no longer exist.
     pub deleted: Vec<FileKey>,
     /// Everything that happened to the files until then was looked at; milliseconds since 1970.
@@ -72,6 +84,7 @@ pub struct Batch {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     pub seq: i64,
+    pub id: EventId,
     pub body: Vec<u8>,
 }
 
@@ -83,6 +96,16 @@ pub struct Backlog {
     pub bytes: u64,
     /// When the oldest of them was stored, milliseconds since 1970, where that was asked for.
     pub oldest_ms: Option<i64>,
+}
+
+/// A sink that is no longer there, and what went with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forgotten {
+    pub sink: String,
+    /// Rows that it had not delivered.
+    pub waiting: u64,
+    /// Its dead letters.
+    pub dead: u64,
 }
 
 /// What a sink finds when it asks for more.
@@ -100,6 +123,8 @@ pub enum Waiting {
 pub struct Store {
     db: Mutex<Db>,
     arrived: Condvar,
+    /// The same for those who wait for more than rows.
+    arrivals: watch::Sender<()>,
     /// What waits for a sink; readable without the lock.
     n_rows: AtomicU64,
     n_bytes: AtomicU64,
@@ -129,8 +154,14 @@ impl Store {
     }
 
     fn new(mut db: Db) -> Result<Store, StateError> {
-        let waiting = db.with(|connection| rows::backlog_after(connection, 0))?;
-        let store = Store { db: Mutex::new(db), arrived: Condvar::new(), n_rows: 0.into(), n_bytes: AtomicU64::new(0) };
+        let waiting = db.backlog()?;
+        let store = Store {
+            db: Mutex::new(db),
+            arrived: Condvar::new(),
+            arrivals: watch::channel(()).0,
+            n_rows: 0.into(),
+            n_bytes: 0.into(),
+        };
         store.set_waiting(waiting);
         Ok(store)
     }
@@ -167,17 +198,27 @@ impl Store {
         let mut db = self.lock();
         let committed = db.commit(batch);
         if matches!(committed, Err(StateError::Begun)) {
-            self.set_waiting(db.with(|connection| rows::backlog_after(connection, 0)).unwrap_or_default());
+            self.set_waiting(db.backlog().unwrap_or_default());
         }
         match committed? {
-            Some(added) => {
+            Some(added) if !db.changed_elsewhere() => {
                 self.n_rows.fetch_add(added.rows, Ordering::Relaxed);
                 self.n_bytes.fetch_add(added.bytes, Ordering::Relaxed);
             }
-            None => self.set_waiting(db.with(|connection| rows::backlog_after(connection, 0))?),
+            // It is stored: what cannot be counted now is counted with the next batch.
+            _ => match db.backlog() {
+                Ok(waiting) => self.set_waiting(waiting),
+                Err(error) => tracing::warn!(%error, "cannot count what waits for delivery"),
+            },
         }
         self.arrived.notify_all();
+        self.arrivals.send_replace(());
         Ok(())
+    }
+
+    /// Key and state of each incident, as of the last commit.
+    pub fn incidents(&self) -> Result<Vec<(String, Vec<u8>)>, StateError> {
+        self.lock().with(|connection| rows::incidents(connection))
     }
 
     /// Takes out of the store what was not seen for a month and was not seen by this run either.
@@ -186,12 +227,17 @@ impl Store {
     }
 
     /// Makes these the sinks: others are forgotten with what they had not delivered, and a new one gets what is
-    /// stored from now on. Returns how many events nobody will deliver because of this.
-    pub fn set_sinks(&self, names: &[&str]) -> Result<u64, StateError> {
+    /// stored from now on. A sink that takes another kind of rows than before is a new one.
+    pub fn set_sinks(&self, sinks: &[(&str, Notify)]) -> Result<Vec<Forgotten>, StateError> {
         let mut db = self.lock();
-        let dropped = db.set_sinks(names)?;
-        self.set_waiting(db.with(|connection| rows::backlog_after(connection, 0))?);
-        Ok(dropped)
+        let forgotten = db.set_sinks(sinks)?;
+        self.set_waiting(db.backlog()?);
+        Ok(forgotten)
+    }
+
+    /// What waits for each sink; counts all of it.
+    pub fn sinks(&self) -> Result<Vec<SinkBacklog>, StateError> {
+        self.lock().with(|connection| outbox::sinks(connection))
     }
 
     /// The last row that a sink has acknowledged.
@@ -199,11 +245,17 @@ impl Store {
         self.lock().with(|connection| rows::delivered(connection, sink))
     }
 
-    /// Rows after `seq`, oldest first; waits until there are some or until `deadline` (for ever without one).
-    pub fn take(&self, after: i64, limit: usize, deadline: Option<Instant>) -> Result<Waiting, StateError> {
+    /// Rows of one kind after `seq`, oldest first; waits until there are some or until `deadline` (for ever without one).
+    pub fn take(
+        &self,
+        notify: Notify,
+        after: i64,
+        limit: usize,
+        deadline: Option<Instant>,
+    ) -> Result<Waiting, StateError> {
         let mut db = self.lock();
         loop {
-            let rows = db.take(after, limit)?;
+            let rows = db.take(notify, after, limit)?;
             if !rows.is_empty() {
                 return Ok(Waiting::Rows(rows));
             }
@@ -219,13 +271,21 @@ impl Store {
         }
     }
 
+    /// Rows of one kind after `seq`, oldest first, as many as there are now.
+    pub fn rows_after(&self, notify: Notify, seq: i64, limit: usize) -> Result<Vec<Row>, StateError> {
+        self.lock().take(notify, seq, limit)
+    }
+
+    /// Tells of each commit, and of the end.
+    pub fn arrivals(&self) -> watch::Receiver<()> {
+        self.arrivals.subscribe()
+    }
+
     /// A sink has delivered everything up to `seq`; what all sinks have delivered is deleted.
     pub fn acknowledge(&self, sink: &str, seq: i64) -> Result<(), StateError> {
         let mut db = self.lock();
         let gone = db.acknowledge(sink, seq)?;
-        let less = |n: &AtomicU64, by: u64| n.store(n.load(Ordering::Relaxed).saturating_sub(by), Ordering::Relaxed);
-        less(&self.n_rows, gone.rows);
-        less(&self.n_bytes, gone.bytes);
+        self.gone(gone);
         Ok(())
     }
 
@@ -257,12 +317,20 @@ impl Store {
     pub fn close(&self) {
         self.lock().closed = true;
         self.arrived.notify_all();
+        self.arrivals.send_replace(());
     }
 
     /// Under the lock, so that it fits what is stored.
     fn set_waiting(&self, waiting: Backlog) {
         self.n_rows.store(waiting.rows, Ordering::Relaxed);
         self.n_bytes.store(waiting.bytes, Ordering::Relaxed);
+    }
+
+    /// Counts what was deleted; under the lock as well.
+    fn gone(&self, gone: Backlog) {
+        let less = |n: &AtomicU64, by: u64| n.store(n.load(Ordering::Relaxed).saturating_sub(by), Ordering::Relaxed);
+        less(&self.n_rows, gone.rows);
+        less(&self.n_bytes, gone.bytes);
     }
 
     fn lock(&self) -> MutexGuard<'_, Db> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::{Backlog, FileState, OutboxEvent, Row, StateError, dir, rows, schema};
+use super::{Backlog, FileState, OutboxEvent, Row, StateError, delivery, dir, rows, schema};
+use crate::config::Notify;
 
 /// A look at a state directory. It never writes, and holds nothing up: each question is a short read of its own.
 #[derive(Debug)]
@@ -14,15 +15,42 @@ pub struct Outbox {
     connection: Connection,
 }
 
-/// What waits for one sink.
+/// What waits for one sink, and how its requests fare.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SinkBacklog {
     pub name: String,
+    pub notify: Notify,
+    /// Rows that it has not delivered.
     pub waiting: Backlog,
+    /// Requests that are made and not accepted.
+    pub batches: u64,
+    /// Those of them whose only row was refused so often that the others go first.
+    pub apart: u64,
+    /// Of the request that is next.
+    pub attempts: u32,
+    /// When it is tried again, milliseconds since 1970.
+    pub next_ms: Option<i64>,
+    /// Why it was not accepted so far.
+    pub last_error: Option<String>,
+    pub dead: u64,
+}
+
+/// A row that its receiver has refused for so long that it was given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    pub sink: String,
+    /// The webhook-id of its request.
+    pub id: String,
+    pub seq: i64,
+    pub reason: String,
+    /// Milliseconds since 1970.
+    pub at_ms: i64,
+    /// The row: one JSON object, without a newline.
+    pub body: Vec<u8>,
 }
 
 /// What was, or would be, dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Dropped {
     pub waiting: Backlog,
     /// The number of the last row.
@@ -43,11 +71,8 @@ impl Outbox {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
         connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
-        match schema::version(&connection).map_err(failed)? {
-            schema::VERSION => Ok(Some(Outbox { path, connection })),
-            found if found > schema::VERSION => Err(StateError::Newer { path, found, known: schema::VERSION }),
-            _ => Err(StateError::Older { path }),
-        }
+        schema::check_version(&connection, &path)?;
+        Ok(Some(Outbox { path, connection }))
     }
 
     /// Who works with a state directory right now: " (process 123)", or nothing known of it.
@@ -60,24 +85,20 @@ impl Outbox {
 
     /// What waits for each sink.
     pub fn sinks(&self) -> Result<Vec<SinkBacklog>, StateError> {
-        self.read(|connection| {
-            let mut select = connection.prepare("SELECT name, delivered FROM sink ORDER BY name")?;
-            let sinks = select.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
-            sinks
-                .map(|sink| {
-                    let (name, delivered) = sink?;
-                    Ok(SinkBacklog { name, waiting: rows::backlog_after(connection, delivered)? })
-                })
-                .collect()
-        })
+        self.read(sinks)
+    }
+
+    /// What was given up, the oldest first; of one sink or of all.
+    pub fn dead_letters(&self, sink: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, StateError> {
+        self.read(|connection| delivery::dead_letters(connection, sink, limit))
     }
 
     /// Everything that waits for some sink.
     pub fn waiting(&self) -> Result<Backlog, StateError> {
-        self.read(|connection| rows::backlog_after(connection, 0))
+        self.read(rows::backlog)
     }
 
-    /// The oldest rows after `seq`.
+    /// The oldest rows after `seq`, of both kinds.
     pub fn rows_after(&self, seq: i64, limit: usize) -> Result<Vec<Row>, StateError> {
         self.read(|connection| rows::outbox_after(connection, seq, limit))
     }
@@ -92,20 +113,50 @@ impl Outbox {
     }
 }
 
+pub(super) fn sinks(connection: &Connection) -> rusqlite::Result<Vec<SinkBacklog>> {
+    let sinks = rows::sinks(connection)?.into_iter();
+    sinks.map(|(name, notify, delivered)| sink(connection, name, (notify, delivered))).collect()
+}
+
+fn sink(connection: &Connection, name: String, (notify, delivered): (Notify, i64)) -> rusqlite::Result<SinkBacklog> {
+    let apart = delivery::apart(connection, &name)?;
+    let rows = rows::backlog_of(connection, notify, delivered, i64::MAX)?;
+    let waiting = Backlog { rows: rows.rows + apart.rows, bytes: rows.bytes + apart.bytes, ..rows };
+    let count = |table| -> rusqlite::Result<u64> {
+        let count = format!("SELECT count(*) FROM {table} WHERE sink = ?1");
+        connection.prepare_cached(&count)?.query_row([&name], |row| row.get(0)).map(i64::cast_unsigned)
+    };
+    let (batches, dead) = (count("batch")?, count("dead")?);
+    let next = delivery::next(connection, &name)?;
+    let tries = next.map(|next| next.tries).unwrap_or_default();
+    Ok(SinkBacklog {
+        waiting,
+        batches,
+        apart: apart.rows,
+        attempts: tries.attempts,
+        next_ms: (batches > apart.rows).then_some(tries.next_ms),
+        last_error: tries.last_error,
+        dead,
+        name,
+        notify,
+    })
+}
+
 /// Drops what waits, and stores `notice` of it in the same transaction. Does nothing where nothing waits.
 pub(super) fn drop_waiting(
     connection: &mut Connection,
     notice: impl FnOnce(Dropped) -> Option<OutboxEvent>,
 ) -> rusqlite::Result<Dropped> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let waiting = rows::backlog_after(&transaction, 0)?;
+    let waiting = rows::backlog(&transaction)?;
     let last_seq = transaction.query_row("SELECT coalesce(max(seq), 0) FROM outbox", [], |row| row.get(0))?;
     let dropped = Dropped { waiting, last_seq };
     if waiting.rows > 0 {
         transaction.execute("UPDATE sink SET delivered = ?1 WHERE delivered < ?1", [last_seq])?;
+        transaction.execute("DELETE FROM batch WHERE row IS NULL", [])?;
         rows::prune(&transaction)?;
         if let Some(event) = notice(dropped) {
-            rows::insert(&transaction, &event)?;
+            rows::insert(&transaction, Notify::Event, &event)?;
         }
     }
     transaction.commit()?;

@@ -3,7 +3,9 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, OptionalExtension, Transaction, params};
 
-use super::{Backlog, Batch, FileState, OutboxEvent, Row};
+use super::{Backlog, Batch, FileState, Forgotten, OutboxEvent, Row, delivery};
+use crate::config::Notify;
+use crate::event::EventId;
 use crate::identity::FileKey;
 use crate::pipeline::Checkpoint;
 use crate::source::proof::Proof;
@@ -20,22 +22,54 @@ fn json(checkpoint: &Checkpoint) -> rusqlite::Result<String> {
     serde_json::to_string(checkpoint).map_err(|error| Error::ToSqlConversionFailure(Box::new(error)))
 }
 
+/// How a kind of rows, and the sinks that take it, stand in the tables.
+pub fn kind(notify: Notify) -> i64 {
+    match notify {
+        Notify::Event => 0,
+        Notify::Incident => 1,
+    }
+}
+
+/// The reverse; a number that nobody wrote is damage.
+pub fn notify(kind: i64) -> rusqlite::Result<Notify> {
+    [Notify::Event, Notify::Incident]
+        .into_iter()
+        .find(|&notify| self::kind(notify) == kind)
+        .ok_or(Error::IntegralValueOutOfRange(0, kind))
+}
+
+/// How many rows of a batch are in the outbox already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stored {
+    pub events: usize,
+    pub notices: usize,
+}
+
+impl Stored {
+    pub fn all_of(batch: &Batch) -> Stored {
+        Stored { events: batch.events.len(), notices: batch.notices.len() }
+    }
+}
+
 /// Number of the last batch that was stored.
 pub fn last_batch(connection: &Connection) -> rusqlite::Result<i64> {
     let number = connection.prepare_cached("SELECT batch FROM seen")?.query_row([], |row| row.get(0)).optional()?;
     Ok(number.unwrap_or(0))
 }
 
-/// Writes a batch under its number, but for the first `n_stored` of its events; returns what came to the outbox.
-pub fn write(transaction: &Transaction, batch: &Batch, number: i64, n_stored: usize) -> rusqlite::Result<Backlog> {
+/// Writes a batch under its number, but for the first rows, which are `stored`; returns what came to the outbox.
+pub fn write(transaction: &Transaction, batch: &Batch, number: i64, stored: Stored) -> rusqlite::Result<Backlog> {
     write_files(transaction, batch)?;
     let mut added = Backlog::default();
-    for event in batch.events.iter().skip(n_stored) {
-        if insert(transaction, event)? > 0 {
+    let events = batch.events.iter().skip(stored.events).map(|event| (Notify::Event, event));
+    let notices = batch.notices.iter().skip(stored.notices).map(|notice| (Notify::Incident, notice));
+    for (kind, row) in events.chain(notices) {
+        if insert(transaction, kind, row)? > 0 {
             added.rows += 1;
-            added.bytes += event.body.len() as u64;
+            added.bytes += row.body.len() as u64;
         }
     }
+    write_incidents(transaction, batch)?;
     transaction
         .prepare_cached("INSERT OR REPLACE INTO seen (id, until_ms, batch) VALUES (0, ?1, ?2)")?
         .execute([batch.seen_until_ms, number])?;
@@ -53,14 +87,35 @@ pub fn write(transaction: &Transaction, batch: &Batch, number: i64, n_stored: us
     Ok(added)
 }
 
-/// Puts an event into the outbox, unless it waits there already. Where there is no sink it is not stored: nobody would
+/// Puts a row into the outbox, unless it waits there already. Where no sink takes its kind it is not stored: nobody would
 /// ever take it out.
-pub fn insert(transaction: &Transaction, event: &OutboxEvent) -> rusqlite::Result<usize> {
+pub fn insert(transaction: &Transaction, notify: Notify, row: &OutboxEvent) -> rusqlite::Result<usize> {
     let mut insert = transaction.prepare_cached(
-        "INSERT OR IGNORE INTO outbox (event_id, body, stored_ms) \
-         SELECT ?1, ?2, CAST(unixepoch('subsec') * 1000 AS INTEGER) WHERE EXISTS (SELECT 1 FROM sink)",
+        "INSERT OR IGNORE INTO outbox (event_id, body, kind, stored_ms) \
+         SELECT ?1, ?2, ?3, CAST(unixepoch('subsec') * 1000 AS INTEGER) \
+         WHERE EXISTS (SELECT 1 FROM sink WHERE notify = ?3)",
     )?;
-    insert.execute(params![event.id.0, event.body])
+    insert.execute(params![row.id.0, row.body, kind(notify)])
+}
+
+fn write_incidents(transaction: &Transaction, batch: &Batch) -> rusqlite::Result<()> {
+    let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO incident (key, state) VALUES (?1, ?2)")?;
+    let mut delete = transaction.prepare_cached("DELETE FROM incident WHERE key = ?1")?;
+    for (key, state) in &batch.incidents {
+        match state {
+            Some(state) => put.execute(params![key, state])?,
+            None => delete.execute([key])?,
+        };
+    }
+    Ok(())
+}
+
+/// Key and state of each incident.
+pub fn incidents(connection: &Connection) -> rusqlite::Result<Vec<(String, Vec<u8>)>> {
+    connection
+        .prepare("SELECT key, state FROM incident ORDER BY key")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
 }
 
 fn write_files(transaction: &Transaction, batch: &Batch) -> rusqlite::Result<()> {
@@ -122,21 +177,47 @@ pub fn texts(connection: &Connection, select: &str) -> rusqlite::Result<Vec<Stri
     connection.prepare(select)?.query_map([], |row| row.get(0))?.collect()
 }
 
+/// Rows of both kinds.
 pub fn outbox_after(connection: &Connection, after: i64, limit: usize) -> rusqlite::Result<Vec<Row>> {
-    let mut select = connection.prepare_cached("SELECT seq, body FROM outbox WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
-    let rows = select.query_map(params![after, limit as i64], |row| Ok(Row { seq: row.get(0)?, body: row.get(1)? }))?;
-    rows.collect()
+    let mut select =
+        connection.prepare_cached("SELECT seq, event_id, body FROM outbox WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
+    select.query_map(params![after, limit as i64], row)?.collect()
 }
 
-/// What waits for a sink that has everything up to `delivered`.
-pub fn backlog_after(connection: &Connection, delivered: i64) -> rusqlite::Result<Backlog> {
+pub fn kind_after(connection: &Connection, notify: Notify, after: i64, limit: usize) -> rusqlite::Result<Vec<Row>> {
     let mut select = connection
-        .prepare_cached("SELECT count(*), coalesce(sum(length(body)), 0), min(stored_ms) FROM outbox WHERE seq > ?1")?;
-    select.query_row([delivered], |row| {
-        let oldest_ms: Option<i64> = row.get(2)?;
-        let (rows, bytes): (i64, i64) = (row.get(0)?, row.get(1)?);
-        Ok(Backlog { rows: rows.cast_unsigned(), bytes: bytes.cast_unsigned(), oldest_ms })
-    })
+        .prepare_cached("SELECT seq, event_id, body FROM outbox WHERE kind = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3")?;
+    select.query_map(params![kind(notify), after, limit as i64], row)?.collect()
+}
+
+/// Those of these rows that are still there.
+pub fn with_seqs(connection: &Connection, seqs: &[i64]) -> rusqlite::Result<Vec<Row>> {
+    let mut select = connection.prepare_cached("SELECT seq, event_id, body FROM outbox WHERE seq = ?1")?;
+    seqs.iter().filter_map(|seq| select.query_row([seq], row).optional().transpose()).collect()
+}
+
+fn row(row: &rusqlite::Row) -> rusqlite::Result<Row> {
+    Ok(Row { seq: row.get(0)?, id: EventId(row.get(1)?), body: row.get(2)? })
+}
+
+/// Everything in the outbox.
+pub fn backlog(connection: &Connection) -> rusqlite::Result<Backlog> {
+    let all = "SELECT count(*), coalesce(sum(length(body)), 0), min(stored_ms) FROM outbox";
+    connection.prepare_cached(all)?.query_row([], backlog_from_row)
+}
+
+/// The rows of one kind after `after`, up to `through`.
+pub fn backlog_of(connection: &Connection, notify: Notify, after: i64, through: i64) -> rusqlite::Result<Backlog> {
+    let mut select = connection.prepare_cached(
+        "SELECT count(*), coalesce(sum(length(body)), 0), min(stored_ms) FROM outbox \
+         WHERE kind = ?1 AND seq > ?2 AND seq <= ?3",
+    )?;
+    select.query_row([kind(notify), after, through], backlog_from_row)
+}
+
+fn backlog_from_row(row: &rusqlite::Row) -> rusqlite::Result<Backlog> {
+    let (rows, bytes): (i64, i64) = (row.get(0)?, row.get(1)?);
+    Ok(Backlog { rows: rows.cast_unsigned(), bytes: bytes.cast_unsigned(), oldest_ms: row.get(2)? })
 }
 
 /// The last row that a sink has acknowledged.
@@ -145,20 +226,45 @@ pub fn delivered(connection: &Connection, sink: &str) -> rusqlite::Result<i64> {
     Ok(row.optional()?.unwrap_or(0))
 }
 
-/// Makes these the sinks. A new one gets what is stored from now on.
-pub fn set_sinks(transaction: &Transaction, names: &[String]) -> rusqlite::Result<()> {
-    for gone in texts(transaction, "SELECT name FROM sink")?.iter().filter(|name| !names.contains(name)) {
-        transaction.execute("DELETE FROM sink WHERE name = ?1", [gone])?;
+/// Name of each sink, what it takes, and the last row that it has acknowledged.
+pub fn sinks(connection: &Connection) -> rusqlite::Result<Vec<(String, Notify, i64)>> {
+    let mut select = connection.prepare_cached("SELECT name, notify, delivered FROM sink ORDER BY name")?;
+    select.query_map([], |row| Ok((row.get(0)?, notify(row.get(1)?)?, row.get(2)?)))?.collect()
+}
+
+/// What one sink takes, and the last row that it has acknowledged.
+pub fn sink(connection: &Connection, name: &str) -> rusqlite::Result<Option<(Notify, i64)>> {
+    let mut select = connection.prepare_cached("SELECT notify, delivered FROM sink WHERE name = ?1")?;
+    select.query_row([name], |row| Ok((notify(row.get(0)?)?, row.get(1)?))).optional()
+}
+
+/// Makes these the sinks. A new one gets what is stored from now on, and so does one that takes other rows than before.
+pub fn set_sinks(transaction: &Transaction, wanted: &[(String, Notify)]) -> rusqlite::Result<Vec<Forgotten>> {
+    let mut forgotten = Vec::new();
+    for (name, notify, delivered) in sinks(transaction)? {
+        if wanted.iter().any(|it| (&it.0, it.1) == (&name, notify)) {
+            continue;
+        }
+        let apart = delivery::apart(transaction, &name)?.rows;
+        let waiting = backlog_of(transaction, notify, delivered, i64::MAX)?.rows + apart;
+        let dead = transaction.execute("DELETE FROM dead WHERE sink = ?1", [&name])? as u64;
+        transaction.execute("DELETE FROM batch WHERE sink = ?1", [&name])?;
+        transaction.execute("DELETE FROM sink WHERE name = ?1", [&name])?;
+        forgotten.push(Forgotten { sink: name, waiting, dead });
     }
-    for name in names {
-        transaction.execute(
-            "INSERT INTO sink (name, delivered) \
-             VALUES (?1, (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox')) \
-             ON CONFLICT DO NOTHING",
-            [name],
-        )?;
+    let last = last_seq(transaction)?;
+    for (name, notify) in wanted {
+        let insert = "INSERT INTO sink (name, notify, delivered) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+        transaction.execute(insert, params![name, kind(*notify), last])?;
     }
-    Ok(())
+    Ok(forgotten)
+}
+
+/// The highest number that a row ever had.
+pub fn last_seq(connection: &Connection) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox'")?
+        .query_row([], |row| row.get(0))
 }
 
 /// The next row gets a number above `seq`.
@@ -168,14 +274,28 @@ pub fn count_from(transaction: &Transaction, seq: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Deletes what every sink has, and says how much that was. Without a sink nobody waits for anything.
+/// Notes that a sink has delivered everything up to `seq`; a sink never goes back.
+pub fn delivered_up_to(transaction: &Transaction, sink: &str, seq: i64) -> rusqlite::Result<usize> {
+    transaction
+        .prepare_cached("UPDATE sink SET delivered = ?2 WHERE name = ?1 AND delivered < ?2")?
+        .execute(params![sink, seq])
+}
+
+/// Deletes what all sinks of its kind have, and says how much that was. Where no sink takes a kind nobody waits for it.
 pub fn prune(transaction: &Transaction) -> rusqlite::Result<Backlog> {
-    const DONE: &str = "seq <= (SELECT coalesce(min(delivered), 9223372036854775807) FROM sink)";
-    let count = format!("SELECT count(*), coalesce(sum(length(body)), 0) FROM outbox WHERE {DONE}");
-    let gone = transaction.prepare_cached(&count)?.query_row([], |row| {
-        let (rows, bytes): (i64, i64) = (row.get(0)?, row.get(1)?);
-        Ok(Backlog { rows: rows.cast_unsigned(), bytes: bytes.cast_unsigned(), oldest_ms: None })
-    })?;
-    transaction.prepare_cached(&format!("DELETE FROM outbox WHERE {DONE}"))?.execute([])?;
-    Ok(gone)
+    let mut all = Backlog::default();
+    for notify in [Notify::Event, Notify::Incident] {
+        let through: i64 = transaction
+            .prepare_cached("SELECT coalesce(min(delivered), 9223372036854775807) FROM sink WHERE notify = ?1")?
+            .query_row([kind(notify)], |row| row.get(0))?;
+        let gone = backlog_of(transaction, notify, 0, through)?;
+        if gone.rows > 0 {
+            transaction
+                .prepare_cached("DELETE FROM outbox WHERE kind = ?1 AND seq <= ?2")?
+                .execute([kind(notify), through])?;
+        }
+        all.rows += gone.rows;
+        all.bytes += gone.bytes;
+    }
+    Ok(all)
 }

@@ -15,7 +15,7 @@ use crate::config::Durability;
 /// of them, an older one the rest, in one transaction: a crash leaves the old tables or the new ones.
 ///
 /// `outbox.seq` is never used again, also not after its row is deleted: sinks remember how far they are by it.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
 CREATE TABLE file (
     device INTEGER NOT NULL, inode INTEGER NOT NULL, birth INTEGER NOT NULL,
@@ -40,6 +40,32 @@ CREATE TABLE watched (path TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 ALTER TABLE outbox ADD COLUMN stored_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE seen ADD COLUMN batch INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE told (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+",
+    // Rows of two kinds (0: events, 1: notices), each taken by sinks of its own; requests on their way, and what was given up; the
+    // state of incidents; silences. `batch.row` is there once its only row waits apart from the others.
+    "
+ALTER TABLE outbox ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX outbox_kind ON outbox (kind, seq);
+ALTER TABLE sink ADD COLUMN notify INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE batch (
+    sink TEXT NOT NULL, id TEXT NOT NULL,
+    position INTEGER NOT NULL, part INTEGER NOT NULL, through INTEGER NOT NULL, members TEXT NOT NULL,
+    format TEXT NOT NULL, content_type TEXT, headers TEXT, body BLOB,
+    attempts INTEGER NOT NULL DEFAULT 0, refusals INTEGER NOT NULL DEFAULT 0,
+    first_tried_ms INTEGER, first_refused_ms INTEGER, next_ms INTEGER NOT NULL DEFAULT 0, last_error TEXT,
+    row BLOB,
+    PRIMARY KEY (sink, id)
+) STRICT;
+CREATE TABLE dead (
+    sink TEXT NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, part INTEGER NOT NULL,
+    reason TEXT NOT NULL, at_ms INTEGER NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (sink, id)
+) STRICT;
+CREATE TABLE incident (key TEXT PRIMARY KEY, state BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE silence (
+    id TEXT PRIMARY KEY, matcher TEXT NOT NULL, until_ms INTEGER NOT NULL,
+    comment TEXT NOT NULL, created_ms INTEGER NOT NULL, by TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 ",
 ];
 
@@ -123,13 +149,27 @@ pub fn migrate(connection: &Connection) -> rusqlite::Result<()> {
 /// The tables as they were one version ago.
 #[cfg(test)]
 pub fn undo_last_step(connection: &Connection) {
-    let undo = "BEGIN; ALTER TABLE outbox DROP COLUMN stored_ms; ALTER TABLE seen DROP COLUMN batch; \
-                DROP TABLE told; PRAGMA user_version = 1; COMMIT;";
+    let undo = "BEGIN; DROP INDEX outbox_kind; ALTER TABLE outbox DROP COLUMN kind; ALTER TABLE sink DROP COLUMN notify; \
+                DROP TABLE batch; DROP TABLE dead; DROP TABLE incident; DROP TABLE silence; \
+                PRAGMA user_version = 2; COMMIT;";
     connection.execute_batch(undo).expect("the last step is undone");
 }
 
 pub fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Sees that somebody beside the daemon may work with the tables.
+///
+/// # Errors
+/// They are of another version.
+pub fn check_version(connection: &Connection, path: &Path) -> Result<(), StateError> {
+    let path = path.to_path_buf();
+    match version(connection).map_err(|error| StateError::sqlite(&path, error))? {
+        VERSION => Ok(()),
+        found if found > VERSION => Err(StateError::Newer { path, found, known: VERSION }),
+        _ => Err(StateError::Older { path }),
+    }
 }
 
 fn check(connection: &Connection) -> rusqlite::Result<()> {

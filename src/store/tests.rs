@@ -30,7 +30,7 @@ pub(super) fn batch(files: Vec<FileState>, events: &[u8]) -> Batch {
 }
 
 fn rows(store: &Store, after: i64) -> Vec<Vec<u8>> {
-    match store.take(after, 100, Some(Instant::now())).unwrap() {
+    match store.take(Notify::Event, after, 100, Some(Instant::now())).unwrap() {
         Waiting::Rows(rows) => rows.into_iter().map(|row| row.body).collect(),
         _ => Vec::new(),
     }
@@ -43,7 +43,7 @@ fn offsets_and_events_survive_together() {
     {
         let dir = StateDir::lock(&state).unwrap();
         let store = open(&dir);
-        store.set_sinks(&["stdout"]).unwrap();
+        store.set_sinks(&[("stdout", Notify::Event)]).unwrap();
         let watched = Some(vec!["/var/log".to_owned()]);
         store.commit(&Batch { watched, ..batch(vec![file(1, 10), file(2, 20)], &[1, 2]) }).unwrap();
         store.commit(&Batch { seen_until_ms: 78, ..batch(vec![file(1, 30)], &[3]) }).unwrap();
@@ -71,11 +71,11 @@ fn a_deleted_file_is_forgotten() {
 #[test]
 fn an_event_is_stored_once_and_leaves_when_all_sinks_have_it() {
     let store = Store::in_memory().unwrap();
-    store.set_sinks(&["stdout", "other"]).unwrap();
+    store.set_sinks(&[("stdout", Notify::Event), ("other", Notify::Event)]).unwrap();
     store.commit(&batch(vec![], &[1, 2])).unwrap();
     store.commit(&batch(vec![], &[2, 3])).unwrap();
     assert_eq!(store.waiting().rows, 3);
-    let Waiting::Rows(all) = store.take(0, 100, None).unwrap() else { panic!("rows wait") };
+    let Waiting::Rows(all) = store.take(Notify::Event, 0, 100, None).unwrap() else { panic!("rows wait") };
     store.acknowledge("stdout", all[2].seq).unwrap();
     assert_eq!(store.waiting().rows, 3);
     store.acknowledge("other", all[0].seq).unwrap();
@@ -83,7 +83,7 @@ fn an_event_is_stored_once_and_leaves_when_all_sinks_have_it() {
     // A sink never goes back, and what a removed sink did not deliver holds up nobody.
     store.acknowledge("stdout", all[0].seq).unwrap();
     assert_eq!(store.delivered("stdout").unwrap(), all[2].seq);
-    store.set_sinks(&["stdout"]).unwrap();
+    store.set_sinks(&[("stdout", Notify::Event)]).unwrap();
     assert_eq!(store.waiting().rows, 0);
     store.commit(&batch(vec![], &[4])).unwrap();
     assert_eq!(rows(&store, all[2].seq), [event(4).body]);
@@ -92,9 +92,11 @@ fn an_event_is_stored_once_and_leaves_when_all_sinks_have_it() {
 #[test]
 fn a_waiting_sink_wakes_for_rows_and_for_the_end() {
     let store = Arc::new(Store::in_memory().unwrap());
-    store.set_sinks(&["stdout"]).unwrap();
+    store.set_sinks(&[("stdout", Notify::Event)]).unwrap();
     let sink = Arc::clone(&store);
-    let waiting = std::thread::spawn(move || (sink.take(0, 10, None).unwrap(), sink.take(1, 10, None).unwrap()));
+    let waiting = std::thread::spawn(move || {
+        (sink.take(Notify::Event, 0, 10, None).unwrap(), sink.take(Notify::Event, 1, 10, None).unwrap())
+    });
     store.commit(&batch(vec![], &[1])).unwrap();
     store.close();
     let (first, second) = waiting.join().unwrap();
@@ -150,4 +152,179 @@ fn a_damaged_database_is_set_aside() {
     let names = std::fs::read_dir(tmp.path()).unwrap().map(|entry| entry.unwrap().file_name());
     let aside = names.filter(|name| name.to_string_lossy().contains(".db.bad-"));
     assert_eq!(aside.count(), 1);
+}
+
+pub(super) const BOTH: [(&str, Notify); 2] = [("events", Notify::Event), ("people", Notify::Incident)];
+
+pub(super) fn delivery(id: &str, members: &[i64]) -> Delivery {
+    let request = Request { content_type: "text/plain".into(), headers: Vec::new(), body: id.as_bytes().to_vec() };
+    Delivery {
+        id: id.to_owned(),
+        members: members.to_vec(),
+        part: 0,
+        through: members[members.len() - 1],
+        format: "json".into(),
+        request: Some(request),
+        tries: Tries::default(),
+        row: None,
+    }
+}
+
+fn seqs(store: &Store, notify: Notify) -> Vec<i64> {
+    store.rows_after(notify, 0, 100).unwrap().iter().map(|row| row.seq).collect()
+}
+
+#[test]
+fn a_row_is_stored_for_the_sinks_of_its_kind_only() {
+    let store = Store::in_memory().unwrap();
+    let both = |n| Batch { notices: vec![event(n + 100)], ..batch(vec![], &[n]) };
+    store.set_sinks(&BOTH[..1]).unwrap();
+    store.commit(&both(1)).unwrap();
+    assert_eq!((store.waiting().rows, seqs(&store, Notify::Incident)), (1, vec![]));
+    store.set_sinks(&BOTH).unwrap();
+    store.commit(&both(2)).unwrap();
+    store.commit(&both(3)).unwrap();
+    let (events, notices) = (seqs(&store, Notify::Event), seqs(&store, Notify::Incident));
+    assert_eq!((events.len(), notices.len(), store.waiting().rows), (3, 2, 5));
+    // Each kind leaves when its own sinks have it, whatever the others have.
+    store.acknowledge("events", events[2]).unwrap();
+    assert_eq!((seqs(&store, Notify::Event), seqs(&store, Notify::Incident)), (vec![], notices.clone()));
+    store.acknowledge("people", notices[0]).unwrap();
+    assert_eq!(seqs(&store, Notify::Incident), notices[1..]);
+    assert_eq!(store.waiting().bytes, event(103).body.len() as u64);
+}
+
+#[test]
+fn a_sink_that_takes_other_rows_than_before_begins_anew() {
+    let store = Store::in_memory().unwrap();
+    store.set_sinks(&BOTH).unwrap();
+    store.commit(&Batch { notices: vec![event(100)], ..batch(vec![], &[1, 2]) }).unwrap();
+    let first = seqs(&store, Notify::Event)[0];
+    store.put_deliveries("events", &[delivery("msg_1", &[first])]).unwrap();
+    store.bury("events", &delivery("msg_1", &[first]), "no", 5).unwrap();
+    let forgotten = store.set_sinks(&[("events", Notify::Incident), ("people", Notify::Incident)]).unwrap();
+    assert_eq!(forgotten, [Forgotten { sink: "events".into(), waiting: 1, dead: 1 }]);
+    assert_eq!(store.waiting().rows, 1);
+    assert_eq!(store.sinks().unwrap()[0].waiting.rows, 0);
+    // A sink that is renamed is another one, and what it had on its way goes too.
+    let notice = seqs(&store, Notify::Incident)[0];
+    store.put_deliveries("people", &[delivery("msg_2", &[notice])]).unwrap();
+    let forgotten = store.set_sinks(&[("folk", Notify::Incident)]).unwrap();
+    assert_eq!(forgotten.iter().map(|it| (&*it.sink, it.waiting)).collect::<Vec<_>>(), [("events", 0), ("people", 1)]);
+    assert_eq!(store.standing("people").unwrap(), Standing::default());
+    assert_eq!(store.waiting(), Backlog::default());
+}
+
+#[test]
+fn incidents_are_stored_with_what_is_said_of_them() {
+    let store = Store::in_memory().unwrap();
+    let changes = |changes: &[(&str, Option<&[u8]>)]| Batch {
+        incidents: changes.iter().map(|(key, state)| ((*key).to_owned(), state.map(<[u8]>::to_vec))).collect(),
+        ..Batch::default()
+    };
+    store.commit(&changes(&[("a", Some(b"1")), ("b", Some(b"2"))])).unwrap();
+    store.commit(&changes(&[("a", None), ("b", Some(b"3")), ("c", None)])).unwrap();
+    assert_eq!(store.incidents().unwrap(), [("b".to_owned(), b"3".to_vec())]);
+}
+
+#[test]
+fn requests_are_tried_in_the_order_of_their_rows_and_keep_what_they_are() {
+    let store = Store::in_memory().unwrap();
+    store.set_sinks(&BOTH).unwrap();
+    store.commit(&batch(vec![], &[1, 2, 3, 4])).unwrap();
+    let whole = delivery("msg_a", &[1, 2, 3, 4]);
+    store.put_deliveries("events", std::slice::from_ref(&whole)).unwrap();
+    // Once stored it is as it is.
+    store.put_deliveries("events", &[Delivery { request: None, ..whole.clone() }]).unwrap();
+    assert_eq!(store.standing("events").unwrap().next, Some(whole.clone()));
+    let tries = Tries { attempts: 3, next_ms: 70, last_error: Some("HTTP 413".into()), ..Tries::default() };
+    store.set_tries("events", "msg_a", &tries).unwrap();
+    assert_eq!(store.standing("events").unwrap().next.unwrap().tries, tries);
+    let halves = [delivery("msg_y", &[3, 4]), delivery("msg_x", &[1, 2])];
+    store.replace_delivery("events", "msg_a", &halves).unwrap();
+    // It is gone, so nothing takes its place again.
+    store.replace_delivery("events", "msg_a", &[delivery("msg_z", &[1])]).unwrap();
+    assert_eq!(store.standing("events").unwrap().next, Some(halves[1].clone()));
+    store.accept_delivery("events", &halves[1]).unwrap();
+    let standing = store.standing("events").unwrap();
+    assert_eq!((standing.delivered, standing.next), (2, Some(halves[0].clone())));
+    assert_eq!(store.waiting().rows, 2);
+}
+
+#[test]
+fn what_expires_is_the_oldest_and_whole_requests() {
+    let store = Store::in_memory().unwrap();
+    store.set_sinks(&[("events", Notify::Event), ("other", Notify::Event)]).unwrap();
+    store.commit(&batch(vec![], &[1, 2, 3, 4, 5, 6])).unwrap();
+    let age = |store: &Store, seq: i64, ms: i64| {
+        let update = format!("UPDATE outbox SET stored_ms = {ms} WHERE seq <= {seq}");
+        store.lock().with(|connection| connection.execute_batch(&update)).unwrap();
+    };
+    age(&store, 3, 1000);
+    store.put_deliveries("events", &[delivery("msg_1", &[1, 2]), delivery("msg_2", &[3, 4])]).unwrap();
+    assert_eq!(store.expire_before("events", 1000).unwrap(), Dropped::default());
+    // The second request has a row that is young enough.
+    let dropped = store.expire_before("events", 1001).unwrap();
+    assert_eq!((dropped.waiting.rows, dropped.waiting.oldest_ms, dropped.last_seq), (2, Some(1000), 2));
+    assert_eq!(store.standing("events").unwrap().next.unwrap().id, "msg_2");
+    // One byte costs a whole request.
+    assert_eq!(store.expire_bytes("events", 1).unwrap().last_seq, 4);
+    assert_eq!(store.standing("events").unwrap().next, None);
+    assert_eq!(store.expire_bytes("events", 1).unwrap().waiting.rows, 1);
+    // The other sink still has all of it.
+    assert_eq!((store.waiting().rows, store.delivered("other").unwrap()), (6, 0));
+    assert_eq!(store.expire_bytes("other", u64::MAX).unwrap().waiting.rows, 6);
+    assert_eq!(store.waiting().rows, 1);
+    assert_eq!(store.expire_before("nobody", i64::MAX).unwrap(), Dropped::default());
+}
+
+#[test]
+fn what_an_operator_does_beside_the_daemon_is_seen_and_counted() {
+    let tmp = tempfile::tempdir().unwrap();
+    assert!(Operator::open(tmp.path()).unwrap().is_none());
+    let store = open(&StateDir::lock(tmp.path()).unwrap());
+    store.set_sinks(&BOTH).unwrap();
+    store.commit(&batch(vec![], &[1, 2, 3])).unwrap();
+    store.put_deliveries("events", &[delivery("msg_1", &[1])]).unwrap();
+    store.put_apart("events", &delivery("msg_1", &[1]), &Tries { next_ms: i64::MAX, ..Tries::default() }).unwrap();
+    let mut operator = Operator::open(tmp.path()).unwrap().unwrap();
+    assert_eq!(operator.sinks().unwrap(), ["events", "people"]);
+    assert_eq!(operator.retry(Some("people")).unwrap(), Retried::default());
+    assert_eq!(operator.retry(None).unwrap(), Retried { due: 1, revived: 0 });
+    assert_eq!(store.standing("events").unwrap().apart.unwrap().tries.next_ms, 0);
+    let dropped = operator.drop_waiting("events", |_| Some(event(9))).unwrap();
+    assert_eq!(dropped.waiting.rows, 3);
+    assert_eq!(operator.drop_waiting("events", |_| None).unwrap().waiting.rows, 1);
+    assert_eq!(operator.drop_waiting("nobody", |_| Some(event(8))).unwrap(), Dropped::default());
+    assert_eq!(store.standing("events").unwrap().n_apart, 0);
+    assert_eq!(store.waiting(), Backlog::default());
+    // Also where only the reader looks.
+    operator.drop_waiting("events", |_| Some(event(7))).unwrap();
+    store.commit(&batch(vec![], &[4])).unwrap();
+    assert_eq!(store.waiting().rows, 1);
+}
+
+#[test]
+fn a_silence_is_kept_until_it_is_removed_or_over() {
+    let tmp = tempfile::tempdir().unwrap();
+    let store = open(&StateDir::lock(tmp.path()).unwrap());
+    let mut operator = Operator::open(tmp.path()).unwrap().unwrap();
+    let silence = |id: &str, until: &str| Silence {
+        id: id.to_owned(),
+        matcher: crate::config::Matcher { codes: vec!["ACQ.*".into()], ..Default::default() },
+        until: until.parse().unwrap(),
+        comment: "migration".into(),
+        created: "2026-01-01T00:00:00Z".parse().unwrap(),
+        by: "root".into(),
+    };
+    let (first, second) = (silence("a", "2026-01-02T00:00:00Z"), silence("b", "2026-01-03T00:00:00Z"));
+    operator.add_silence(&second).unwrap();
+    operator.add_silence(&first).unwrap();
+    assert_eq!(store.silences().unwrap(), [first.clone(), second.clone()]);
+    assert!(operator.remove_silence("b").unwrap() && !operator.remove_silence("b").unwrap());
+    let longer = Silence { until: second.until, ..first.clone() };
+    operator.add_silence(&longer).unwrap();
+    assert_eq!(operator.silences().unwrap(), [longer]);
+    assert_eq!(store.forget_silences_before(first.until).unwrap(), 0);
+    assert_eq!(store.forget_silences_before("2026-02-01T00:00:00Z".parse().unwrap()).unwrap(), 1);
 }

@@ -18,7 +18,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{Reader, Request};
 use crate::catalog::Catalog;
-use crate::config::{Config, Durability, Source, StartAt, Watch};
+use crate::config::{Config, Durability, Notify, Source, StartAt, Watch};
 use crate::daemon::plan::{Plan, Setup};
 use crate::pipeline::Engine;
 use crate::source::selection::Own;
@@ -93,7 +93,7 @@ impl Model {
         }
         let dir = StateDir::lock(&self.disk.state()).unwrap();
         let store = Arc::new(Store::open(&dir, Durability::Normal).unwrap());
-        store.set_sinks(&[SINK]).unwrap();
+        store.set_sinks(&[(SINK, Notify::Event)]).unwrap();
         let own = Own::new(Some(dir.path()));
         let mut reader = Reader::new(self.plan(), Arc::clone(&store), Arc::new(Metrics::default()), own).unwrap();
         (reader.now, reader.next_walk) = (now, now());
@@ -152,7 +152,8 @@ impl Model {
     /// Takes what the outbox got, and compares.
     fn check(&mut self) {
         let Some(up) = &self.up else { return };
-        while let Waiting::Rows(rows) = up.store.take(self.last_seq, 500, Some(Instant::now())).unwrap() {
+        while let Waiting::Rows(rows) = up.store.take(Notify::Event, self.last_seq, 500, Some(Instant::now())).unwrap()
+        {
             for row in rows {
                 self.last_seq = row.seq;
                 let event: serde_json::Value = serde_json::from_slice(&row.body).unwrap();

@@ -248,7 +248,8 @@ impl Reader {
         let (events, deleted) = (std::mem::take(&mut self.pending.events), self.pending.deleted.clone());
         let watched = self.pending.watched.clone();
         let told = self.pending.told.clone();
-        let batch = Batch { files: states, events, deleted, watched, seen_until_ms: self.seen_until_ms(), told };
+        let seen_until_ms = self.seen_until_ms();
+        let batch = Batch { files: states, events, deleted, watched, seen_until_ms, told, ..Batch::default() };
         match self.store.commit(&batch) {
             Ok(()) => {
                 self.pending = pending::Pending::default();

@@ -1,0 +1,209 @@
+//! Which rows a sink is told of. Pure: a row and the sink's filter in, what it gets of the row out.
+//!
+//! A digest passes if any of its incidents does, and is told with those only. A row that this version cannot read passes: nothing
+//! disappears because it was not understood.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::catalog::Severity;
+use crate::config::Filter;
+use crate::deliver::message::{Event, Item, Message};
+use crate::incident::notice::{DIGEST_SCHEMA, Digest, Notice, Status};
+
+/// The row as the sink gets it; `None` if it does not.
+pub fn passing<'a>(row: &'a [u8], filter: &Filter) -> Option<Cow<'a, [u8]>> {
+    if *filter == Filter::default() {
+        return Some(Cow::Borrowed(row));
+    }
+    let whole = |passes: bool| passes.then_some(Cow::Borrowed(row));
+    match Message::parse(row).map(|message| message.item) {
+        Ok(Item::Event(event)) => whole(about_event(&event).passes(filter)),
+        Ok(Item::Incident(notice)) => whole(about_notice(&notice).passes(filter)),
+        Ok(Item::Digest(digest)) => of_digest(row, digest, filter),
+        Err(_) => whole(true),
+    }
+}
+
+fn of_digest<'a>(row: &'a [u8], digest: Digest, filter: &Filter) -> Option<Cow<'a, [u8]>> {
+    let n_all = digest.incidents.len();
+    let incidents: Vec<Notice> =
+        digest.incidents.into_iter().filter(|notice| about_notice(notice).passes(filter)).collect();
+    match incidents.len() {
+        0 => None,
+        n if n == n_all => Some(Cow::Borrowed(row)),
+        _ => {
+            let count = |status| incidents.iter().filter(|notice| notice.status == status).count() as u64;
+            let part = Digest {
+                // Nothing is known of those that are not listed.
+                more: 0,
+                opened: count(Status::Opened),
+                ongoing: count(Status::Ongoing),
+                resolved: count(Status::Resolved),
+                count: incidents.iter().map(|notice| notice.count).sum(),
+                incidents,
+                ..digest
+            };
+            // Numbers and texts that were read from JSON are JSON again.
+            Some(serde_json::to_vec(&Row { schema: DIGEST_SCHEMA, digest: &part }).map_or(row.into(), Cow::Owned))
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    schema: &'static str,
+    #[serde(flatten)]
+    digest: &'a Digest,
+}
+
+/// What a filter looks at.
+struct About<'a> {
+    severity: &'a str,
+    provider: Option<&'a str>,
+    code: &'a str,
+    entry: &'a str,
+    /// Of each source.
+    labels: Vec<&'a BTreeMap<String, String>>,
+}
+
+fn about_event(event: &Event) -> About<'_> {
+    About {
+        severity: &event.severity,
+        provider: event.provider.as_deref(),
+        code: &event.code,
+        entry: &event.entry,
+        labels: vec![&event.source.labels],
+    }
+}
+
+fn about_notice(notice: &Notice) -> About<'_> {
+    About {
+        severity: &notice.severity,
+        provider: notice.provider.as_deref(),
+        code: &notice.code,
+        entry: &notice.entry,
+        labels: notice.sources.iter().map(|source| &source.labels).collect(),
+    }
+}
+
+impl About<'_> {
+    fn passes(&self, filter: &Filter) -> bool {
+        let Filter { min_severity, providers, codes, labels } = filter;
+        // A word of a later version may be worse than all that are known.
+        Severity::parse(self.severity).is_none_or(|severity| severity >= *min_severity)
+            && (providers.is_empty() || self.provider.is_some_and(|own| providers.iter().any(|it| it == own)))
+            && (codes.is_empty() || codes.iter().any(|it| fits(it, self.code) || fits(it, self.entry)))
+            && (labels.is_empty() || self.labels.iter().any(|own| labels.iter().all(|(k, v)| own.get(k) == Some(v))))
+    }
+}
+
+/// `*` at the end stands for anything.
+fn fits(pattern: &str, name: &str) -> bool {
+    pattern.strip_suffix('*').map_or(pattern == name, |start| name.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn event() -> Value {
+        json!({
+            "schema": "paytriage.event/1", "id": "00", "observed_time": "2026-01-01T00:00:00Z", "code": "ACQ.SYSTEM_ERROR",
+            "kind": "code", "entry": "alipay.acq.system-error", "provider": "alipay", "title": "t", "category": "system",
+            "severity": "error", "act": "merchant", "advice": "query_first", "retry": "after_query", "cause": "c",
+            "source": {"name": "shop", "path": "/a", "line": 1, "offset": 0, "labels": {"env": "prod", "team": "pay"}},
+            "excerpt": "e",
+        })
+    }
+
+    fn notice(severity: &str, status: &str, count: u64) -> Value {
+        json!({
+            "id": "0", "incident": "1", "status": status, "reason": "threshold", "time": "t", "opened_at": "t",
+            "first_seen": "t", "last_seen": "t", "count": count, "new": count, "rate_per_minute": 1.5,
+            "orders": {"distinct": 1, "exact": true}, "scope": "isolated", "scope_text": "s", "code": "C", "kind": "code",
+            "entry": "wechatpay.c", "provider": "wechatpay", "title": "t", "category": "system", "severity": severity,
+            "act": "merchant", "advice": "none", "retry": "never", "cause": "c", "samples": [],
+            "sources": [{"name": "a", "count": 1}, {"name": "b", "count": 1, "labels": {"env": "prod"}}],
+        })
+    }
+
+    fn passes(row: &Value, filter: &Filter) -> bool {
+        passing(row.to_string().as_bytes(), filter).is_some()
+    }
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(|&word| word.to_owned()).collect()
+    }
+
+    fn labels(labels: &[(&str, &str)]) -> BTreeMap<String, String> {
+        labels.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect()
+    }
+
+    #[test]
+    fn an_event_passes_if_all_of_the_filter_fits() {
+        let all = Filter::default;
+        let filters = [
+            (all(), true),
+            (Filter { min_severity: Severity::Error, ..all() }, true),
+            (Filter { min_severity: Severity::Critical, ..all() }, false),
+            (Filter { providers: words(&["unionpay", "alipay"]), ..all() }, true),
+            (Filter { providers: words(&["alipayplus"]), ..all() }, false),
+            (Filter { codes: words(&["ACQ.*"]), ..all() }, true),
+            (Filter { codes: words(&["ACQ.SYSTEM_ERROR"]), ..all() }, true),
+            (Filter { codes: words(&["alipay.acq.system-error"]), ..all() }, true),
+            (Filter { codes: words(&["alipay.*"]), ..all() }, true),
+            (Filter { codes: words(&["ACQ.SYSTEM", "*.SYSTEM_ERROR"]), ..all() }, false),
+            (Filter { labels: labels(&[("env", "prod"), ("team", "pay")]), ..all() }, true),
+            (Filter { labels: labels(&[("env", "prod"), ("team", "x")]), ..all() }, false),
+            (Filter { labels: labels(&[("zone", "")]), ..all() }, false),
+            (Filter { providers: words(&["alipay"]), min_severity: Severity::Critical, ..all() }, false),
+        ];
+        for (filter, expected) in filters {
+            assert_eq!(passes(&event(), &filter), expected, "{filter:?}");
+        }
+        let mut nameless = event();
+        nameless.as_object_mut().unwrap().remove("provider");
+        assert!(!passes(&nameless, &Filter { providers: words(&["alipay"]), ..all() }));
+    }
+
+    #[test]
+    fn an_incident_passes_if_one_of_its_sources_has_the_labels() {
+        let mut row = notice("warning", "opened", 1);
+        row["schema"] = "paytriage.incident/1".into();
+        assert!(passes(&row, &Filter { labels: labels(&[("env", "prod")]), ..Filter::default() }));
+        assert!(!passes(&row, &Filter { labels: labels(&[("env", "test")]), ..Filter::default() }));
+        assert!(!passes(&row, &Filter { min_severity: Severity::Error, ..Filter::default() }));
+    }
+
+    #[test]
+    fn of_a_digest_those_incidents_are_told_that_pass() {
+        let row = json!({
+            "schema": "paytriage.digest/1", "id": "d", "time": "t", "more": 3, "opened": 4, "ongoing": 1, "resolved": 1,
+            "count": 900,
+            "incidents": [notice("critical", "opened", 5), notice("info", "opened", 7), notice("error", "resolved", 2)],
+        });
+        let text = row.to_string();
+        let filter = |min_severity| Filter { min_severity, ..Filter::default() };
+        let part = passing(text.as_bytes(), &filter(Severity::Error)).expect("two pass");
+        let Item::Digest(digest) = Message::parse(&part).unwrap().item else { panic!("it is a digest") };
+        let severities: Vec<_> = digest.incidents.iter().map(|it| &*it.severity).collect();
+        assert_eq!(severities, ["critical", "error"]);
+        assert_eq!((digest.opened, digest.ongoing, digest.resolved, digest.count, digest.more), (1, 0, 1, 7, 0));
+        assert_eq!(digest.id, "d");
+        // All of it is told as it was stored.
+        assert_eq!(passing(text.as_bytes(), &filter(Severity::Info)).unwrap(), text.as_bytes());
+        let other = Filter { providers: words(&["alipay"]), ..Filter::default() };
+        assert_eq!(passing(text.as_bytes(), &other), None);
+    }
+
+    #[test]
+    fn what_is_not_understood_passes() {
+        let filter = Filter { min_severity: Severity::Critical, ..Filter::default() };
+        assert!(passing(br#"{"schema":"paytriage.event/9"}"#, &filter).is_some());
+    }
+}

@@ -1,0 +1,213 @@
+//! What becomes of a request after an attempt. Pure: what was known, the verdict, a time and a random number in; what to store out.
+//!
+//! A request that cannot be delivered now is tried again. One that its receiver refuses, again and again, is halved until the
+//! row that it does not want is alone; that one steps aside, so that the others go on, and is given up after a day.
+
+use std::time::Duration;
+
+use super::retry;
+use super::verdict::Verdict;
+use crate::store::{Delivery, Tries};
+
+/// Refusals after which a request is halved, or a single row steps aside.
+const MAX_REFUSALS: u32 = 8;
+/// Halves of a refused request have been refused so often already: they need not prove all of it again.
+const HALVES_BEGIN_WITH: u32 = 6;
+/// For so long a single row is tried although it is refused.
+const REFUSED_FOR: Duration = Duration::from_secs(24 * 3600);
+/// Between attempts of what stepped aside, at most.
+const APART_PAUSE: Duration = Duration::from_secs(15 * 60);
+/// So many rows step aside before something is accepted again, at most.
+pub const MAX_IN_A_ROW: u32 = 10;
+/// So many rows wait apart at most; then the next one is given up at once.
+pub const MAX_APART: u64 = 100;
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    Accepted,
+    /// To be tried again, as it is.
+    Again(Tries),
+    /// To be halved; both halves begin with this.
+    Halve(Tries),
+    /// The rows behind it go first from now on.
+    Apart(Tries),
+    /// To be given up.
+    Dead {
+        reason: String,
+    },
+    /// Neither this nor any other is wanted.
+    Gone(Tries),
+}
+
+/// When and among what it happened.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// Milliseconds since 1970.
+    pub now_ms: i64,
+    /// From 0 to 1.
+    pub random: f64,
+    /// Nothing waits for longer.
+    pub max_age: Duration,
+    pub room: Room,
+}
+
+/// Whether a refused row may step aside. Where the receiver refuses everything it is not the row's fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    Free,
+    /// Many have since the receiver has accepted something: it seems to refuse everything.
+    Waiting,
+    /// Too many have.
+    Full,
+}
+
+pub fn decide(delivery: &Delivery, verdict: Verdict, moment: Moment) -> Outcome {
+    let alone = delivery.members.len() == 1;
+    match verdict {
+        Verdict::Accepted => Outcome::Accepted,
+        Verdict::Gone { reason } => Outcome::Gone(tried(delivery, reason, None, moment)),
+        Verdict::Retry { after, reason } => Outcome::Again(tried(delivery, reason, after, moment)),
+        Verdict::TooLarge { reason } if !alone => {
+            Outcome::Halve(Tries { last_error: Some(reason), ..halved(&delivery.tries) })
+        }
+        Verdict::TooLarge { reason } | Verdict::Refused { reason } => refused(delivery, reason, moment),
+    }
+}
+
+fn refused(delivery: &Delivery, reason: String, moment: Moment) -> Outcome {
+    let mut tries = tried(delivery, reason, None, moment);
+    tries.refusals += 1;
+    let since = *tries.first_refused_ms.get_or_insert(moment.now_ms);
+    let often = tries.refusals >= MAX_REFUSALS;
+    if delivery.members.len() > 1 {
+        let begin = Tries { refusals: HALVES_BEGIN_WITH, ..halved(&tries) };
+        return if often { Outcome::Halve(begin) } else { Outcome::Again(tries) };
+    }
+    let refused_for = Duration::from_millis(moment.now_ms.saturating_sub(since).max(0).cast_unsigned());
+    let reason = || tries.last_error.clone().unwrap_or_default();
+    if often && refused_for >= REFUSED_FOR.min(moment.max_age) {
+        return Outcome::Dead { reason: reason() };
+    }
+    match moment.room {
+        _ if delivery.row.is_some() || !often => Outcome::Again(tries),
+        Room::Free => Outcome::Apart(tries),
+        Room::Full => Outcome::Dead { reason: reason() },
+        Room::Waiting => Outcome::Again(tries),
+    }
+}
+
+/// One more attempt that came to nothing.
+fn tried(delivery: &Delivery, reason: String, after: Option<Duration>, moment: Moment) -> Tries {
+    let attempts = delivery.tries.attempts.saturating_add(1);
+    let own = match delivery.row {
+        None => retry::pause(attempts, moment.random),
+        // Never at once: it had its chance.
+        Some(_) => APART_PAUSE.mul_f64(0.5 + moment.random.clamp(0.0, 1.0) / 2.0),
+    };
+    let pause = after.unwrap_or_default().max(own);
+    Tries {
+        attempts,
+        first_tried_ms: Some(delivery.tries.first_tried_ms.unwrap_or(moment.now_ms)),
+        next_ms: moment.now_ms.saturating_add_unsigned(pause.as_millis() as u64),
+        last_error: Some(reason),
+        ..delivery.tries.clone()
+    }
+}
+
+/// What the halves of a request begin with: they are new requests, due at once.
+fn halved(tries: &Tries) -> Tries {
+    Tries { attempts: 0, next_ms: 0, ..tries.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delivery(members: i64) -> Delivery {
+        Delivery {
+            id: "msg_1".into(),
+            members: (1..=members).collect(),
+            part: 0,
+            through: members,
+            format: "json".into(),
+            request: None,
+            tries: Tries::default(),
+            row: None,
+        }
+    }
+
+    fn moment(now_ms: i64) -> Moment {
+        Moment { now_ms, random: 1.0, max_age: Duration::from_secs(7 * 86400), room: Room::Free }
+    }
+
+    fn refusal() -> Verdict {
+        Verdict::Refused { reason: "no".into() }
+    }
+
+    fn again(outcome: Outcome) -> Tries {
+        match outcome {
+            Outcome::Again(tries) => tries,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_fails_is_tried_again_later_and_later_and_for_ever() {
+        let mut delivery = delivery(3);
+        for (n, seconds) in [(1, 1), (2, 2), (3, 4), (4, 8)] {
+            let verdict = Verdict::Retry { after: None, reason: "down".into() };
+            delivery.tries = again(decide(&delivery, verdict, moment(5000)));
+            assert_eq!((delivery.tries.attempts, delivery.tries.next_ms), (n, 5000 + 1000 * seconds));
+        }
+        delivery.tries.attempts = 100_000;
+        let asked = Verdict::Retry { after: Some(Duration::from_secs(900)), reason: "down".into() };
+        assert_eq!(again(decide(&delivery, asked, moment(0))).next_ms, 900_000);
+        assert_eq!((delivery.tries.refusals, delivery.tries.first_tried_ms), (0, Some(5000)));
+    }
+
+    #[test]
+    fn what_is_refused_eight_times_is_halved_and_its_halves_sooner() {
+        let mut refused = delivery(5);
+        for n in 1..8 {
+            refused.tries = again(decide(&refused, refusal(), moment(n)));
+        }
+        let Outcome::Halve(begin) = decide(&refused, refusal(), moment(9)) else { panic!("it is halved") };
+        assert_eq!((begin.attempts, begin.refusals, begin.next_ms, begin.first_refused_ms), (0, 6, 0, Some(1)));
+        let half = Delivery { tries: begin, ..delivery(2) };
+        let half = Delivery { tries: again(decide(&half, refusal(), moment(10))), ..half };
+        assert!(matches!(decide(&half, refusal(), moment(11)), Outcome::Halve(_)));
+    }
+
+    #[test]
+    fn what_is_too_large_is_halved_at_once_unless_it_is_one_row() {
+        let large = || Verdict::TooLarge { reason: "413".into() };
+        let begin = Tries { last_error: Some("413".into()), ..Tries::default() };
+        assert_eq!(decide(&delivery(2), large(), moment(1)), Outcome::Halve(begin));
+        assert_eq!(again(decide(&delivery(1), large(), moment(1))).refusals, 1);
+    }
+
+    #[test]
+    fn a_row_that_is_refused_steps_aside_and_is_given_up_after_a_day() {
+        let mut one = delivery(1);
+        one.tries = Tries { refusals: 7, first_refused_ms: Some(0), ..Tries::default() };
+        let Outcome::Apart(tries) = decide(&one, refusal(), moment(1000)) else { panic!("it steps aside") };
+        one = Delivery { tries, row: Some(b"{}".to_vec()), ..one };
+        let day = 24 * 3600 * 1000;
+        assert_eq!(again(decide(&one, refusal(), moment(day - 1))).next_ms, day - 1 + 15 * 60 * 1000);
+        assert_eq!(decide(&one, refusal(), moment(day)), Outcome::Dead { reason: "no".into() });
+        // A day without a refusal is none.
+        let down = Verdict::Retry { after: None, reason: "down".into() };
+        assert!(matches!(decide(&one, down, moment(2 * day)), Outcome::Again(_)));
+        let short = Moment { max_age: Duration::from_secs(60), ..moment(60_000) };
+        assert!(matches!(decide(&one, refusal(), short), Outcome::Dead { .. }));
+    }
+
+    #[test]
+    fn where_everything_is_refused_nothing_more_steps_aside() {
+        let one = Delivery { tries: Tries { refusals: 50, ..Tries::default() }, ..delivery(1) };
+        let with = |room| decide(&one, refusal(), Moment { room, ..moment(1) });
+        assert!(matches!(with(Room::Free), Outcome::Apart(_)));
+        assert!(matches!(with(Room::Waiting), Outcome::Again(_)));
+        assert!(matches!(with(Room::Full), Outcome::Dead { .. }));
+    }
+}

@@ -1,0 +1,135 @@
+//! A sink with a store on disk, and its worker on a thread.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::catalog::Lang;
+use crate::config::{Durability, Filter, Format, Notify, Secret, Webhook};
+use crate::deliver::webhook::{Sink, SinkState, run};
+use crate::event::EventId;
+use crate::store::{Batch, Operator, Outbox, OutboxEvent, StateDir, Store};
+
+pub const NAME: &str = "oncall";
+
+/// A state directory, and the sink in it.
+pub struct Case {
+    pub dir: tempfile::TempDir,
+    pub config: Webhook,
+}
+
+/// A store that is open, with its lock.
+pub struct Up {
+    pub store: Arc<Store>,
+    _dir: StateDir,
+}
+
+/// A worker on a thread of its own.
+pub struct Running {
+    pub stop: watch::Sender<bool>,
+    told: Arc<Mutex<Vec<SinkState>>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Case {
+    pub fn new(at: SocketAddr) -> Case {
+        let config = Webhook {
+            name: NAME.into(),
+            url: Secret::Plain(format!("http://{at}/hook")),
+            notify: Notify::Event,
+            format: Format::Json,
+            secrets: Vec::new(),
+            filter: Filter::default(),
+            headers: Default::default(),
+            secret_headers: Default::default(),
+            timeout: Duration::from_secs(10),
+            max_batch: 100,
+            max_age: Duration::from_secs(7 * 86400),
+            tls: Default::default(),
+            proxy: None,
+            allow_http: false,
+            allow_metadata: false,
+        };
+        Case { dir: tempfile::tempdir().unwrap(), config }
+    }
+
+    pub fn up(&self) -> Up {
+        self.up_with(&[(NAME, self.config.notify)])
+    }
+
+    pub fn up_with(&self, sinks: &[(&str, Notify)]) -> Up {
+        let dir = StateDir::lock(self.dir.path()).unwrap();
+        let store = Store::open(&dir, Durability::Normal).unwrap();
+        store.set_sinks(sinks).unwrap();
+        Up { store: Arc::new(store), _dir: dir }
+    }
+
+    /// Tries again without pauses.
+    pub fn sink(&self) -> Sink {
+        Sink { chance: || 0.0, ..Sink::new(self.config.clone(), Lang::En, None).unwrap() }
+    }
+
+    pub fn run(&self, up: &Up) -> Running {
+        let (stop, asked) = watch::channel(false);
+        let (sink, store, told) = (self.sink(), Arc::clone(&up.store), Arc::new(Mutex::new(Vec::new())));
+        let all = Arc::clone(&told);
+        let thread = thread::spawn(move || run(&sink, &store, asked, |state| all.lock().unwrap().push(state)).unwrap());
+        Running { stop, told, thread: Some(thread) }
+    }
+
+    pub fn operator(&self) -> Operator {
+        Operator::open(self.dir.path()).unwrap().expect("there is a state")
+    }
+
+    pub fn outbox(&self) -> Outbox {
+        Outbox::open(self.dir.path()).unwrap().expect("there is a state")
+    }
+}
+
+impl Running {
+    pub fn told(&self) -> Vec<SinkState> {
+        self.told.lock().unwrap().clone()
+    }
+
+    pub fn stop(mut self) {
+        self.stop.send_replace(true);
+        self.thread.take().expect("it runs").join().unwrap();
+    }
+}
+
+pub fn event(n: u64, excerpt: &str) -> OutboxEvent {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&n.to_le_bytes());
+    let body = json!({
+        "schema": "paytriage.event/1", "id": format!("{n:032x}"), "observed_time": "2026-01-01T00:00:00Z", "code": "C",
+        "kind": "code", "entry": "e", "title": "t", "category": "system", "severity": if n.is_multiple_of(2) { "error" } else { "info" },
+        "act": "merchant", "advice": "query_first", "retry": "after_query", "cause": "c",
+        "source": {"name": "shop", "path": "/a", "line": 1, "offset": 0}, "excerpt": format!("{excerpt}{n}"),
+    });
+    OutboxEvent { id: EventId(id), body: body.to_string().into_bytes() }
+}
+
+pub fn commit(up: &Up, events: impl IntoIterator<Item = OutboxEvent>) {
+    up.store.commit(&Batch { events: events.into_iter().collect(), ..Batch::default() }).unwrap();
+}
+
+pub fn events(range: std::ops::Range<u64>) -> impl Iterator<Item = OutboxEvent> {
+    range.map(|n| event(n, ""))
+}
+
+#[track_caller]
+pub fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+pub fn is_empty(up: &Up) -> bool {
+    up.store.waiting().rows == 0
+}

@@ -1,0 +1,439 @@
+//! The worker of one sink: look into the store, attempt what is due, store what came of it, wait.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::batch::{Maker, Member, name};
+use super::budget::Budget;
+use super::client::Outgoing;
+use super::outcome::{self, MAX_APART, MAX_IN_A_ROW, Moment, Outcome, Room};
+use super::verdict::{Verdict, judge};
+use super::{Sink, SinkState};
+use crate::deliver::format::{self, Context, Limits};
+use crate::store::{Delivery, Request, Standing, StateError, Store, Tries};
+
+/// Between two looks into the store at most: an operator may have changed something.
+const LOOK: Duration = Duration::from_secs(2);
+/// After the store could not be used.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+/// Rows that are not for a sink are recorded so often at most.
+const SKIP_INTERVAL: Duration = Duration::from_secs(1);
+/// A sink that fails for so long is spoken of.
+const FAILING_AFTER: Duration = Duration::from_secs(300);
+/// A clock that was set back makes nothing wait for longer than this.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// Rows in one look at most.
+const SCAN: usize = 500;
+
+pub struct Worker<'a, T> {
+    sink: &'a Sink,
+    store: &'a Store,
+    tell: T,
+    stop: watch::Receiver<bool>,
+    arrivals: watch::Receiver<()>,
+    limits: Limits,
+    budget: Budget,
+    /// No row up to here is for this sink, or it is delivered.
+    looked_at: i64,
+    /// When that was recorded last.
+    recorded: Instant,
+    due: Option<Due>,
+    failing: Option<Failing>,
+    /// How many rows stepped aside since something was accepted.
+    in_a_row: u32,
+    n_apart: u64,
+    /// The last attempt was of a request that stands apart: the next one is not.
+    was_apart: bool,
+    gone: bool,
+}
+
+/// When the next request is tried, by a clock that nobody sets.
+struct Due {
+    id: String,
+    next_ms: i64,
+    at: Instant,
+}
+
+struct Failing {
+    since: Timestamp,
+    began: Instant,
+    reason: String,
+    told: bool,
+}
+
+/// What the worker waits for.
+enum Pause {
+    /// Something else may be due already.
+    None,
+    /// Rows, or a time.
+    Rows(Instant),
+    Until(Instant),
+}
+
+impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
+    pub fn new(sink: &'a Sink, store: &'a Store, stop: watch::Receiver<bool>, tell: T) -> Worker<'a, T> {
+        let limits = format::limits(&sink.config.format);
+        Worker {
+            sink,
+            store,
+            tell,
+            stop,
+            arrivals: store.arrivals(),
+            limits,
+            budget: Budget::new(limits.per_second, limits.per_minute),
+            looked_at: 0,
+            recorded: Instant::now(),
+            due: None,
+            failing: None,
+            in_a_row: 0,
+            n_apart: 0,
+            was_apart: false,
+            gone: false,
+        }
+    }
+
+    pub async fn run(mut self) {
+        self.remember_failing();
+        while !self.is_stopped() {
+            let pause = self.step().await.unwrap_or_else(|error| {
+                tracing::warn!(sink = self.name(), %error, "cannot use the outbox; trying again");
+                Pause::Until(Instant::now() + STORE_RETRY)
+            });
+            self.wait(pause).await;
+        }
+    }
+
+    fn name(&self) -> &'a str {
+        &self.sink.config.name
+    }
+
+    /// Also if nobody is left who could ask for it.
+    fn is_stopped(&self) -> bool {
+        *self.stop.borrow() || self.stop.has_changed().is_err()
+    }
+
+    async fn wait(&mut self, pause: Pause) {
+        let look = Instant::now() + LOOK;
+        let (until, rows) = match pause {
+            Pause::None => return,
+            Pause::Rows(at) => (at.min(look), true),
+            Pause::Until(at) => (at.min(look), false),
+        };
+        tokio::select! {
+            _ = self.stop.changed() => {}
+            _ = self.arrivals.changed(), if rows => {}
+            () = tokio::time::sleep_until(until.into()) => {}
+        }
+    }
+
+    /// Does what is due, if something is.
+    async fn step(&mut self) -> Result<Pause, StateError> {
+        self.speak_of_failing();
+        if self.gone || self.failing.is_some() {
+            self.expire()?;
+        }
+        // What arrives from here on is not overlooked.
+        self.arrivals.mark_unchanged();
+        let standing = self.store.standing(self.name())?;
+        self.skip(&standing)?;
+        if self.gone {
+            return Ok(Pause::Until(Instant::now() + LOOK));
+        }
+        self.n_apart = standing.n_apart;
+        let now = Instant::now();
+        match self.choose(standing, now)? {
+            Choice::Attempt(delivery) => {
+                let free = self.budget.next(now);
+                if free > now {
+                    return Ok(Pause::Until(free));
+                }
+                self.attempt(*delivery).await
+            }
+            Choice::Wait(pause) => Ok(pause),
+        }
+    }
+
+    /// Records rows that are not for this sink; not each time, since that costs a sync.
+    fn skip(&mut self, standing: &Standing) -> Result<(), StateError> {
+        let is_ahead = self.looked_at > standing.delivered && standing.next.is_none();
+        if is_ahead && self.recorded.elapsed() >= SKIP_INTERVAL {
+            self.store.acknowledge(self.name(), self.looked_at)?;
+            self.recorded = Instant::now();
+        }
+        self.looked_at = self.looked_at.max(standing.delivered);
+        Ok(())
+    }
+
+    /// What is to be tried now. New requests are made only when no other waits: so they stay in order.
+    fn choose(&mut self, standing: Standing, now: Instant) -> Result<Choice, StateError> {
+        let look = now + LOOK;
+        let apart_at = standing.apart.as_ref().map(|apart| now + until(apart.tries.next_ms));
+        let next_at = standing.next.as_ref().map(|next| self.due_at(next, now));
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let has_next = standing.next.is_some();
+        match (standing.next.filter(|_| is_due(next_at)), standing.apart.filter(|_| is_due(apart_at))) {
+            (Some(_), Some(apart)) if !self.was_apart => Ok(Choice::Attempt(Box::new(apart))),
+            (Some(next), _) => Ok(Choice::Attempt(Box::new(next))),
+            (None, apart) => {
+                if !has_next && self.make()? {
+                    return Ok(Choice::Wait(Pause::None));
+                }
+                Ok(match apart {
+                    Some(apart) => Choice::Attempt(Box::new(apart)),
+                    None => {
+                        let at = [apart_at, next_at].into_iter().flatten().fold(look, Instant::min);
+                        Choice::Wait(if has_next { Pause::Until(at) } else { Pause::Rows(at) })
+                    }
+                })
+            }
+        }
+    }
+
+    /// When a request is due, found out once for each of its attempts: setting the clock neither hastens nor delays it.
+    fn due_at(&mut self, next: &Delivery, now: Instant) -> Instant {
+        match &self.due {
+            Some(due) if due.id == next.id && due.next_ms == next.tries.next_ms => due.at,
+            _ => {
+                let at = now + until(next.tries.next_ms);
+                self.due = Some(Due { id: next.id.clone(), next_ms: next.tries.next_ms, at });
+                at
+            }
+        }
+    }
+
+    /// Makes requests of rows that wait; false if there are none for this sink.
+    fn make(&mut self) -> Result<bool, StateError> {
+        let config = &self.sink.config;
+        let max = config.max_batch.min(self.limits.max_batch).max(1);
+        let (mut members, mut through) = (Vec::new(), self.looked_at);
+        loop {
+            let rows = self.store.rows_after(config.notify, through, SCAN)?;
+            let n_rows = rows.len();
+            for row in rows {
+                if members.len() < max {
+                    through = row.seq;
+                    members.extend(Member::of(&row, &config.filter));
+                }
+            }
+            if n_rows < SCAN || members.len() == max {
+                break;
+            }
+        }
+        if members.is_empty() {
+            self.looked_at = through;
+            return Ok(false);
+        }
+        self.store.put_deliveries(self.name(), &self.maker().deliveries(&members, through))?;
+        Ok(true)
+    }
+
+    fn maker(&self) -> Maker<'a> {
+        let Sink { config, lang, host, template, .. } = self.sink;
+        let context = Context {
+            lang: *lang,
+            host: host.as_deref(),
+            version: env!("CARGO_PKG_VERSION"),
+            sink: &config.name,
+            max_bytes: self.limits.max_bytes,
+            template: template.as_ref(),
+        };
+        Maker { format: &config.format, context }
+    }
+
+    async fn attempt(&mut self, mut delivery: Delivery) -> Result<Pause, StateError> {
+        self.was_apart = delivery.row.is_some();
+        let format = &self.sink.config.format;
+        if delivery.request.is_some() && delivery.format != name(format) {
+            self.tell_anew(delivery)?;
+            return Ok(Pause::None);
+        }
+        let verdict = match self.request(&mut delivery)? {
+            Ready::Request(request) => {
+                self.budget.spend(Instant::now());
+                let Request { content_type, headers, body } = &request;
+                let (id, now) = (&*delivery.id, Timestamp::now());
+                let outgoing = Outgoing { id, content_type, headers, body, now };
+                match self.sink.client.send(outgoing).await {
+                    Ok(answer) => judge(format, &answer, Timestamp::now()),
+                    Err(error) => Verdict::Retry { after: None, reason: error.to_string() },
+                }
+            }
+            Ready::Nothing => Verdict::Accepted,
+            Ready::Not(reason) => Verdict::Refused { reason },
+        };
+        self.settle(&delivery, verdict).await;
+        Ok(Pause::None)
+    }
+
+    /// The request's bytes; rendered now, if that was not possible before.
+    fn request(&self, delivery: &mut Delivery) -> Result<Ready, StateError> {
+        if let Some(request) = &delivery.request {
+            return Ok(Ready::Request(request.clone()));
+        }
+        let members = self.members(delivery)?;
+        if members.is_empty() {
+            return Ok(Ready::Nothing);
+        }
+        match self.maker().request(&members, delivery.part) {
+            Ok(request) => {
+                delivery.request = Some(request.clone());
+                delivery.format = name(&self.sink.config.format).to_owned();
+                self.store.set_request(self.name(), delivery)?;
+                Ok(Ready::Request(request))
+            }
+            Err(reason) => Ok(Ready::Not(reason)),
+        }
+    }
+
+    fn members(&self, delivery: &Delivery) -> Result<Vec<Member>, StateError> {
+        let rows = self.store.rows_of(delivery)?;
+        Ok(rows.iter().filter_map(|row| Member::of(row, &self.sink.config.filter)).collect())
+    }
+
+    /// The sink was given another format since the request was made.
+    fn tell_anew(&self, old: Delivery) -> Result<(), StateError> {
+        let anew = Delivery {
+            id: self.maker().id_anew(&old.id),
+            request: None,
+            format: name(&self.sink.config.format).to_owned(),
+            ..old.clone()
+        };
+        self.store.replace_delivery(self.name(), &old.id, &[anew])
+    }
+
+    /// Stores what an attempt came to, and tells of it.
+    async fn settle(&mut self, delivery: &Delivery, verdict: Verdict) {
+        let room = match (self.n_apart, self.in_a_row) {
+            (MAX_APART.., _) => Room::Full,
+            (_, MAX_IN_A_ROW..) => Room::Waiting,
+            _ => Room::Free,
+        };
+        let max_age = self.sink.config.max_age;
+        let moment = Moment { now_ms: now_ms(), random: (self.sink.chance)(), max_age, room };
+        let outcome = outcome::decide(delivery, verdict, moment);
+        if !self.keep(delivery, &outcome, moment.now_ms).await {
+            return;
+        }
+        match outcome {
+            Outcome::Accepted => self.accepted(delivery),
+            Outcome::Again(tries) => self.failed(delivery, &tries),
+            Outcome::Halve(tries) => self.failed(delivery, &tries),
+            Outcome::Apart(tries) => {
+                self.in_a_row += 1;
+                self.failed(delivery, &tries);
+            }
+            Outcome::Dead { reason } => (self.tell)(SinkState::Dead { id: delivery.id.clone(), reason }),
+            Outcome::Gone(tries) => {
+                self.gone = true;
+                (self.tell)(SinkState::Stopped { reason: tries.last_error.unwrap_or_default() });
+            }
+        }
+    }
+
+    /// Stores an outcome. As long as that does not work it is remembered here: a full disk does not cause repeats. False if the
+    /// worker was asked to stop meanwhile.
+    async fn keep(&mut self, delivery: &Delivery, outcome: &Outcome, now_ms: i64) -> bool {
+        while let Err(error) = self.store_outcome(delivery, outcome, now_ms) {
+            tracing::warn!(sink = self.name(), %error, "cannot record what became of a request; trying again");
+            self.wait(Pause::Until(Instant::now() + STORE_RETRY)).await;
+            if self.is_stopped() {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn store_outcome(&self, delivery: &Delivery, outcome: &Outcome, now_ms: i64) -> Result<(), StateError> {
+        let (store, sink, id) = (self.store, self.name(), &delivery.id);
+        match outcome {
+            Outcome::Accepted => store.accept_delivery(sink, delivery),
+            Outcome::Again(tries) | Outcome::Gone(tries) => store.set_tries(sink, id, tries),
+            Outcome::Halve(begin) => {
+                let mut halves = self.maker().halves(&self.members(delivery)?, delivery.through);
+                halves.iter_mut().for_each(|half| half.tries = begin.clone());
+                store.replace_delivery(sink, id, &halves)
+            }
+            Outcome::Apart(tries) => store.put_apart(sink, delivery, tries),
+            Outcome::Dead { reason } => store.bury(sink, delivery, reason, now_ms),
+        }
+    }
+
+    fn accepted(&mut self, delivery: &Delivery) {
+        self.in_a_row = 0;
+        (self.tell)(SinkState::Accepted { rows: delivery.members.len() });
+        if let Some(Failing { since, began, .. }) = self.failing.take()
+            && began.elapsed() >= FAILING_AFTER
+        {
+            (self.tell)(SinkState::Recovered { since });
+        }
+    }
+
+    fn failed(&mut self, delivery: &Delivery, tries: &Tries) {
+        let reason = tries.last_error.clone().unwrap_or_default();
+        tracing::debug!(sink = self.name(), id = delivery.id, attempts = tries.attempts, reason, "not accepted");
+        (self.tell)(SinkState::Failed { reason: reason.clone() });
+        // What stands apart says nothing of the sink.
+        if delivery.row.is_none() {
+            let now = Timestamp::now();
+            let failing = || Failing { since: now, began: Instant::now(), reason: String::new(), told: false };
+            self.failing.get_or_insert_with(failing).reason = reason;
+        }
+    }
+
+    /// A sink that failed before this run is failing since then.
+    fn remember_failing(&mut self) {
+        let next = self.store.standing(self.name()).ok().and_then(|standing| standing.next);
+        let Some(Tries { attempts: 1.., first_tried_ms: Some(since), last_error, .. }) = next.map(|next| next.tries)
+        else {
+            return;
+        };
+        let ago = Duration::from_millis(now_ms().saturating_sub(since).max(0).cast_unsigned());
+        if let (Ok(since), Some(began)) = (Timestamp::from_millisecond(since), Instant::now().checked_sub(ago)) {
+            self.failing = Some(Failing { since, began, reason: last_error.unwrap_or_default(), told: false });
+        }
+    }
+
+    fn speak_of_failing(&mut self) {
+        if let Some(failing) = &mut self.failing
+            && !failing.told
+            && failing.began.elapsed() >= FAILING_AFTER
+        {
+            failing.told = true;
+            (self.tell)(SinkState::Failing { since: failing.since, reason: failing.reason.clone() });
+        }
+    }
+
+    /// Gives up what has waited for too long. Only while nothing is accepted: what can be delivered is, however old.
+    fn expire(&mut self) -> Result<(), StateError> {
+        let max_age = i64::try_from(self.sink.config.max_age.as_millis()).unwrap_or(i64::MAX);
+        let dropped = self.store.expire_before(self.name(), now_ms().saturating_sub(max_age))?;
+        if dropped.waiting.rows > 0 {
+            (self.tell)(SinkState::Expired(dropped));
+        }
+        Ok(())
+    }
+}
+
+enum Choice {
+    Attempt(Box<Delivery>),
+    Wait(Pause),
+}
+
+enum Ready {
+    Request(Request),
+    /// None of its rows is for this sink any more.
+    Nothing,
+    /// It cannot be rendered.
+    Not(String),
+}
+
+fn now_ms() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+/// From now until a stored time.
+fn until(ms: i64) -> Duration {
+    Duration::from_millis(ms.saturating_sub(now_ms()).max(0).cast_unsigned()).min(LONGEST_WAIT)
+}

@@ -1,0 +1,288 @@
+//! Requests on their way to a sink: which rows are in one, its bytes, how its attempts went, and what was given up.
+//!
+//! A request is stored before its first attempt, so that each attempt, also after a crash, repeats its id and its bytes. Requests
+//! of a sink are made and tried in the order of their rows. Only a row that its receiver keeps refusing is put apart, with
+//! a copy of it, so that those behind it go on; and one that was refused for too long becomes a dead letter.
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, Error, OptionalExtension, Row as SqlRow, Transaction, params};
+
+use super::{Backlog, DeadLetter, Row, StateError, Store, rows};
+
+/// Dead letters of one sink; more of them push out the oldest.
+const MAX_DEAD: i64 = 1000;
+
+const COLUMNS: &str = "id, members, through, format, content_type, headers, body, attempts, refusals, first_tried_ms, \
+                       first_refused_ms, next_ms, last_error, row, part";
+
+/// Rows of the outbox that go to a sink together, in one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The webhook-id: the same in all attempts.
+    pub id: String,
+    /// Numbers of its rows; never empty.
+    pub members: Vec<i64>,
+    /// Which of the requests that its rows make, where that is more than one.
+    pub part: u32,
+    /// Once it is accepted, the sink has everything up to here.
+    pub through: i64,
+    /// Name of the format that `request` is in.
+    pub format: String,
+    /// `None` if it could not be rendered yet.
+    pub request: Option<Request>,
+    pub tries: Tries,
+    /// The only row, if it was put apart.
+    pub row: Option<Vec<u8>>,
+}
+
+/// What is sent, but for what differs between attempts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    pub content_type: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+/// How the attempts went. Times are milliseconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tries {
+    pub attempts: u32,
+    /// Attempts that the receiver answered with a refusal of this request.
+    pub refusals: u32,
+    pub first_tried_ms: Option<i64>,
+    pub first_refused_ms: Option<i64>,
+    pub next_ms: i64,
+    pub last_error: Option<String>,
+}
+
+/// How far a sink is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// The last row that is done with.
+    pub delivered: i64,
+    /// The request whose turn it is; `None`: the next one is to be made of the rows after `delivered`.
+    pub next: Option<Delivery>,
+    /// The request that is due first of those that were put apart.
+    pub apart: Option<Delivery>,
+    /// How many were put apart.
+    pub n_apart: u64,
+}
+
+impl Store {
+    /// How far a sink is, also where somebody else has just changed that.
+    pub fn standing(&self, sink: &str) -> Result<Standing, StateError> {
+        let mut db = self.lock();
+        if db.changed_elsewhere() {
+            db.settle(|_| Ok(()))?;
+            self.set_waiting(db.backlog()?);
+        }
+        db.with(|connection| {
+            let apart =
+                format!("SELECT {COLUMNS} FROM batch WHERE sink = ?1 AND row IS NOT NULL ORDER BY next_ms LIMIT 1");
+            Ok(Standing {
+                delivered: rows::delivered(connection, sink)?,
+                next: next(connection, sink)?,
+                apart: connection.prepare_cached(&apart)?.query_row([sink], from_row).optional()?,
+                n_apart: self::apart(connection, sink)?.rows,
+            })
+        })
+    }
+
+    /// The rows of a request.
+    pub fn rows_of(&self, delivery: &Delivery) -> Result<Vec<Row>, StateError> {
+        let seqs = &delivery.members;
+        if let (Some(body), Some(&seq)) = (&delivery.row, seqs.first()) {
+            return Ok(vec![Row { seq, id: crate::event::EventId([0; 16]), body: body.clone() }]);
+        }
+        self.lock().with(|connection| rows::with_seqs(connection, seqs))
+    }
+
+    /// Stores requests that are to be tried, all or none. One that is there already stays as it is.
+    pub fn put_deliveries(&self, sink: &str, deliveries: &[Delivery]) -> Result<(), StateError> {
+        self.lock().transact(|transaction| deliveries.iter().try_for_each(|it| insert(transaction, sink, it)))
+    }
+
+    /// Puts others in the place of a request, in one transaction; does nothing if it is no longer there.
+    pub fn replace_delivery(&self, sink: &str, id: &str, others: &[Delivery]) -> Result<(), StateError> {
+        self.lock().transact(|transaction| {
+            if delete(transaction, sink, id)? > 0 {
+                others.iter().try_for_each(|other| insert(transaction, sink, other))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Stores what a request looks like that could not be rendered before.
+    pub fn set_request(&self, sink: &str, delivery: &Delivery) -> Result<(), StateError> {
+        self.lock().transact(|transaction| {
+            let update =
+                "UPDATE batch SET format = ?3, content_type = ?4, headers = ?5, body = ?6 WHERE sink = ?1 AND id = ?2";
+            let (content_type, headers, body) = columns(delivery.request.as_ref())?;
+            transaction.prepare_cached(update)?.execute(params![
+                sink,
+                delivery.id,
+                delivery.format,
+                content_type,
+                headers,
+                body
+            ])?;
+            Ok(())
+        })
+    }
+
+    /// Stores how an attempt went.
+    pub fn set_tries(&self, sink: &str, id: &str, tries: &Tries) -> Result<(), StateError> {
+        self.lock().transact(|transaction| update_tries(transaction, sink, id, tries))
+    }
+
+    /// A request was accepted: its rows are delivered, and it is forgotten, in one transaction.
+    pub fn accept_delivery(&self, sink: &str, delivery: &Delivery) -> Result<(), StateError> {
+        self.settle(|transaction| {
+            delete(transaction, sink, &delivery.id)?;
+            rows::delivered_up_to(transaction, sink, delivery.through).map(drop)
+        })
+    }
+
+    /// Lets the rows behind a request of one row go first. It keeps a copy of its row, so the outbox need not.
+    pub fn put_apart(&self, sink: &str, delivery: &Delivery, tries: &Tries) -> Result<(), StateError> {
+        self.settle(|transaction| {
+            let copy =
+                "UPDATE batch SET row = coalesce(row, (SELECT body FROM outbox WHERE seq = position)) WHERE sink = ?1 AND id = ?2";
+            transaction.prepare_cached(copy)?.execute([sink, &delivery.id])?;
+            update_tries(transaction, sink, &delivery.id, tries)?;
+            rows::delivered_up_to(transaction, sink, delivery.through).map(drop)
+        })
+    }
+
+    /// Gives up a request of one row: it becomes a dead letter.
+    pub fn bury(&self, sink: &str, delivery: &Delivery, reason: &str, at_ms: i64) -> Result<(), StateError> {
+        self.settle(|transaction| {
+            let bury = "INSERT OR REPLACE INTO dead (sink, id, seq, part, reason, at_ms, body) \
+                        SELECT sink, id, position, part, ?3, ?4, coalesce(row, (SELECT body FROM outbox WHERE seq = position), x'') \
+                        FROM batch WHERE sink = ?1 AND id = ?2";
+            transaction.prepare_cached(bury)?.execute(params![sink, delivery.id, reason, at_ms])?;
+            let oldest = "DELETE FROM dead WHERE sink = ?1 AND id NOT IN \
+                          (SELECT id FROM dead WHERE sink = ?1 ORDER BY at_ms DESC, seq DESC LIMIT ?2)";
+            transaction.prepare_cached(oldest)?.execute(params![sink, MAX_DEAD])?;
+            delete(transaction, sink, &delivery.id)?;
+            rows::delivered_up_to(transaction, sink, delivery.through).map(drop)
+        })
+    }
+
+    pub(super) fn settle(&self, work: impl FnOnce(&Transaction) -> rusqlite::Result<()>) -> Result<(), StateError> {
+        let mut db = self.lock();
+        let gone = db.settle(work)?;
+        self.gone(gone);
+        Ok(())
+    }
+}
+
+/// The request whose turn it is.
+pub fn next(connection: &Connection, sink: &str) -> rusqlite::Result<Option<Delivery>> {
+    let next = format!("SELECT {COLUMNS} FROM batch WHERE sink = ?1 AND row IS NULL ORDER BY position, part LIMIT 1");
+    connection.prepare_cached(&next)?.query_row([sink], from_row).optional()
+}
+
+/// Rows that were put apart.
+pub fn apart(connection: &Connection, sink: &str) -> rusqlite::Result<Backlog> {
+    let apart = "SELECT count(*), coalesce(sum(length(row)), 0) FROM batch WHERE sink = ?1 AND row IS NOT NULL";
+    connection.prepare_cached(apart)?.query_row([sink], |row| {
+        let (rows, bytes): (i64, i64) = (row.get(0)?, row.get(1)?);
+        Ok(Backlog { rows: rows.cast_unsigned(), bytes: bytes.cast_unsigned(), oldest_ms: None })
+    })
+}
+
+pub fn dead_letters(connection: &Connection, sink: Option<&str>, limit: usize) -> rusqlite::Result<Vec<DeadLetter>> {
+    let select = "SELECT sink, id, seq, reason, at_ms, body FROM dead WHERE ?1 IS NULL OR sink = ?1 \
+                  ORDER BY at_ms, sink, seq LIMIT ?2";
+    let letter = |row: &SqlRow| {
+        let (sink, id, seq) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(DeadLetter { sink, id, seq, reason: row.get(3)?, at_ms: row.get(4)?, body: row.get(5)? })
+    };
+    connection.prepare(select)?.query_map(params![sink, limit as i64], letter)?.collect()
+}
+
+fn insert(transaction: &Transaction, sink: &str, delivery: &Delivery) -> rusqlite::Result<()> {
+    let Delivery { id, members, part, through, format, request, tries, row } = delivery;
+    let (content_type, headers, body) = columns(request.as_ref())?;
+    let (position, members) = (members.first(), json(members)?);
+    let insert = "INSERT OR IGNORE INTO batch \
+                  (sink, id, position, part, through, members, format, content_type, headers, body, row) \
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    let n_inserted = transaction.prepare_cached(insert)?.execute(params![
+        sink,
+        id,
+        position,
+        part,
+        through,
+        members,
+        format,
+        content_type,
+        headers,
+        body,
+        row
+    ])?;
+    if n_inserted == 0 { Ok(()) } else { update_tries(transaction, sink, id, tries) }
+}
+
+fn update_tries(transaction: &Transaction, sink: &str, id: &str, tries: &Tries) -> rusqlite::Result<()> {
+    let update = "UPDATE batch SET attempts = ?3, refusals = ?4, first_tried_ms = ?5, first_refused_ms = ?6, next_ms = ?7, \
+                  last_error = ?8 WHERE sink = ?1 AND id = ?2";
+    transaction.prepare_cached(update)?.execute(params![
+        sink,
+        id,
+        tries.attempts,
+        tries.refusals,
+        tries.first_tried_ms,
+        tries.first_refused_ms,
+        tries.next_ms,
+        tries.last_error,
+    ])?;
+    Ok(())
+}
+
+fn delete(transaction: &Transaction, sink: &str, id: &str) -> rusqlite::Result<usize> {
+    transaction.prepare_cached("DELETE FROM batch WHERE sink = ?1 AND id = ?2")?.execute([sink, id])
+}
+
+/// Content type, headers and body.
+type Columns<'a> = (Option<&'a str>, Option<String>, Option<&'a [u8]>);
+
+fn columns(request: Option<&Request>) -> rusqlite::Result<Columns<'_>> {
+    let Some(Request { content_type, headers, body }) = request else { return Ok((None, None, None)) };
+    Ok((Some(content_type), Some(json(headers)?), Some(body)))
+}
+
+fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(column: usize, text: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(text).map_err(|error| Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))
+}
+
+fn from_row(row: &SqlRow) -> rusqlite::Result<Delivery> {
+    let request = match (row.get::<_, Option<String>>(4)?, row.get::<_, Option<String>>(5)?, row.get(6)?) {
+        (Some(content_type), Some(headers), Some(body)) => {
+            Some(Request { content_type, headers: from_json(5, &headers)?, body })
+        }
+        _ => None,
+    };
+    Ok(Delivery {
+        id: row.get(0)?,
+        members: from_json(1, &row.get::<_, String>(1)?)?,
+        through: row.get(2)?,
+        format: row.get(3)?,
+        request,
+        tries: Tries {
+            attempts: row.get(7)?,
+            refusals: row.get(8)?,
+            first_tried_ms: row.get(9)?,
+            first_refused_ms: row.get(10)?,
+            next_ms: row.get(11)?,
+            last_error: row.get(12)?,
+        },
+        row: row.get(13)?,
+        part: row.get(14)?,
+    })
+}
