@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 
-use crate::catalog::Severity;
+use crate::catalog::{Severity, Threshold};
 
 /// `[incident]`
 #[derive(Debug, Clone, PartialEq)]
@@ -24,14 +24,6 @@ pub struct Incident {
     pub batch_wait: Duration,
     pub silences: Vec<Silence>,
     pub mutes: Vec<Mute>,
-}
-
-/// How many events within which time make an incident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Threshold {
-    /// At least 1.
-    pub count: u32,
-    pub within: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq)]

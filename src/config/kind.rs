@@ -15,7 +15,7 @@ use toml::Value;
 
 use super::problem::Fault;
 use super::table::Node;
-use crate::catalog::EntryId;
+use crate::catalog::{EntryId, parse_duration, write_duration};
 use crate::provider::Provider;
 
 /// One kind of value.
@@ -278,27 +278,15 @@ fn unknown_timezone(text: &str) -> Fault {
     fault.nearest(text, names.iter().map(String::as_str).chain(["local"]))
 }
 
-/// Units of a duration, longest first, with their milliseconds.
-const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
-
 /// A span of time longer than nothing, to the millisecond.
 pub(super) fn duration() -> Kind<Duration> {
     const WANTS: &str = "a duration such as \"30s\", \"5m\" or \"500ms\"";
-    let from = |text: &str| {
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = text.split_at(digits);
-        let unit = UNITS.iter().find(|(name, _)| *name == unit).map(|&(_, ms)| ms);
-        match number.parse().ok().zip(unit).and_then(|(number, ms): (u64, u64)| number.checked_mul(ms)) {
-            Some(0) => Err(Fault::new(format!("{text:?} is no time at all"))),
-            Some(ms) => Ok(Duration::from_millis(ms)),
-            None => Err(Fault::new(format!("{text:?} is not {WANTS}"))),
-        }
+    let from = |text: &str| match parse_duration(text) {
+        Some(Duration::ZERO) => Err(Fault::new(format!("{text:?} is no time at all"))),
+        Some(duration) => Ok(duration),
+        None => Err(Fault::new(format!("{text:?} is not {WANTS}"))),
     };
-    parsed(WANTS, from, |duration| {
-        let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let (unit, size) = UNITS.into_iter().find(|(_, size)| ms % size == 0).unwrap_or(("ms", 1));
-        format!("{}{unit}", ms / size)
-    })
+    parsed(WANTS, from, |&duration| write_duration(duration))
 }
 
 /// Units of a size, largest first, with their bytes.

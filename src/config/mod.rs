@@ -28,7 +28,7 @@ use crate::provider::Provider;
 use crate::record::Charset;
 
 pub use defaults::InvalidPath;
-pub use incident::{Incident, Matcher, Mute, Silence, Threshold, ThresholdRule};
+pub use incident::{Incident, Matcher, Mute, Silence, ThresholdRule};
 pub use load::{DEFAULT_FILE, LoadError, load};
 pub use parse::{options, parse};
 pub use problem::Problem;
