@@ -58,9 +58,7 @@ pub(super) fn scope(tally: &Tally, seen: &Seen) -> Scope {
 /// A sentence or two.
 pub(super) fn text(scope: Scope, lang: Lang) -> &'static str {
     let (en, zh) = match scope {
-        Scope::Isolated => {
-            ("So far it has happened once. Look at this one order first.", "目前只出现一次，请先查看这一笔订单。")
-        }
+        Scope::Isolated => ("It happened once. Look at this one order first.", "只出现一次，请先查看这一笔订单。"),
         Scope::OneOrder => (
             "All of it is about one order. Query that order first, then see what keeps sending it.",
             "全部来自同一笔订单。请先查询该订单，再看是什么在反复提交。",
