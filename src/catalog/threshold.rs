@@ -41,11 +41,12 @@ pub fn write_duration(duration: Duration) -> String {
 pub(super) fn threshold<'i>(reader: &mut Reader<'i>, table: &mut Table<'i>) -> Option<Threshold> {
     let mut inside = reader.table(table, "threshold")?;
     let span = inside.span.clone();
+    let n_before = reader.problems.len();
     let count = reader.integer(&mut inside, "count");
     let within = reader.string(&mut inside, "within");
     reader.close(inside);
     for (key, is_missing) in [("threshold.count", count.is_none()), ("threshold.within", within.is_none())] {
-        if is_missing && reader.problems.iter().all(|problem| problem.key != key) {
+        if is_missing && reader.problems[n_before..].iter().all(|problem| problem.key != key) {
             reader.report(span.clone(), key, Wrong::Missing);
         }
     }

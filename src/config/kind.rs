@@ -3,6 +3,8 @@
 //! A kind reads what it writes. Reading reports what is wrong, at the place of the value, and gives what could
 //! be read all the same, so that one fault does not hide the next.
 
+mod incident;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,6 +19,8 @@ use super::problem::Fault;
 use super::table::Node;
 use crate::catalog::{EntryId, parse_duration, write_duration};
 use crate::provider::Provider;
+
+pub(super) use incident::{code_pattern, count, label_name, moment, provider_name, source_name, time_of_day};
 
 /// One kind of value.
 pub(super) struct Kind<T> {

@@ -60,6 +60,7 @@ pub struct Config {
     pub sources: Vec<Source>,
     pub catalog: CatalogConfig,
     pub redact: Redact,
+    pub incident: Incident,
     pub stdout: Stdout,
     /// Absent: no HTTP server.
     pub http: Option<Http>,

@@ -2,6 +2,8 @@
 //!
 //! What is read here is what is suggested for a misspelt key and what [`options`] documents.
 
+mod incident;
+
 use std::path::Path;
 
 use toml::de::DeTable;
@@ -20,6 +22,7 @@ pub(super) const LANGS: &[(&str, Lang)] = &[("en", Lang::En), ("zh", Lang::Zh)];
 pub(super) const STARTS: &[(&str, StartAt)] = &[("beginning", StartAt::Beginning), ("end", StartAt::End)];
 pub(super) const WATCHES: &[(&str, Watch)] = &[("auto", Watch::Auto), ("poll", Watch::Poll)];
 pub(super) const DURABILITIES: &[(&str, Durability)] = &[("full", Durability::Full), ("normal", Durability::Normal)];
+pub(super) use incident::{DAYS, SEVERITIES};
 pub(super) const FORMATS: &[(&str, StdoutFormat)] = &[("json", StdoutFormat::Json), ("pretty", StdoutFormat::Pretty)];
 pub(super) const CHARSETS: &[(&str, Charset)] = &[
     ("auto", Charset::Auto),
@@ -43,8 +46,8 @@ pub fn parse(text: &str, file: &Path, env: &Env) -> Result<Config, Vec<Problem>>
 /// Every option there is, in the order of the documentation.
 pub fn options() -> Vec<OptionHelp> {
     // One table of each sort, so that every option is asked for.
-    let document = "[[source]]\npaths = [\"app.log\"]\n[http]\n";
-    let read = read(document, Path::new("options"), &|_| None);
+    let document = format!("[[source]]\npaths = [\"app.log\"]\n[http]\n{}", incident::ONE_OF_EACH);
+    let read = read(&document, Path::new("options"), &|_| None);
     let mut options = read.map(|(_, options)| options).unwrap_or_default();
     for option in &mut options {
         option.key = option.key.replace("[0]", "");
@@ -72,13 +75,14 @@ fn config(table: &mut Table<'_>, env: &Env) -> Config {
     });
     defaults::name_sources(&mut sources);
     let redact = table.table("redact", redact);
+    let known = incident::Known { catalog: &catalog, sources: &sources };
+    let incident = table.table("incident", |table| incident::incident(table, &known));
     let stdout = table.table("sink", |table| {
         table.not_yet("webhook", "webhooks");
         table.table("stdout", stdout)
     });
     let http = table.optional_table("http", http);
-    table.not_yet("incident", "incidents");
-    Config { lang, state, sources, catalog, redact, stdout, http }
+    Config { lang, state, sources, catalog, redact, incident, stdout, http }
 }
 
 fn state(table: &mut Table<'_>, env: &Env) -> State {

@@ -1,5 +1,7 @@
 //! A [`Config`] back to TOML, with every default filled in. Reading that gives the same `Config` again.
 
+mod incident;
+
 use std::fmt::Write;
 
 use super::kind::{self, Kind};
@@ -8,7 +10,7 @@ use super::{CatalogConfig, Config, Http, Redact, Source, State, Stdout};
 
 /// The configuration in force as TOML.
 pub fn show(config: &Config) -> String {
-    let Config { lang, state, sources, catalog, redact, stdout, http } = config;
+    let Config { lang, state, sources, catalog, redact, incident, stdout, http } = config;
     let mut out = Toml::default();
     out.key("lang", &kind::word(LANGS), Some(lang));
     out.header("[state]");
@@ -30,6 +32,7 @@ pub fn show(config: &Config) -> String {
     out.key("enabled", &kind::flag(), Some(enabled));
     out.key("extra", &kind::list(kind::expression()), Some(extra));
     out.key("keep", &kind::list(kind::name()), Some(keep));
+    out.incident(incident, catalog);
     out.header("[sink.stdout]");
     let Stdout { enabled, format } = stdout;
     out.key("enabled", &kind::flag(), Some(enabled));

@@ -208,7 +208,9 @@ fn belongs_elsewhere(fault: Fault, key: &str) -> Fault {
     let is_home = |&(_, name): &(&str, &str)| name == key;
     match (homes.find(is_home), homes.find(is_home)) {
         (Some(("", _)), None) => fault.hint("it belongs above the first [table]"),
-        (Some(("source", _)), None) => fault.hint("it belongs to a [[source]]"),
+        (Some((table @ ("source" | "incident.threshold" | "incident.silence" | "incident.mute"), _)), None) => {
+            fault.hint(format!("it belongs to a [[{table}]]"))
+        }
         (Some((table, _)), None) => fault.hint(format!("it belongs to [{table}]")),
         _ => fault,
     }

@@ -1,8 +1,12 @@
 //! What users see: every kind of problem with its place, the way back to TOML, and the example file.
 
+mod incident;
+
 use std::path::Path;
 
 use proptest::prelude::*;
+
+use incident::any_incident;
 
 use super::*;
 
@@ -106,7 +110,6 @@ fn each_problem_is_told_with_its_place_and_remedy() {
             "2:10: http.listen: \"localhost:80\" is not an address such as \"127.0.0.1:9187\"; write \"127.0.0.1:80\"",
         ),
         // What later versions will have.
-        ("[incident]\nwindow = \"5m\"", "1:2: incident: this version of paytriage has no incidents yet; remove it"),
         (
             "[[sink.webhook]]\nname = \"x\"",
             "1:8: sink.webhook: this version of paytriage has no webhooks yet; remove it",
@@ -383,8 +386,8 @@ fn any_config() -> impl Strategy<Value = Config> {
     let sources = proptest::collection::vec(any_source(), 0..3);
     let port = prop::option::of(any::<u16>());
     let words = (prop::sample::select(parse::LANGS), prop::sample::select(parse::FORMATS));
-    (sources, texts(), texts(), words, any::<[bool; 2]>(), prop::option::of(plain_text()), port).prop_map(
-        |(mut sources, extra, keep, (lang, format), [mask, print], dir, port)| {
+    (sources, texts(), texts(), words, any::<[bool; 2]>(), prop::option::of(plain_text()), port, any_incident())
+        .prop_map(|(mut sources, extra, keep, (lang, format), [mask, print], dir, port, incident)| {
             for (at, source) in sources.iter_mut().enumerate() {
                 source.name.push_str(&at.to_string());
             }
@@ -394,11 +397,11 @@ fn any_config() -> impl Strategy<Value = Config> {
                 sources,
                 catalog: CatalogConfig { disable: keep.iter().map(|id| EntryId(id.as_str().into())).collect(), extra },
                 redact: Redact { enabled: mask, extra: keep.iter().map(|text| regex::escape(text)).collect(), keep },
+                incident,
                 stdout: Stdout { enabled: print, format: format.1 },
                 http: port.map(|port| Http { listen: SocketAddr::from(([127, 0, 0, 1], port)) }),
             }
-        },
-    )
+        })
 }
 
 proptest! {
@@ -429,6 +432,11 @@ const PIECES: &[&str] = &[
     "[sink.stdout]",
     "[[sink.stdout]]",
     "[http]",
+    "[incident]",
+    "[[incident.mute]]",
+    "[[incident.silence]]",
+    "from",
+    "until",
     "source",
     "sink",
     ".",

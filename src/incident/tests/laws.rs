@@ -26,9 +26,13 @@ fn any_steps() -> impl Strategy<Value = Vec<(i64, Step)>> {
 
 fn kinds() -> Vec<Event> {
     // A restart finds the entries in the catalogue again.
-    let entries =
-        ["alipay.acq.seller-blocked", "unionpay.resp.37", "wechatpay.v3.rate-limit", "wechatpay.v2.coupon-frequency"]
-            .map(|id| Arc::clone(CATALOG.get(id).expect("an entry")));
+    let entries = [
+        "alipay.acq.seller-blocked",
+        "alipay.fund.single-limit",
+        "wechatpay.v3.rate-limit",
+        "wechatpay.v2.coupon-frequency",
+    ]
+    .map(|id| Arc::clone(CATALOG.get(id).expect("an entry")));
     entries.iter().flat_map(|entry| ["shop", "kiosk"].map(|source| event(entry, source, ""))).collect()
 }
 
