@@ -236,8 +236,11 @@ impl Incidents {
         for group in self.groups.values_mut() {
             self.unsaid += group.expire(now_ms);
         }
-        let gone = self.groups.extract_if(.., |_, group| group.is_over());
-        self.gone.extend(gone.map(|(key, _)| row_name(&key)));
+        self.groups.retain(|key, group| {
+            let is_over = group.is_over();
+            self.gone.extend(is_over.then(|| row_name(key)));
+            !is_over
+        });
     }
 
     /// Lets the least important group go if there are too many: one that is not open if there is any, of the least severity,

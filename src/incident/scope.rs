@@ -118,7 +118,7 @@ mod tests {
         let (a, b) = (event("A", "M", "h1"), event("B", "M", "h1"));
         let (other_merchant, other_host) = (event("C", "N", "h1"), event("C", "M", "h2"));
         let incident = [a.clone(), b.clone()];
-        assert_eq!(scope_of(&[a.clone()], std::slice::from_ref(&other_merchant)), Scope::Isolated);
+        assert_eq!(scope_of(std::slice::from_ref(&a), std::slice::from_ref(&other_merchant)), Scope::Isolated);
         assert_eq!(scope_of(&[a.clone(), a.clone()], std::slice::from_ref(&other_merchant)), Scope::OneOrder);
         assert_eq!(scope_of(&incident, std::slice::from_ref(&other_merchant)), Scope::OneMerchant);
         assert_eq!(scope_of(&incident, std::slice::from_ref(&other_host)), Scope::OneHost);
