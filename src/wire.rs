@@ -40,10 +40,7 @@ impl EventWriter {
 
     /// Appends one JSON object to `out`, without a newline before or after it.
     pub fn write(&self, event: &Event, out: &mut Vec<u8>) {
-        let mut serializer = serde_json::Serializer::with_formatter(out, Visible);
-        let written = self.event(event).serialize(&mut serializer);
-        // Only a failing writer or a map with odd keys could make this fail; a `Vec` and strings cannot.
-        debug_assert!(written.is_ok());
+        append(&self.event(event), out);
     }
 
     fn event<'a>(&'a self, event: &'a Event) -> EventV1<'a> {
@@ -87,6 +84,19 @@ impl EventWriter {
             redactions: event.redactions,
         }
     }
+}
+
+/// One JSON object without line breaks, and with hidden characters escaped: how everything that leaves is written.
+pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
+    let mut out = Vec::new();
+    append(value, &mut out);
+    out
+}
+
+fn append(value: &impl Serialize, out: &mut Vec<u8>) {
+    let written = value.serialize(&mut serde_json::Serializer::with_formatter(out, Visible));
+    // Only a failing writer or a map with odd keys could make this fail; a `Vec` and strings cannot.
+    debug_assert!(written.is_ok());
 }
 
 #[derive(Serialize)]

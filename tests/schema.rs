@@ -1,5 +1,5 @@
-//! The JSON Schema of events refuses what is not an event. That it takes every event written is checked beside
-//! the writer, and with the built binary in `scan_json`.
+//! The JSON Schemas refuse what is not an event, a notice or a digest. That they take all that is written is checked beside the
+//! writers, and with the built binary in `scan_json`.
 
 use serde_json::{Value, json};
 
@@ -132,4 +132,82 @@ fn refuses_keys_it_does_not_know() {
         event.pointer_mut(pointer).unwrap()["surplus"] = json!("x");
         assert!(!schema.is_valid(&event), "in {pointer:?}");
     }
+}
+
+fn incident_schema() -> jsonschema::Validator {
+    let schema: Value = serde_json::from_str(paytriage::incident::INCIDENT_JSON_SCHEMA).unwrap();
+    assert!(jsonschema::meta::is_valid(&schema));
+    jsonschema::draft202012::options().should_validate_formats(true).build(&schema).unwrap()
+}
+
+fn golden(name: &str) -> Value {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/incident").join(name);
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[test]
+fn takes_every_golden_message_about_incidents() {
+    let schema = incident_schema();
+    for name in ["opened", "ongoing", "resolved", "digest"] {
+        for lang in ["en", "zh"] {
+            assert!(schema.is_valid(&golden(&format!("{name}.{lang}.json"))), "{name}.{lang}");
+        }
+    }
+}
+
+#[test]
+fn refuses_a_notice_or_digest_without_a_required_key_or_with_a_surplus_one() {
+    let schema = incident_schema();
+    let optional = ["resolved_at", "flapping", "provider", "remediation", "docs", "merchants", "related"];
+    for name in ["opened.en.json", "digest.en.json"] {
+        let message = golden(name);
+        for key in message.as_object().unwrap().keys() {
+            let mut less = message.clone();
+            less.as_object_mut().unwrap().remove(key);
+            assert_eq!(schema.is_valid(&less), optional.contains(&key.as_str()), "without {key}");
+        }
+    }
+    for (name, pointers) in [
+        ("digest.en.json", &["", "/incidents/0", "/incidents/0/related/0"][..]),
+        (
+            "opened.en.json",
+            &["", "/orders", "/sources/0", "/merchants/0", "/samples/0", "/samples/0/ids", "/remediation"],
+        ),
+    ] {
+        for pointer in pointers {
+            let mut more = golden(name);
+            more.pointer_mut(pointer).unwrap()["surplus"] = json!("x");
+            assert!(!schema.is_valid(&more), "in {name} {pointer:?}");
+        }
+    }
+}
+
+#[test]
+fn refuses_wrong_values_in_a_notice() {
+    let schema = incident_schema();
+    for (pointer, value) in [
+        ("/schema", json!("paytriage.digest/1")),
+        ("/id", json!("abc")),
+        ("/status", json!("closed")),
+        ("/reason", json!("because")),
+        ("/time", json!("2026-03-01 08:00:00")),
+        ("/count", json!(0)),
+        ("/new", json!(-1)),
+        ("/rate_per_minute", json!("1")),
+        ("/orders/exact", Value::Null),
+        ("/orders/samples", json!([])),
+        ("/scope", json!("global")),
+        ("/scope_text", json!("")),
+        ("/sources", json!([])),
+        ("/merchants", json!([])),
+        ("/samples", json!([])),
+        ("/samples/0/excerpt", json!("x".repeat(513))),
+    ] {
+        let mut notice = golden("opened.en.json");
+        *notice.pointer_mut(pointer).unwrap() = value;
+        assert!(!schema.is_valid(&notice), "{pointer}");
+    }
+    let mut notice = golden("opened.en.json");
+    notice["flapping"] = json!(false);
+    assert!(!schema.is_valid(&notice), "left out if it is not so");
 }

@@ -9,8 +9,10 @@ use toml::de::DeValue;
 
 use super::problem::{Problem, Wrong};
 use super::read::{Found, Reader, Table};
+use super::threshold::threshold;
 use super::{
     Actor, Advice, Category, Code, Entry, EntryId, FALLBACK_ID, Message, Retry, Severity, Specificity, Steps, Text,
+    Threshold,
 };
 use crate::provider::Provider;
 
@@ -32,6 +34,7 @@ pub(super) struct Draft {
     act: Option<Actor>,
     advice: Option<Advice>,
     retry: Option<Retry>,
+    threshold: Option<Threshold>,
     cause: Both<String>,
     operator: Both<Vec<String>>,
     payer: Both<Vec<String>>,
@@ -69,6 +72,7 @@ impl Draft {
             act: reader.word(table, "act", Actor::ALL),
             advice: reader.word(table, "advice", Advice::ALL),
             retry: reader.word(table, "retry", Retry::ALL),
+            threshold: threshold(reader, table),
             cause: both(reader, table, "cause", Reader::text),
             operator: both(reader, table, "operator", Reader::texts),
             payer: both(reader, table, "payer", Reader::texts),
@@ -100,6 +104,7 @@ impl Draft {
             act: Some(entry.act),
             advice: Some(entry.advice),
             retry: Some(entry.retry),
+            threshold: entry.threshold,
             cause: Both::of(&entry.cause.en, &entry.cause.zh),
             operator: Both::of(&entry.operator.en, &entry.operator.zh),
             payer: Both::of(&entry.payer.en, &entry.payer.zh),
@@ -125,6 +130,7 @@ impl Draft {
             act: self.act.or(below.act),
             advice: self.advice.or(below.advice),
             retry: self.retry.or(below.retry),
+            threshold: self.threshold.or(below.threshold),
             cause: self.cause.over(below.cause),
             operator: self.operator.over(below.operator),
             payer: self.payer.over(below.payer),
@@ -168,6 +174,7 @@ impl Draft {
             act: act?,
             advice: advice?,
             retry: retry?,
+            threshold: self.threshold,
             cause: cause.map(|(en, zh)| Text { en, zh })?,
             operator: operator.map(|(en, zh)| Steps { en, zh })?,
             payer: payer.map(|(en, zh)| Steps { en, zh })?,

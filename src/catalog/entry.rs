@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::Threshold;
 use crate::provider::Provider;
 
 /// The language of everything paytriage says to people.
@@ -252,6 +253,8 @@ pub struct Entry {
     pub act: Actor,
     pub advice: Advice,
     pub retry: Retry,
+    /// When an incident begins, where the general rules do not fit.
+    pub threshold: Option<Threshold>,
     pub cause: Text,
     /// What the merchant's operator does.
     pub operator: Steps,

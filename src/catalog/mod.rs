@@ -11,6 +11,7 @@ mod load;
 mod prepared;
 mod problem;
 mod read;
+mod threshold;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub use entry::{
 };
 pub(crate) use problem::nearest;
 pub use problem::{DisableError, Place, Problem, Wrong};
+pub use threshold::{MAX_COUNT, Threshold, parse_duration, write_duration};
 
 /// All entries in force, and the guides they point to.
 #[derive(Debug, Clone)]

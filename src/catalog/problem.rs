@@ -56,6 +56,10 @@ pub enum Wrong {
     Type { expected: &'static str, found: &'static str },
     #[error("missing; a new entry needs it")]
     Missing,
+    #[error("{0} is not a number of events from 1 to {max}", max = super::MAX_COUNT)]
+    BadCount(i64),
+    #[error("{0:?} is not a duration such as \"30s\" or \"5m\"")]
+    BadDuration(String),
     #[error("empty; write something or leave the key out")]
     Empty,
     #[error("holds a control character; remove it")]

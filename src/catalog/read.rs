@@ -176,6 +176,22 @@ impl<'i> Reader<'i> {
         None
     }
 
+    /// A whole number.
+    pub fn integer(&mut self, table: &mut Table<'i>, key: &'static str) -> Option<Found<i64>> {
+        let value = table.take(key)?;
+        let span = value.span();
+        let path = table.path(key);
+        let other = match value.into_inner() {
+            DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+                Ok(value) => return Some(Found { value, span }),
+                Err(_) => DeValue::Integer(number),
+            },
+            other => other,
+        };
+        self.wrong_type(span, path, "a whole number", &other);
+        None
+    }
+
     /// Reports the keys that nobody asked for.
     pub fn close(&mut self, table: Table<'i>) {
         for (key, _) in &table.fields {

@@ -92,6 +92,33 @@ fn master_list_is_covered() {
 }
 
 #[test]
+fn a_threshold_is_taken_or_told_what_is_wrong_with_it() {
+    let with =
+        |threshold: &str| NEW.replace("retry = \"never\"", &format!("retry = \"never\"\nthreshold = {threshold}"));
+    let catalog = load(&with("{ count = 5, within = \"1m\" }")).unwrap();
+    let threshold = Threshold { count: 5, within: std::time::Duration::from_secs(60) };
+    assert_eq!(catalog.get("shop.refused").unwrap().threshold, Some(threshold));
+    assert_eq!(load(NEW).unwrap().get("shop.refused").unwrap().threshold, None);
+    for (wrong, told) in [
+        ("5", "threshold: expected a table, found a number"),
+        ("{ count = 5 }", "threshold.within: missing; a new entry needs it"),
+        ("{ count = 0, within = \"1m\" }", "threshold.count: 0 is not a number of events from 1 to 1000"),
+        ("{ count = 1001, within = \"1m\" }", "threshold.count: 1001 is not a number of events from 1 to 1000"),
+        ("{ count = \"5\", within = \"1m\" }", "threshold.count: expected a whole number, found a string"),
+        (
+            "{ count = 5, within = \"1 min\" }",
+            "threshold.within: \"1 min\" is not a duration such as \"30s\" or \"5m\"",
+        ),
+        ("{ count = 5, within = \"0s\" }", "threshold.within: \"0s\" is not a duration such as \"30s\" or \"5m\""),
+        ("{ count = 5, within = \"1m\", per = 1 }", "threshold.per: unknown key"),
+    ] {
+        let problems = load(&with(wrong)).expect_err("should be refused");
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].ends_with(told), "{problems:?}");
+    }
+}
+
+#[test]
 fn own_entry_is_added_and_one_language_serves_for_both() {
     let catalog = load(NEW).unwrap();
     let entry = catalog.get("shop.refused").unwrap();

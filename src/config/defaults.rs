@@ -8,7 +8,8 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::{
-    CatalogConfig, Config, Durability, Env, Notify, Redact, Source, StartAt, State, Stdout, StdoutFormat, Watch, kind,
+    CatalogConfig, Config, Durability, Env, Incident, Notify, Redact, Source, StartAt, State, Stdout, StdoutFormat,
+    Watch, kind,
 };
 use crate::catalog::Lang;
 use crate::record::Charset;
@@ -30,6 +31,7 @@ impl Config {
             sources: Vec::new(),
             catalog: CatalogConfig::default(),
             redact: Redact::default(),
+            incident: Incident::default(),
             stdout: Stdout::default(),
             webhooks: Vec::new(),
             http: None,

@@ -8,7 +8,7 @@ use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::Severity;
+use crate::catalog::{Severity, Threshold};
 
 /// `[incident]`
 #[derive(Debug, Clone, PartialEq)]
@@ -25,14 +25,6 @@ pub struct Incident {
     pub batch_wait: Duration,
     pub silences: Vec<Silence>,
     pub mutes: Vec<Mute>,
-}
-
-/// How many events within which time make an incident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Threshold {
-    /// At least 1.
-    pub count: u32,
-    pub within: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -3,6 +3,7 @@
 //! A kind reads what it writes. Reading reports what is wrong, at the place of the value, and gives what could
 //! be read all the same, so that one fault does not hide the next.
 
+mod incident;
 pub(super) mod sink;
 
 use std::collections::BTreeMap;
@@ -18,8 +19,10 @@ use toml::Value;
 
 use super::problem::Fault;
 use super::table::Node;
-use crate::catalog::EntryId;
+use crate::catalog::{EntryId, parse_duration, write_duration};
 use crate::provider::Provider;
+
+pub(super) use incident::{code_pattern, count, label_name, moment, provider_name, source_name, time_of_day};
 
 /// One kind of value.
 pub(super) struct Kind<T> {
@@ -249,12 +252,6 @@ pub(super) fn provider(extra_catalogues: &[String]) -> Kind<Provider> {
     parsed(&provider_names(), move |text| parse_provider(text, closed), Provider::to_string)
 }
 
-/// The same, kept as written.
-pub(super) fn provider_name(extra_catalogues: &[String]) -> Kind<String> {
-    let closed = extra_catalogues.is_empty();
-    checked("a provider", move |text| parse_provider(text, closed).map(drop))
-}
-
 fn provider_names() -> String {
     alternatives(&Provider::KNOWN.iter().map(Provider::as_str).collect::<Vec<_>>())
 }
@@ -276,15 +273,6 @@ fn parse_provider(text: &str, closed: bool) -> Result<Provider, Fault> {
         }
         Some(provider) => Ok(provider),
     }
-}
-
-/// A code or the id of an entry, or how it begins: `ACQ.*`.
-pub(super) fn code() -> Kind<String> {
-    checked("a string", |text| match text.find('*') {
-        _ if text.trim().is_empty() => Err(Fault::new("the code is empty")),
-        Some(at) if at + 1 < text.len() => Err(Fault::new(format!("{text:?}: * can only stand at the end"))),
-        _ => Ok(()),
-    })
 }
 
 /// `local`, or a name of the IANA database. A zone without a name is the host's own, and written `local`.
@@ -311,27 +299,15 @@ fn unknown_timezone(text: &str) -> Fault {
     fault.nearest(text, names.iter().map(String::as_str).chain(["local"]))
 }
 
-/// Units of a duration, longest first, with their milliseconds.
-const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
-
 /// A span of time longer than nothing, to the millisecond.
 pub(super) fn duration() -> Kind<Duration> {
     const WANTS: &str = "a duration such as \"30s\", \"5m\" or \"500ms\"";
-    let from = |text: &str| {
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = text.split_at(digits);
-        let unit = UNITS.iter().find(|(name, _)| *name == unit).map(|&(_, ms)| ms);
-        match number.parse().ok().zip(unit).and_then(|(number, ms): (u64, u64)| number.checked_mul(ms)) {
-            Some(0) => Err(Fault::new(format!("{text:?} is no time at all"))),
-            Some(ms) => Ok(Duration::from_millis(ms)),
-            None => Err(Fault::new(format!("{text:?} is not {WANTS}"))),
-        }
+    let from = |text: &str| match parse_duration(text) {
+        Some(Duration::ZERO) => Err(Fault::new(format!("{text:?} is no time at all"))),
+        Some(duration) => Ok(duration),
+        None => Err(Fault::new(format!("{text:?} is not {WANTS}"))),
     };
-    parsed(WANTS, from, |duration| {
-        let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let (unit, size) = UNITS.into_iter().find(|(_, size)| ms % size == 0).unwrap_or(("ms", 1));
-        format!("{}{unit}", ms / size)
-    })
+    parsed(WANTS, from, |&duration| write_duration(duration))
 }
 
 /// A span of time that is neither too short nor too long.

@@ -30,7 +30,7 @@ use crate::record::Charset;
 
 pub use defaults::InvalidPath;
 pub use endpoint::{Endpoint, EndpointError};
-pub use incident::{Incident, Matcher, Mute, Silence, Threshold, ThresholdRule};
+pub use incident::{Incident, Matcher, Mute, Silence, ThresholdRule};
 pub use load::{DEFAULT_FILE, LoadError, load};
 pub use parse::{options, parse};
 pub use problem::Problem;
@@ -62,6 +62,7 @@ pub struct Config {
     pub sources: Vec<Source>,
     pub catalog: CatalogConfig,
     pub redact: Redact,
+    pub incident: Incident,
     pub stdout: Stdout,
     pub webhooks: Vec<Webhook>,
     /// Absent: no HTTP server.

@@ -2,6 +2,7 @@
 //!
 //! What is read here is what is suggested for a misspelt key and what [`options`] documents.
 
+mod incident;
 pub(super) mod webhook;
 
 use std::path::Path;
@@ -15,22 +16,17 @@ use super::{
     CatalogConfig, Config, Durability, Env, Http, Notify, OptionHelp, Redact, Source, StartAt, State, Stdout,
     StdoutFormat, Watch, defaults,
 };
-use crate::catalog::{Lang, Severity};
+use crate::catalog::Lang;
 use crate::record::Charset;
 
 pub(super) const LANGS: &[(&str, Lang)] = &[("en", Lang::En), ("zh", Lang::Zh)];
 pub(super) const STARTS: &[(&str, StartAt)] = &[("beginning", StartAt::Beginning), ("end", StartAt::End)];
 pub(super) const WATCHES: &[(&str, Watch)] = &[("auto", Watch::Auto), ("poll", Watch::Poll)];
 pub(super) const DURABILITIES: &[(&str, Durability)] = &[("full", Durability::Full), ("normal", Durability::Normal)];
+pub(super) use incident::{DAYS, SEVERITIES};
 pub(super) const FORMATS: &[(&str, StdoutFormat)] = &[("json", StdoutFormat::Json), ("pretty", StdoutFormat::Pretty)];
 pub(super) const NOTIFY: &[(&str, Notify)] = &[("event", Notify::Event), ("incident", Notify::Incident)];
 pub(super) const NOTIFY_HELP: &str = "Every `event`, or each `incident`: when it opens, goes on and is over";
-pub(super) const SEVERITIES: &[(&str, Severity)] = &[
-    ("info", Severity::Info),
-    ("warning", Severity::Warning),
-    ("error", Severity::Error),
-    ("critical", Severity::Critical),
-];
 pub(super) const CHARSETS: &[(&str, Charset)] = &[
     ("auto", Charset::Auto),
     ("utf-8", Charset::Utf8),
@@ -53,9 +49,11 @@ pub fn parse(text: &str, file: &Path, env: &Env) -> Result<Config, Vec<Problem>>
 /// Every option there is, in the order of the documentation.
 pub fn options() -> Vec<OptionHelp> {
     // One table of each sort, so that every option is asked for.
-    let document =
-        "[[source]]\npaths = [\"app.log\"]\n[http]\n[[sink.webhook]]\nname = \"own\"\nurl = \"https://localhost\"\n";
-    let read = read(document, Path::new("options"), &|_| None);
+    let document = format!(
+        "[[source]]\npaths = [\"app.log\"]\n[http]\n[[sink.webhook]]\nname = \"own\"\nurl = \"https://localhost\"\n{}",
+        incident::ONE_OF_EACH
+    );
+    let read = read(&document, Path::new("options"), &|_| None);
     let mut options = read.map(|(_, options)| options).unwrap_or_default();
     for option in &mut options {
         option.key = option.key.replace("[0]", "");
@@ -83,6 +81,8 @@ fn config(table: &mut Table<'_>, env: &Env) -> Config {
     });
     defaults::name_sources(&mut sources);
     let redact = table.table("redact", redact);
+    let known = incident::Known { catalog: &catalog, sources: &sources };
+    let incident = table.table("incident", |table| incident::incident(table, &known));
     let (stdout, webhooks) = table.table("sink", |table| {
         let stdout = table.table("stdout", stdout);
         let mut webhooks = Vec::new();
@@ -93,8 +93,7 @@ fn config(table: &mut Table<'_>, env: &Env) -> Config {
         (stdout, webhooks)
     });
     let http = table.optional_table("http", http);
-    table.not_yet("incident", "incidents");
-    Config { lang, state, sources, catalog, redact, stdout, webhooks, http }
+    Config { lang, state, sources, catalog, redact, incident, stdout, webhooks, http }
 }
 
 fn state(table: &mut Table<'_>, env: &Env) -> State {

@@ -1,5 +1,6 @@
 //! A [`Config`] back to TOML, with every default filled in. Reading that gives the same `Config` again.
 
+mod incident;
 mod webhook;
 
 use std::fmt::Write;
@@ -10,7 +11,7 @@ use super::{CatalogConfig, Config, Http, Redact, Source, State, Stdout};
 
 /// The configuration in force as TOML.
 pub fn show(config: &Config) -> String {
-    let Config { lang, state, sources, catalog, redact, stdout, webhooks, http } = config;
+    let Config { lang, state, sources, catalog, redact, incident, stdout, webhooks, http } = config;
     let mut out = Toml::default();
     out.key("lang", &kind::word(LANGS), Some(lang));
     out.header("[state]");
@@ -32,6 +33,7 @@ pub fn show(config: &Config) -> String {
     out.key("enabled", &kind::flag(), Some(enabled));
     out.key("extra", &kind::list(kind::expression()), Some(extra));
     out.key("keep", &kind::list(kind::name()), Some(keep));
+    out.incident(incident, catalog);
     out.header("[sink.stdout]");
     let Stdout { enabled, format, notify } = stdout;
     out.key("enabled", &kind::flag(), Some(enabled));

@@ -222,7 +222,13 @@ fn belongs_elsewhere(fault: Fault, key: &str) -> Fault {
     let is_home = |&(_, name): &(&str, &str)| name == key;
     match (homes.find(is_home), homes.find(is_home)) {
         (Some(("", _)), None) => fault.hint("it belongs above the first [table]"),
-        (Some((list @ ("source" | "sink.webhook"), _)), None) => fault.hint(format!("it belongs to a [[{list}]]")),
+        (
+            Some((
+                table @ ("source" | "sink.webhook" | "incident.threshold" | "incident.silence" | "incident.mute"),
+                _,
+            )),
+            None,
+        ) => fault.hint(format!("it belongs to a [[{table}]]")),
         (Some((table, _)), None) => fault.hint(format!("it belongs to [{table}]")),
         _ => fault,
     }

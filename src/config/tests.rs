@@ -1,10 +1,13 @@
 //! What users see: every kind of problem with its place, the way back to TOML, and the example file.
 
+mod incident;
 mod webhook;
 
 use std::path::Path;
 
 use proptest::prelude::*;
+
+use incident::any_incident;
 
 use super::*;
 
@@ -112,7 +115,6 @@ fn each_problem_is_told_with_its_place_and_remedy() {
             "2:10: http.listen: \"localhost:80\" is not an address such as \"127.0.0.1:9187\"; write \"127.0.0.1:80\"",
         ),
         // What later versions will have.
-        ("[incident]\nwindow = \"5m\"", "1:2: incident: this version of paytriage has no incidents yet; remove it"),
         // No TOML.
         ("lang = \"en\"\nlang = \"zh\"", "2:1: lang: the key is there twice"),
     ];
@@ -385,9 +387,9 @@ fn any_config() -> impl Strategy<Value = Config> {
     let port = prop::option::of(any::<u16>());
     let words =
         (prop::sample::select(parse::LANGS), prop::sample::select(parse::FORMATS), prop::sample::select(parse::NOTIFY));
-    let webhooks = proptest::collection::vec(webhook::any_webhook(), 0..3);
-    (sources, webhooks, texts(), texts(), words, any::<[bool; 2]>(), prop::option::of(plain_text()), port).prop_map(
-        |(mut sources, mut webhooks, extra, keep, (lang, format, notify), [mask, print], dir, port)| {
+    let sinks = (proptest::collection::vec(webhook::any_webhook(), 0..3), any_incident());
+    (sources, sinks, texts(), texts(), words, any::<[bool; 2]>(), prop::option::of(plain_text()), port).prop_map(
+        |(mut sources, (mut webhooks, incident), extra, keep, (lang, format, notify), [mask, print], dir, port)| {
             for (at, source) in sources.iter_mut().enumerate() {
                 source.name.push_str(&at.to_string());
             }
@@ -400,6 +402,7 @@ fn any_config() -> impl Strategy<Value = Config> {
                 sources,
                 catalog: CatalogConfig { disable: keep.iter().map(|id| EntryId(id.as_str().into())).collect(), extra },
                 redact: Redact { enabled: mask, extra: keep.iter().map(|text| regex::escape(text)).collect(), keep },
+                incident,
                 stdout: Stdout { enabled: print, format: format.1, notify: notify.1 },
                 webhooks,
                 http: port.map(|port| Http { listen: SocketAddr::from(([127, 0, 0, 1], port)) }),
@@ -436,6 +439,11 @@ const PIECES: &[&str] = &[
     "[sink.stdout]",
     "[[sink.stdout]]",
     "[http]",
+    "[incident]",
+    "[[incident.mute]]",
+    "[[incident.silence]]",
+    "from",
+    "until",
     "source",
     "sink",
     ".",

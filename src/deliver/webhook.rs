@@ -8,8 +8,11 @@ pub mod batch;
 pub mod budget;
 pub mod client;
 pub mod filter;
+pub mod guard;
 pub mod outcome;
 pub mod retry;
+pub mod secret;
+pub mod sign;
 pub mod verdict;
 mod worker;
 

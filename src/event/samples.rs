@@ -30,6 +30,7 @@ pub(crate) fn entry() -> Entry {
         act: Actor::Issuer,
         advice: Advice::ContactIssuer,
         retry: Retry::AfterFix,
+        threshold: None,
         cause: text("The payer's bank refused the charge.", "付款人的银行拒绝了这笔扣款。"),
         operator: steps(
             &["Do not retry by yourself.", "Offer another method."],

@@ -231,7 +231,7 @@ fn filter(table: &mut Table<'_>, catalog: &CatalogConfig) -> Filter {
             providers,
             "Only errors of these providers",
         ),
-        codes: table.or("codes", &kind::list(kind::code()), codes, help),
+        codes: table.or("codes", &kind::list(kind::code_pattern()), codes, help),
         labels: table.or("labels", &kind::labels(), labels, "Only sources with all of these labels"),
     }
 }

@@ -17,7 +17,7 @@ impl Toml {
         let Filter { min_severity, providers, codes, labels } = filter;
         self.key("min_severity", &kind::word(SEVERITIES), Some(min_severity));
         self.key("providers", &kind::list(kind::provider_name(&catalog.extra)), Some(providers));
-        self.key("codes", &kind::list(kind::code()), Some(codes));
+        self.key("codes", &kind::list(kind::code_pattern()), Some(codes));
         self.key("labels", &kind::labels(), Some(labels));
         self.key("headers", &sink::headers(), Some(headers));
         self.key("secret_headers", &sink::secret_headers(), Some(secret_headers));

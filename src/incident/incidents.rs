@@ -1,0 +1,280 @@
+//! All groups: events go in, messages come out, and what changed is given back to be stored.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::digest::{Due, MAX_LISTED};
+use super::group::{Change, Group, Patience, State, Stored, hex};
+use super::hush::Hush;
+use super::notice::{Reason, Status};
+use super::related::Index;
+use super::scope::Seen;
+use super::tally::Sighting;
+use super::threshold::millis;
+use super::write::{Decision, notice, notice_id};
+use super::{Clock, Outgoing, Settings, key};
+use crate::catalog::Severity;
+use crate::config::Silence;
+use crate::event::Event;
+
+/// Groups that are known at a time.
+const MAX_GROUPS: usize = 1000;
+/// The row of what belongs to no group; all others are named by 32 hex digits.
+const REST: &str = "rest";
+
+/// What is grouped, counted, and to be said.
+#[derive(Debug, Clone)]
+pub struct Incidents {
+    settings: Settings,
+    /// By key.
+    groups: BTreeMap<String, Group>,
+    rest: Rest,
+    rest_change: Change,
+    /// Rows of groups that are no more.
+    gone: Vec<String>,
+    unsaid: u64,
+    /// The key in the making; kept for its room.
+    scratch: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct Rest {
+    /// When the last message went out.
+    last_ms: Option<i64>,
+    seen: Seen,
+    /// Of incidents that had to make room since the last message.
+    crowded_out: Due,
+}
+
+/// One group, for metrics and lists.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Known<'a> {
+    pub state: State,
+    /// 32 hex digits, once it is open.
+    pub incident: Option<&'a str>,
+    pub entry: &'a str,
+    pub code: &'a str,
+    pub source: &'a str,
+    pub severity: Severity,
+    /// Events since it opened.
+    pub count: u64,
+}
+
+impl Incidents {
+    /// Goes on from stored rows. Gives also how many of them could not be read, and were left out.
+    pub fn restore(settings: Settings, rows: Vec<(String, Vec<u8>)>) -> (Incidents, usize) {
+        let mut incidents = Incidents {
+            settings,
+            groups: BTreeMap::new(),
+            rest: Rest::default(),
+            rest_change: Change::None,
+            gone: Vec::new(),
+            unsaid: 0,
+            scratch: String::new(),
+        };
+        let n_unread = rows.iter().filter(|(name, row)| incidents.read(name, row).is_err()).count();
+        (incidents, n_unread)
+    }
+
+    fn read(&mut self, name: &str, row: &[u8]) -> serde_json::Result<()> {
+        if name == REST {
+            self.rest = serde_json::from_slice(row)?;
+        } else {
+            let stored: Stored = serde_json::from_slice(row)?;
+            self.groups.insert(stored.key.clone(), Group::restore(stored, &self.settings));
+        }
+        Ok(())
+    }
+
+    /// Other settings from now on. Incidents that go on are judged and described by them.
+    pub fn set(&mut self, settings: Settings) {
+        self.settings = settings;
+        self.groups.values_mut().for_each(|group| group.set(&self.settings));
+    }
+
+    /// Counts an event. What it leads to is said by the next [`Incidents::tick`], if [`Incidents::due`] says so.
+    pub fn observe(&mut self, event: &Event, now: Clock) {
+        let seen = Sighting::of(event, now.steady_ms);
+        if self.rest.seen.add(seen.merchant, seen.source.host) {
+            self.rest_change = Change::ToStore;
+        }
+        let mut key = std::mem::take(&mut self.scratch);
+        key::write(event, &self.settings.config.group_by, &mut key);
+        match self.groups.get_mut(key.as_str()) {
+            Some(group) => self.unsaid += group.observe(event, now),
+            None => {
+                self.make_room(now);
+                let mut group = Group::new(&key, event, &self.settings);
+                self.unsaid += group.observe(event, now);
+                self.groups.insert(key.clone(), group);
+            }
+        }
+        self.scratch = key;
+    }
+
+    /// The time (`steady_ms`) from which on [`Incidents::tick`] has something to do; `None` while nothing is known.
+    pub fn due(&self) -> Option<i64> {
+        let config = &self.settings.config;
+        let groups = self.groups.values().filter_map(|group| group.due(config, Patience::BatchWait));
+        let crowded_out = (!self.rest.crowded_out.is_empty()).then_some(i64::MIN);
+        groups.chain(crowded_out).min().map(|due| due.max(self.gate_ms()))
+    }
+
+    /// Says what is due, in at most one message, and forgets what is over. `silences` are those that the configuration does not have.
+    pub fn tick(&mut self, now: Clock, silences: &[Silence]) -> Vec<Outgoing> {
+        if now.steady_ms < self.gate_ms() {
+            return Vec::new();
+        }
+        let decided = self.decide(now, silences);
+        let message = self.message(&decided, now);
+        for (key, decision) in decided {
+            if let Some(group) = self.groups.get_mut(&key) {
+                group.told(decision.status, now.steady_ms);
+            }
+        }
+        self.sweep(now.steady_ms);
+        if message.is_some() {
+            self.rest.last_ms = Some(now.steady_ms);
+            self.rest_change = Change::ToStore;
+        }
+        message.into_iter().collect()
+    }
+
+    /// Rows to put, or to delete (`None`), since the last call.
+    pub fn take_changes(&mut self) -> Vec<(String, Option<Vec<u8>>)> {
+        let mut changes: Vec<_> = self.gone.drain(..).map(|name| (name, None)).collect();
+        for group in self.groups.values_mut().filter(|group| group.change == Change::ToStore) {
+            changes.push((row_name(&group.stored().key), row(group.stored())));
+            group.change = Change::None;
+        }
+        if std::mem::replace(&mut self.rest_change, Change::None) == Change::ToStore {
+            changes.push((REST.to_owned(), row(&self.rest)));
+        }
+        changes
+    }
+
+    /// All groups that are known.
+    pub fn open(&self) -> impl Iterator<Item = Known<'_>> {
+        self.groups.values().map(|group| {
+            let (about, open) = (group.about(), group.open());
+            Known {
+                state: group.state(),
+                incident: open.map(|open| open.incident.as_str()),
+                entry: &about.entry,
+                code: &about.code,
+                source: &about.source,
+                severity: group.severity(),
+                count: open.map_or(0, |open| open.tally.count),
+            }
+        })
+    }
+
+    /// Events since the start of the process of which nothing was ever said: too few of their kind, or silenced until it was over.
+    pub fn unsaid(&self) -> u64 {
+        self.unsaid
+    }
+
+    /// Before this moment nothing is said.
+    fn gate_ms(&self) -> i64 {
+        let wait = millis(self.settings.config.batch_wait);
+        self.rest.last_ms.map_or(i64::MIN, |last| last.saturating_add(wait))
+    }
+
+    /// What there is to say of which group, the worst first. Empty while nothing is urgent enough for a message.
+    fn decide(&mut self, now: Clock, silences: &[Silence]) -> Vec<(String, Decision)> {
+        let config = &self.settings.config;
+        let hush = Hush { silences: [&config.silences, silences], mutes: &config.mutes, wall: now.wall };
+        let mut is_urgent = !self.rest.crowded_out.is_empty();
+        let mut decided = Vec::new();
+        for (key, group) in &mut self.groups {
+            let is_due = |group: &Group, patience| group.due(config, patience).is_some_and(|due| due <= now.steady_ms);
+            if group.open().is_none() || !is_due(group, Patience::None) || group.is_unscheduled(now.steady_ms) {
+                continue;
+            }
+            if hush.covers(&group.about().subject(&group.entry)) {
+                self.unsaid += group.hush(config, now.steady_ms);
+                continue;
+            }
+            match group.decide(config, now.steady_ms) {
+                None => self.unsaid += group.wake(now.steady_ms),
+                Some((status, reason)) => {
+                    is_urgent |= is_due(group, Patience::BatchWait);
+                    let count = group.open().map_or(0, |open| open.tally.count);
+                    let rank = (group.severity(), std::cmp::Reverse(status as u8), count);
+                    decided.push((rank, key.clone(), Decision { status, reason, now }));
+                }
+            }
+        }
+        decided.sort_by_key(|(rank, ..)| std::cmp::Reverse(*rank));
+        let decided = decided.into_iter().map(|(_, key, decision)| (key, decision));
+        if is_urgent { decided.collect() } else { Vec::new() }
+    }
+
+    fn message(&mut self, decided: &[(String, Decision)], now: Clock) -> Option<Outgoing> {
+        let mut due = std::mem::take(&mut self.rest.crowded_out);
+        if decided.is_empty() && due.is_empty() {
+            return None;
+        }
+        let room = MAX_LISTED.saturating_sub(due.listed.len());
+        let index = Index::of(self.groups.values());
+        for (at, (key, decision)) in decided.iter().enumerate() {
+            let Some((group, open)) = self.groups.get(key).and_then(|group| Some((group, group.open()?))) else {
+                continue;
+            };
+            if at < room {
+                let related = index.related(group, self.settings.lang);
+                due.add(notice(group, open, *decision, (&self.settings, &self.rest.seen, related)));
+            } else {
+                due.rest.add(&notice_id(open, decision.status), decision.status, open.tally.count);
+            }
+        }
+        due.message(now)
+    }
+
+    fn sweep(&mut self, now_ms: i64) {
+        for group in self.groups.values_mut() {
+            self.unsaid += group.expire(now_ms);
+        }
+        self.groups.retain(|key, group| {
+            let is_over = group.is_over();
+            self.gone.extend(is_over.then(|| row_name(key)));
+            !is_over
+        });
+    }
+
+    /// Lets the least important group go if there are too many: one that is not open if there is any, of the least severity,
+    /// that has been quiet for longest.
+    fn make_room(&mut self, now: Clock) {
+        if self.groups.len() < MAX_GROUPS {
+            return;
+        }
+        let least = self.groups.iter().min_by_key(|(_, group)| {
+            let last_ms = group.open().map(|open| open.tally.last_ms);
+            (last_ms.is_some(), group.severity(), last_ms.or(group.due(&self.settings.config, Patience::None)))
+        });
+        let Some(key) = least.map(|(key, _)| key.clone()) else { return };
+        let Some(mut group) = self.groups.remove(&key) else { return };
+        match group.open() {
+            Some(open) if group.state() == State::Open => {
+                let decision = Decision { status: Status::Resolved, reason: Reason::CrowdedOut, now };
+                let context = (&self.settings, &self.rest.seen, Vec::new());
+                self.rest.crowded_out.add(notice(&group, open, decision, context));
+                self.rest_change = Change::ToStore;
+            }
+            _ => self.unsaid += group.forget(now.steady_ms),
+        }
+        self.gone.push(row_name(&key));
+    }
+}
+
+fn row_name(key: &str) -> String {
+    hex(&key::hash(&[key.as_bytes()]))
+}
+
+/// A row to put. What is stored has nothing that JSON has no form for.
+fn row(value: &impl Serialize) -> Option<Vec<u8>> {
+    let row = serde_json::to_vec(value);
+    debug_assert!(row.is_ok());
+    Some(row.unwrap_or_default())
+}

@@ -1,0 +1,47 @@
+//! The JSON of messages. Each notice names its schema, also within a digest.
+
+use serde::Serialize;
+
+use super::notice::{Digest, Notice};
+use crate::wire;
+
+#[derive(Serialize)]
+#[serde(tag = "schema")]
+enum Row<'a> {
+    #[serde(rename = "paytriage.incident/1")]
+    Incident(&'a Notice),
+    #[serde(rename = "paytriage.digest/1")]
+    Digest(Listed<'a>),
+}
+
+/// A [`Digest`] whose notices name their schema.
+#[derive(Serialize)]
+struct Listed<'a> {
+    id: &'a str,
+    time: &'a str,
+    incidents: Vec<Row<'a>>,
+    more: u64,
+    opened: u64,
+    ongoing: u64,
+    resolved: u64,
+    count: u64,
+}
+
+pub(super) fn notice(notice: &Notice) -> Vec<u8> {
+    wire::json(&Row::Incident(notice))
+}
+
+pub(super) fn digest(digest: &Digest) -> Vec<u8> {
+    let Digest { id, time, incidents, more, opened, ongoing, resolved, count } = digest;
+    let listed = Listed {
+        id,
+        time,
+        incidents: incidents.iter().map(Row::Incident).collect(),
+        more: *more,
+        opened: *opened,
+        ongoing: *ongoing,
+        resolved: *resolved,
+        count: *count,
+    };
+    wire::json(&Row::Digest(listed))
+}

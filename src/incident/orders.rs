@@ -1,0 +1,197 @@
+//! How many different orders an incident has: exactly up to 256, beyond that an estimate by HyperLogLog
+//! (Flajolet et al. 2007; 1024 registers, standard error 3.3 %).
+//!
+//! Orders are held as 8 bytes of their SHA-256, so that memory is bounded and nobody can steer the estimate. The last 256 of them stay
+//! known, to find the incidents that share some.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
+
+use super::notice;
+
+/// So many orders are counted exactly, and so many of the last are known.
+const EXACT: usize = 256;
+const REGISTERS: usize = 1024;
+/// Bits of a hash that choose the register.
+const INDEX_BITS: u32 = REGISTERS.trailing_zeros();
+const SAMPLES: usize = 5;
+
+/// The orders of one incident.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(super) struct Orders {
+    /// All of them up to [`EXACT`], then the last ones, in a ring.
+    #[serde(serialize_with = "write_hashes", deserialize_with = "read_hashes")]
+    recent: Vec<u64>,
+    /// Where the ring goes on.
+    next: usize,
+    /// From the first order on that `recent` has no room for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sketch: Option<Sketch>,
+    /// The first few, as written.
+    samples: Vec<String>,
+}
+
+/// HyperLogLog: per register the longest run of zeros that was seen, plus one.
+#[derive(Debug, Clone, PartialEq)]
+struct Sketch(Box<[u8; REGISTERS]>);
+
+impl Orders {
+    pub fn add(&mut self, order: &str) {
+        let hash = hash(order);
+        if self.recent.contains(&hash) {
+            return;
+        }
+        if self.recent.len() < EXACT {
+            self.recent.push(hash);
+            if self.samples.len() < SAMPLES {
+                self.samples.push(order.to_owned());
+            }
+            return;
+        }
+        let sketch = self.sketch.get_or_insert_with(|| Sketch::of(&self.recent));
+        sketch.add(hash);
+        self.recent[self.next % EXACT] = hash;
+        self.next = (self.next + 1) % EXACT;
+    }
+
+    pub fn distinct(&self) -> u64 {
+        match &self.sketch {
+            None => self.recent.len() as u64,
+            Some(sketch) => (sketch.estimate().round() as u64).max(EXACT as u64 + 1),
+        }
+    }
+
+    /// Hashes of at most the last 256.
+    pub fn recent(&self) -> &[u64] {
+        &self.recent
+    }
+
+    pub fn shown(&self) -> notice::Orders {
+        let exact = self.sketch.is_none();
+        notice::Orders { distinct: self.distinct(), exact, samples: self.samples.clone() }
+    }
+}
+
+fn hash(order: &str) -> u64 {
+    let digest = Sha256::digest(order.as_bytes());
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&digest[..8]);
+    u64::from_le_bytes(bytes)
+}
+
+impl Sketch {
+    fn of(hashes: &[u64]) -> Sketch {
+        let mut sketch = Sketch(Box::new([0; REGISTERS]));
+        hashes.iter().for_each(|&hash| sketch.add(hash));
+        sketch
+    }
+
+    fn add(&mut self, hash: u64) {
+        let register = &mut self.0[(hash >> (64 - INDEX_BITS)) as usize];
+        // The bit that is set ends the run where all the rest is zeros.
+        let rest = (hash << INDEX_BITS) | (1 << (INDEX_BITS - 1));
+        *register = (*register).max(rest.leading_zeros() as u8 + 1);
+    }
+
+    fn estimate(&self) -> f64 {
+        let m = REGISTERS as f64;
+        let sum: f64 = self.0.iter().map(|&zeros| (-f64::from(zeros)).exp2()).sum();
+        let raw = 0.7213 / (1.0 + 1.079 / m) * m * m / sum;
+        let empty = self.0.iter().filter(|&&zeros| zeros == 0).count();
+        if raw <= 2.5 * m && empty > 0 { m * (m / empty as f64).ln() } else { raw }
+    }
+}
+
+impl Serialize for Sketch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(self.0.as_slice()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Sketch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Sketch, D::Error> {
+        let bytes: Box<[u8]> = bytes(deserializer)?.into();
+        bytes.try_into().map(Sketch).map_err(|_| serde::de::Error::custom("a sketch has 1024 registers"))
+    }
+}
+
+fn write_hashes<S: Serializer>(hashes: &[u64], serializer: S) -> Result<S::Ok, S::Error> {
+    let bytes: Vec<u8> = hashes.iter().flat_map(|hash| hash.to_le_bytes()).collect();
+    serializer.serialize_str(&STANDARD.encode(bytes))
+}
+
+fn read_hashes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u64>, D::Error> {
+    let (hashes, rest) = {
+        let bytes = bytes(deserializer)?;
+        let (hashes, rest) = bytes.as_chunks::<8>();
+        (hashes.iter().map(|&hash| u64::from_le_bytes(hash)).collect::<Vec<_>>(), rest.len())
+    };
+    if rest > 0 || hashes.len() > EXACT {
+        return Err(serde::de::Error::custom("at most 256 hashes of 8 bytes each"));
+    }
+    Ok(hashes)
+}
+
+fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+    STANDARD.decode(text.as_bytes()).map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn orders(n: usize) -> Orders {
+        let mut orders = Orders::default();
+        (0..n).for_each(|i| orders.add(&format!("SO{i}")));
+        orders
+    }
+
+    #[test]
+    fn up_to_256_orders_are_counted_exactly() {
+        for n in [0, 1, 255, 256] {
+            let mut orders = orders(n);
+            (0..n).for_each(|i| orders.add(&format!("SO{i}")));
+            let shown = orders.shown();
+            assert_eq!((shown.distinct, shown.exact), (n as u64, true));
+            assert_eq!(shown.samples.len(), n.min(SAMPLES));
+        }
+    }
+
+    #[test]
+    fn beyond_that_the_estimate_is_within_ten_percent() {
+        for n in [257, 300, 1000, 2500, 5000, 40_000] {
+            let shown = orders(n).shown();
+            let error = (shown.distinct as f64 - n as f64).abs() / n as f64;
+            assert!(!shown.exact && error < 0.1, "{n}: {}", shown.distinct);
+        }
+    }
+
+    #[test]
+    fn an_order_that_comes_again_counts_once_in_the_estimate_too() {
+        let mut orders = orders(5000);
+        let before = orders.distinct();
+        (0..5000).for_each(|i| orders.add(&format!("SO{i}")));
+        assert_eq!(orders.distinct(), before);
+    }
+
+    #[test]
+    fn the_last_orders_stay_known() {
+        let orders = orders(1000);
+        assert_eq!(orders.recent().len(), EXACT);
+        assert!(orders.recent().contains(&hash("SO999")) && !orders.recent().contains(&hash("SO0")));
+    }
+
+    #[test]
+    fn what_is_stored_comes_back() {
+        for n in [0, 3, 256, 300] {
+            let orders = orders(n);
+            let stored = serde_json::to_string(&orders).unwrap();
+            assert_eq!(serde_json::from_str::<Orders>(&stored).unwrap(), orders);
+        }
+        assert!(serde_json::from_str::<Orders>(r#"{"recent":"AAAA","next":0,"samples":[]}"#).is_err());
+        assert!(serde_json::from_str::<Orders>(r#"{"recent":"","next":0,"sketch":"AAAA","samples":[]}"#).is_err());
+    }
+}

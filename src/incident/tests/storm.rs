@@ -1,0 +1,80 @@
+//! An outage: many failures of many kinds at once, then silence.
+
+use super::*;
+
+#[test]
+fn a_hundred_thousand_failures_make_few_messages_and_every_one_is_counted() {
+    let entries: Vec<Arc<Entry>> =
+        (0..12).map(|i| if i % 3 == 0 { busy(&format!("busy-{i}")) } else { entry(&format!("refused-{i}")) }).collect();
+    let sources = ["shop", "kiosk", "app"];
+    let kinds: Vec<Event> = entries.iter().flat_map(|entry| sources.map(|source| event(entry, source, ""))).collect();
+    let mut driver = Driver::new();
+    let n = 100_000;
+    for i in 0..n {
+        driver.run_until(i * MINUTE / n);
+        // Every kind comes with every order sooner or later: 36 and 40,000 have no common divisor but 4.
+        let mut event = kinds[i as usize % kinds.len()].clone();
+        event.ids.out_trade_no = Some(format!("SO{}", i * 7 % 40_000));
+        driver.observe(event);
+    }
+    driver.run_until(6 * HOUR);
+
+    assert!(driver.said.len() <= 5, "{:?}", driver.said.iter().map(|told| told.at_ms).collect::<Vec<_>>());
+    assert!(driver.said[0].at_ms <= SECOND && driver.notices()[0].status == Status::Opened);
+    let opened: u64 = driver.said.iter().map(|told| of(told, Status::Opened)).sum();
+    let resolved: u64 = driver.said.iter().map(|told| of(told, Status::Resolved)).sum();
+    assert_eq!((opened, resolved), (36, 36));
+    let last = driver.said.last().and_then(|told| told.digest.as_ref()).expect("all are over together");
+    assert_eq!((last.resolved, last.more, last.count), (36, 16, n as u64));
+    assert!(last.incidents.iter().all(|notice| notice.status == Status::Resolved));
+    for notice in &last.incidents {
+        assert!(notice.count.abs_diff(n as u64 / 36) <= 1, "{}", notice.count);
+        assert!(!notice.orders.exact && notice.orders.distinct.abs_diff(2777) < 280, "{:?}", notice.orders);
+    }
+    assert!(driver.rows.len() <= 1, "nothing stays of it: {:?}", driver.rows.keys());
+}
+
+fn of(told: &Told, status: Status) -> u64 {
+    match &told.digest {
+        None => told.notices.iter().filter(|notice| notice.status == status).count() as u64,
+        Some(digest) => match status {
+            Status::Opened => digest.opened,
+            Status::Ongoing => digest.ongoing,
+            Status::Resolved => digest.resolved,
+        },
+    }
+}
+
+#[test]
+fn a_flood_of_kinds_stays_bounded_and_the_least_important_make_room() {
+    let mut driver = Driver::new();
+    let mut worst = Arc::unwrap_or_clone(entry("worst"));
+    worst.severity = crate::catalog::Severity::Critical;
+    driver.observe(event(&Arc::new(worst), "shop", "A"));
+    for i in 0..3000 {
+        driver.observe(event(&entry(&format!("kind-{i}")), "shop", "A"));
+    }
+    driver.run_until(MINUTE);
+    let known: Vec<Known> = driver.incidents.open().collect();
+    assert_eq!(known.len(), 1000);
+    assert!(known.iter().any(|known| known.entry == "worst"), "it is more important than what came later");
+    let digest = driver.said[1].digest.as_ref().unwrap();
+    let crowded_out = |notice: &&Notice| notice.reason == Reason::CrowdedOut;
+    assert_eq!(digest.incidents.iter().filter(crowded_out).count(), 20);
+    assert_eq!((digest.opened, digest.resolved), (999, 2001));
+    assert_eq!((digest.more, digest.count), (2980, 3000));
+    assert!(driver.rows.len() <= 1001);
+}
+
+/// Prints how long an event takes: `cargo test --release --lib an_event_costs -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn an_event_costs() {
+    let (mut incidents, _) = Incidents::restore(settings(), Vec::new());
+    let clock = Driver::new().clock();
+    let events: Vec<Event> =
+        (0..100_000).map(|i| event(&entry("refused"), "shop", &format!("SO{}", i % 40_000))).collect();
+    let start = std::time::Instant::now();
+    events.iter().for_each(|event| incidents.observe(event, clock));
+    println!("{:?} an event", start.elapsed() / 100_000);
+}
