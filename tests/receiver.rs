@@ -1,6 +1,7 @@
 //! A receiver of webhooks that misbehaves as it is told, and remembers what it was sent.
 //!
-//! Each request takes the next step of the script; when that is used up, it is accepted. It listens on 127.0.0.1 and ends with
+//! Each request takes the next step of the script; when that is used up, what [`Receiver::otherwise`] says, else it is
+//! accepted. It listens on 127.0.0.1 and ends with
 //! the test.
 
 use std::collections::VecDeque;
@@ -66,12 +67,26 @@ struct Listening {
     stop: Arc<AtomicBool>,
 }
 
+type Decide = dyn Fn(&Request) -> Step + Send;
+
 #[derive(Default)]
 struct State {
     script: Mutex<VecDeque<Step>>,
-    requests: Mutex<Vec<Request>>,
+    otherwise: Mutex<Option<Box<Decide>>>,
+    /// And what became of each.
+    requests: Mutex<Vec<(Request, Step)>>,
     came: Condvar,
     connections: Mutex<Vec<TcpStream>>,
+}
+
+impl State {
+    fn step(&self, request: &Request) -> Step {
+        let scripted = self.script.lock().unwrap().pop_front();
+        scripted.unwrap_or_else(|| match &*self.otherwise.lock().unwrap() {
+            Some(decide) => decide(request),
+            None => Step::status(200),
+        })
+    }
 }
 
 impl Step {
@@ -135,8 +150,21 @@ impl Receiver {
         self
     }
 
+    /// What happens when the script is used up.
+    pub fn otherwise(&self, decide: impl Fn(&Request) -> Step + Send + 'static) -> &Receiver {
+        *self.state.otherwise.lock().unwrap() = Some(Box::new(decide));
+        self
+    }
+
     pub fn requests(&self) -> Vec<Request> {
-        self.state.requests.lock().unwrap().clone()
+        self.state.requests.lock().unwrap().iter().map(|(request, _)| request.clone()).collect()
+    }
+
+    /// Those that it did not answer with a refusal: whether or not its answer got through, it has them.
+    pub fn taken(&self) -> Vec<Request> {
+        let is_taken = |step: &Step| !matches!(step, Step::Answer(reply) if !(200..300).contains(&reply.status));
+        let requests = self.state.requests.lock().unwrap();
+        requests.iter().filter(|(_, step)| is_taken(step)).map(|(request, _)| request.clone()).collect()
     }
 
     /// All requests, when there are so many.
@@ -145,10 +173,10 @@ impl Receiver {
     /// They do not come within 30 s.
     pub fn wait_for(&self, n: usize) -> Vec<Request> {
         let requests = self.state.requests.lock().unwrap();
-        let few = |requests: &mut Vec<Request>| requests.len() < n;
+        let few = |requests: &mut Vec<(Request, Step)>| requests.len() < n;
         let (requests, late) = self.state.came.wait_timeout_while(requests, Duration::from_secs(30), few).unwrap();
         assert!(!late.timed_out(), "{} requests instead of {n}: {requests:#?}", requests.len());
-        requests.clone()
+        requests.iter().map(|(request, _)| request.clone()).collect()
     }
 
     /// From now on connections are refused; those that are open end.
@@ -167,6 +195,12 @@ impl Receiver {
     pub fn resume(&mut self) {
         self.refuse();
         self.serve(TcpListener::bind(self.address).unwrap());
+    }
+
+    /// Listens again as somebody else.
+    pub fn resume_with(&mut self, tls: Arc<ServerConfig>) {
+        self.tls = Some(tls);
+        self.resume();
     }
 
     fn serve(&mut self, listener: TcpListener) {
@@ -214,8 +248,8 @@ fn answer_all<S: Read + Write>(
     state: &State,
 ) -> io::Result<()> {
     while let Some(request) = read_request(&mut stream, number)? {
-        let step = state.script.lock().unwrap().pop_front().unwrap_or_else(|| Step::status(200));
-        state.requests.lock().unwrap().push(request);
+        let step = state.step(&request);
+        state.requests.lock().unwrap().push((request, step.clone()));
         state.came.notify_all();
         if !act(step, stream.get_mut(), raw)? {
             return raw.shutdown(Shutdown::Both);

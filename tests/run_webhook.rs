@@ -1,0 +1,399 @@
+//! `run` with webhooks whose receivers misbehave: nothing is lost, nothing comes twice, and nobody waits for another.
+//!
+//! Pauses between attempts grow to minutes. Where a test is about what comes after many of them, it changes the time that
+//! is stored with the waiting request, as an operator does who wants it tried now.
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use crate::authority::{Authority, Clients, Validity};
+use crate::cli_env::Env;
+use crate::daemon::{Daemon, append, eventually, failure, number, run};
+use crate::hooks::{
+    ARGS, arrive, config, dead, events, fails_with, id, kept, meanwhile, once_and_in_order, received, sink, text,
+};
+use crate::receiver::{Receiver, Reply, Request, Step};
+
+const KEYS: [&str; 2] = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"];
+
+fn write(env: &Env, numbers: std::ops::Range<usize>) {
+    append(env, "logs/app.log", &numbers.map(failure).collect::<String>());
+}
+
+/// Attempts of the request that was tried first.
+fn first_tries(receiver: &Receiver) -> Vec<Request> {
+    let requests = receiver.requests();
+    let first = id(&requests[0]);
+    requests.into_iter().filter(|request| id(request) == first).collect()
+}
+
+/// The next event that is about paytriage itself.
+fn about_itself(daemon: &mut Daemon) -> serde_json::Value {
+    loop {
+        let event = daemon.event();
+        if event["provider"] == "paytriage" {
+            return event;
+        }
+    }
+}
+
+#[test]
+fn whatever_a_receiver_does_each_event_arrives_once_and_in_order() {
+    let (env, mut receiver, elsewhere) = (Env::new(), Receiver::start(), Receiver::start());
+    config(&env, &[&sink("own", &receiver.url("/hook"), "timeout = \"1s\"\nmax_batch = 10")]);
+    receiver.refuse();
+    write(&env, 0..60);
+    append(&env, "logs/other.log", &(1000..1060).map(failure).collect::<String>());
+    let mut daemon = run(&env, ARGS);
+    fails_with(&env, "own", "Connection refused");
+    let there = Reply { status: 307, headers: vec![("Location", elsewhere.url("/hook"))], body: Vec::new() };
+    for step in [
+        Step::Hang,
+        Step::Reset,
+        Step::Close,
+        Step::Garbage,
+        Step::Drip(Duration::from_millis(100)),
+        Step::status(500),
+        Step::status(404),
+        Step::body(503, "<html>\x1b[2J maintenance"),
+        Step::Answer(there),
+    ] {
+        receiver.then([step, Step::status(200)]);
+    }
+    receiver.resume();
+    arrive(&mut daemon, 120, &[&receiver]);
+    assert!(daemon.stop().success());
+    once_and_in_order((0..60).chain(1000..1060), &[&receiver]);
+    assert_eq!(elsewhere.requests().len(), 0, "no redirect is followed");
+    let (all, kept) = (receiver.requests().len(), kept(&[&receiver]).len());
+    assert_eq!(all, kept + 9, "each failed attempt was made up for by one more");
+}
+
+#[test]
+fn a_receiver_that_asks_for_time_is_given_it() {
+    let (env, receiver) = (Env::new(), Receiver::start());
+    config(&env, &[&sink("own", &receiver.url("/hook"), "")]);
+    let asked = AtomicUsize::new(0);
+    receiver.otherwise(move |_| match asked.fetch_add(1, Relaxed) {
+        0 => Step::header(429, "Retry-After", "2"),
+        1 => {
+            // As a date has no fractions of a second, this is at least two.
+            let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3));
+            Step::header(503, "Retry-After", &date)
+        }
+        _ => Step::status(200),
+    });
+    write(&env, 0..1);
+    let mut daemon = run(&env, ARGS);
+    arrive(&mut daemon, 1, &[&receiver]);
+    eventually("it is accepted", || receiver.requests().len() == 3);
+    let at: Vec<_> = first_tries(&receiver).iter().map(|request| request.at).collect();
+    for (n, tries) in at.windows(2).enumerate() {
+        // The daemon counts in whole milliseconds.
+        let pause = tries[1].duration_since(tries[0]) + Duration::from_millis(1);
+        assert!(pause >= Duration::from_secs(2), "attempt {} came after {pause:?}", n + 2);
+    }
+    write(&env, 1..2);
+    arrive(&mut daemon, 2, &[&receiver]);
+    once_and_in_order(0..2, &[&receiver]);
+}
+
+#[test]
+fn a_robot_that_says_no_with_status_200_is_asked_again() {
+    let (env, receiver) = (Env::new(), Receiver::start());
+    let robot = sink("robot", &receiver.url("/robot/send?access_token=T0P"), "format = \"dingtalk\"\nmax_batch = 1");
+    config(&env, &[&robot]);
+    receiver.then([
+        Step::body(200, r#"{"errcode":-1,"errmsg":"system busy"}"#),
+        Step::body(200, r#"{"errcode":310000,"errmsg":"keywords not in content"}"#),
+        Step::body(200, "<html>a proxy's page</html>"),
+    ]);
+    receiver.otherwise(|_| Step::body(200, r#"{"errcode":0,"errmsg":"ok"}"#));
+    write(&env, 0..2);
+    let mut daemon = run(&env, ARGS);
+    let requests = receiver.wait_for(5);
+    let shows = |request: &Request| (0..2).find(|n| text(request).contains(&format!("N{n:06}"))).expect("an order");
+    assert_eq!(requests.iter().map(shows).collect::<Vec<_>>(), [0, 0, 0, 0, 1]);
+    assert!(requests[..4].iter().all(|request| request.body == requests[0].body));
+    assert!(daemon.stop().success());
+    assert_eq!(receiver.requests().len(), 5);
+    assert!(!daemon.drain_log().contains("T0P"), "{}", daemon.drain_log());
+}
+
+#[test]
+fn bad_certificates_get_nothing_until_a_good_one_is_there() {
+    let (env, ours, strange) = (Env::new(), Authority::new("ours"), Authority::new("another"));
+    env.write("ca.pem", ours.pem());
+    let server = |authority: &Authority, name, validity| authority.server(name, &validity, &Clients::All);
+    let mut receiver = Receiver::with_tls(server(&ours, "127.0.0.1", Validity::Expired));
+    let trust = format!("tls.ca = \"{}\"", env.path("ca.pem").display());
+    config(&env, &[&sink("own", &receiver.url("/hook"), &trust)]);
+    write(&env, 0..20);
+    let mut daemon = run(&env, ARGS);
+    fails_with(&env, "own", "certificate expired on 2020-01-01");
+    receiver.resume_with(server(&ours, "other.example", Validity::Now));
+    fails_with(&env, "own", "certificate is for another name");
+    receiver.resume_with(server(&strange, "127.0.0.1", Validity::Now));
+    fails_with(&env, "own", "authority that this host does not know");
+    assert_eq!(receiver.requests().len(), 0);
+    receiver.resume_with(server(&ours, "127.0.0.1", Validity::Now));
+    meanwhile(&env, "next_ms = 0");
+    arrive(&mut daemon, 20, &[&receiver]);
+    assert!(daemon.stop().success());
+    once_and_in_order(0..20, &[&receiver]);
+    assert_eq!(receiver.requests().len(), 1);
+}
+
+#[test]
+fn signatures_hold_while_keys_are_rotated() {
+    let (env, receiver) = (Env::new(), Receiver::start());
+    let files = ["new", "old"].map(|name| env.path(name));
+    for (file, key) in files.iter().zip(KEYS) {
+        fs::write(file, key).unwrap();
+    }
+    let [new, old] = files.map(|file| format!("{{ file = \"{}\" }}", file.display()));
+    let with = |secrets: &str| config(&env, &[&sink("own", &receiver.url("/hook"), &format!("secrets = [{secrets}]"))]);
+    with(&old);
+    let mut daemon = run(&env, ARGS);
+    for (n, (secrets, signed)) in
+        [(old.clone(), [false, true]), (format!("{new}, {old}"), [true, true]), (new, [true, false])].iter().enumerate()
+    {
+        with(secrets);
+        daemon.signal("HUP");
+        daemon.wait_for_log("reloaded");
+        // A failure before it: the signature of each attempt is good.
+        receiver.then([Step::status(500)]);
+        write(&env, n..n + 1);
+        let requests = receiver.wait_for(2 * (n + 1));
+        for request in &requests[2 * n..] {
+            assert_eq!(KEYS.map(|key| request.is_signed_with(key)), *signed, "{secrets}");
+        }
+    }
+    once_and_in_order(0..3, &[&receiver]);
+}
+
+#[test]
+fn a_daemon_killed_again_and_again_while_nobody_listens_delivers_all_of_it_once() {
+    const N: usize = 3000;
+    let (env, mut receiver) = (Env::new(), Receiver::start());
+    config(&env, &[&sink("own", &receiver.url("/hook"), ""), "[sink.stdout]\nenabled = false"]);
+    receiver.refuse();
+    for kill in 0..5 {
+        write(&env, kill * N / 5..(kill + 1) * N / 5 - 100);
+        let daemon = run(&env, ARGS);
+        write(&env, (kill + 1) * N / 5 - 100..(kill + 1) * N / 5);
+        fails_with(&env, "own", "Connection refused");
+        daemon.signal("KILL");
+    }
+    // Once more while it delivers, with an answer that never comes and one that is cut off.
+    receiver.then([Step::status(200), Step::Reset, Step::status(200), Step::status(500), Step::status(200), Step::Hang]);
+    receiver.resume();
+    let daemon = run(&env, ARGS);
+    meanwhile(&env, "next_ms = 0");
+    receiver.wait_for(6);
+    daemon.signal("KILL");
+    drop(daemon);
+    let mut daemon = run(&env, ARGS);
+    arrive(&mut daemon, N, &[&receiver]);
+    assert!(daemon.stop().success());
+    once_and_in_order(0..N, &[&receiver]);
+}
+
+#[test]
+fn what_was_sent_without_an_answer_before_a_sigkill_comes_again_as_it_was() {
+    let (env, receiver) = (Env::new(), Receiver::start());
+    config(&env, &[&sink("own", &receiver.url("/hook"), "")]);
+    receiver.then([Step::Hang]);
+    write(&env, 0..7);
+    let daemon = run(&env, ARGS);
+    receiver.wait_for(1);
+    write(&env, 7..20);
+    daemon.signal("KILL");
+    drop(daemon);
+    let mut daemon = run(&env, ARGS);
+    arrive(&mut daemon, 20, &[&receiver]);
+    let tries = first_tries(&receiver);
+    assert!(tries.len() == 2 && tries[0].body == tries[1].body, "{tries:?}");
+    assert!(daemon.stop().success());
+    once_and_in_order(0..20, &[&receiver]);
+}
+
+/// A good sink and four that hold up their deliveries in different ways.
+#[test]
+fn sinks_that_do_not_work_hold_up_nobody_else() {
+    let env = Env::new();
+    let (good, mut dead, hanging, failing) = (Receiver::start(), Receiver::start(), Receiver::start(), Receiver::start());
+    let (ours, strange) = (Authority::new("ours"), Authority::new("another"));
+    let server = |authority: &Authority| authority.server("127.0.0.1", &Validity::Now, &Clients::All);
+    let mut untrusted = Receiver::with_tls(server(&strange));
+    env.write("ca.pem", ours.pem());
+    dead.refuse();
+    hanging.then([Step::Hang]);
+    failing.otherwise(|_| Step::status(500));
+    let trust = format!("tls.ca = \"{}\"", env.path("ca.pem").display());
+    config(
+        &env,
+        &[
+            &sink("dead", &dead.url("/"), ""),
+            &sink("untrusted", &untrusted.url("/"), &trust),
+            &sink("hanging", &hanging.url("/"), "timeout = \"60s\""),
+            &sink("failing", &failing.url("/"), ""),
+            &sink("good", &good.url("/"), ""),
+        ],
+    );
+    let mut daemon = run(&env, ARGS);
+    for n in 0..20 {
+        write(&env, n..n + 1);
+        assert_eq!(number(&daemon.event()), n, "standard output goes on");
+        arrive(&mut daemon, n + 1, &[&good]);
+    }
+    hanging.wait_for(1);
+    fails_with(&env, "dead", "Connection refused");
+    fails_with(&env, "untrusted", "authority");
+    fails_with(&env, "failing", "HTTP 500");
+    let asked = std::time::Instant::now();
+    assert!(daemon.stop().success(), "{}", daemon.drain_log());
+    // Ten seconds are promised; the attempt that hangs would have lasted for sixty.
+    assert!(asked.elapsed() < Duration::from_secs(30), "it ended after {:?}", asked.elapsed());
+    dead.resume();
+    untrusted.resume_with(server(&ours));
+    failing.otherwise(|_| Step::status(200));
+    let mut daemon = run(&env, ARGS);
+    meanwhile(&env, "next_ms = 0");
+    for receiver in [&good, &dead, &untrusted, &hanging] {
+        arrive(&mut daemon, 20, &[receiver]);
+        once_and_in_order(0..20, &[receiver]);
+    }
+    eventually("the failing one has all", || failing.taken().iter().flat_map(events).count() == 20);
+    assert!(daemon.stop().success());
+}
+
+#[test]
+fn what_is_too_large_is_sent_in_parts() {
+    let (env, receiver) = (Env::new(), Receiver::start());
+    config(&env, &[&sink("own", &receiver.url("/hook"), "")]);
+    receiver.otherwise(|request| Step::status(if request.body.len() > 20_000 { 413 } else { 200 }));
+    write(&env, 0..90);
+    let mut daemon = run(&env, ARGS);
+    arrive(&mut daemon, 90, &[&receiver]);
+    assert!(daemon.stop().success());
+    once_and_in_order(0..90, &[&receiver]);
+    let large: Vec<_> = receiver.requests().into_iter().filter(|request| request.body.len() > 20_000).collect();
+    let kept = kept(&[&receiver]);
+    assert!(!large.is_empty() && kept.iter().all(|part| large.iter().all(|whole| id(part) != id(whole))));
+}
+
+#[test]
+fn one_event_that_nobody_wants_steps_aside_and_becomes_a_dead_letter() {
+    const POISON: usize = 13;
+    let (env, receiver) = (Env::new(), Receiver::start());
+    config(&env, &[&sink("own", &receiver.url("/hook"), "")]);
+    let poison = format!("N{POISON:06}");
+    receiver.otherwise(move |request| Step::status(if text(request).contains(&poison) { 400 } else { 200 }));
+    write(&env, 0..30);
+    let mut daemon = run(&env, ARGS);
+    fails_with(&env, "own", "HTTP 400");
+    // It takes eight refusals, which are a minute apart in the end.
+    assert_eq!(meanwhile(&env, "refusals = 7, next_ms = 0"), 1);
+    let others = || (0..30).filter(|&n| n != POISON);
+    arrive(&mut daemon, 29, &[&receiver]);
+    once_and_in_order(others(), &[&receiver]);
+    write(&env, 30..40);
+    arrive(&mut daemon, 39, &[&receiver]);
+    assert!(daemon.stop().success());
+    once_and_in_order(others().chain(30..40), &[&receiver]);
+
+    let mut daemon = run(&env, ARGS);
+    assert_eq!((meanwhile(&env, "first_refused_ms = 1, next_ms = 0"), dead(&env, "own")), (1, 0));
+    let event = about_itself(&mut daemon);
+    assert_eq!((&event["code"], dead(&env, "own")), (&"PT.DEAD_LETTER".into(), 1));
+    assert!(event["excerpt"].as_str().unwrap().contains("sink=own"), "{event}");
+    assert!(daemon.stop().success());
+}
+
+#[test]
+fn a_receiver_that_is_gone_is_left_alone_until_the_next_start() {
+    let (env, gone, other) = (Env::new(), Receiver::start(), Receiver::start());
+    config(&env, &[&sink("gone", &gone.url("/"), ""), &sink("other", &other.url("/"), "")]);
+    gone.then([Step::status(410)]);
+    write(&env, 0..1);
+    let mut daemon = run(&env, ARGS);
+    let event = about_itself(&mut daemon);
+    assert_eq!(event["code"], "PT.SINK_DOWN", "{event}");
+    let facts = event["excerpt"].as_str().unwrap();
+    assert!(facts.contains("sink=gone") && facts.contains("410"), "{facts}");
+    let announced = || kept(&[&other]).iter().flat_map(events).any(|event| event["code"] == "PT.SINK_DOWN");
+    eventually("the other sink is told", announced);
+    write(&env, 1..20);
+    arrive(&mut daemon, 20, &[&other]);
+    assert_eq!(gone.requests().len(), 1, "it wants nothing any more");
+    gone.then([Step::status(410)]);
+    daemon.signal("HUP");
+    gone.wait_for(2);
+    assert!(daemon.stop().success());
+    let mut daemon = run(&env, ARGS);
+    arrive(&mut daemon, 20, &[&gone]);
+    assert!(daemon.stop().success());
+    for receiver in [&gone, &other] {
+        once_and_in_order(0..20, &[receiver]);
+    }
+}
+
+/// Ends a writer, also when the test fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+#[test]
+fn reloads_that_move_add_and_remove_sinks_lose_and_repeat_nothing() {
+    let env = Env::new();
+    let [always, here, there, passing] = [(); 4].map(|()| Receiver::start());
+    let small = |name: &str, receiver: &Receiver| sink(name, &receiver.url("/"), "max_batch = 3");
+    let more = |receiver: &Receiver| {
+        let n = receiver.requests().len() + 5;
+        eventually("requests come", || receiver.requests().len() >= n);
+    };
+    let stays = small("always", &always);
+    config(&env, &[&stays, &small("moves", &here)]);
+    let (written, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let mut daemon = run(&env, ARGS);
+    thread::scope(|scope| {
+        let stop = Stop(&stop);
+        scope.spawn(|| {
+            while !stop.0.load(Relaxed) {
+                let n = written.fetch_add(1, Relaxed);
+                write(&env, n..n + 1);
+                thread::sleep(Duration::from_millis(10));
+            }
+        });
+        more(&here);
+        for (moved, passes) in [(&there, true), (&here, false), (&there, false)] {
+            let passes = if passes { small("passes", &passing) } else { String::new() };
+            config(&env, &[&stays, &passes, &small("moves", moved)]);
+            daemon.signal("HUP");
+            daemon.wait_for_log("reloaded");
+            more(moved);
+            if !passes.is_empty() {
+                more(&passing);
+            }
+        }
+        drop(stop);
+    });
+    let n = written.load(Relaxed);
+    for receivers in [&[&always][..], &[&here, &there]] {
+        arrive(&mut daemon, n, receivers);
+    }
+    assert!(daemon.stop().success());
+    for receivers in [&[&always][..], &[&here, &there]] {
+        once_and_in_order(0..n, receivers);
+    }
+    // The one that came and went has all of a time.
+    let numbers: Vec<_> = received(&[&passing]).iter().map(number).collect();
+    once_and_in_order(numbers[0]..numbers[0] + numbers.len(), &[&passing]);
+}
