@@ -63,7 +63,15 @@ fn decisions(driver: &Driver) -> Vec<(i64, String, Status, Reason, u64, u64)> {
     driver.said.iter().flat_map(of).collect()
 }
 
+/// A case is a day of work; `PROPTEST_CASES` asks for more of them.
+fn config() -> ProptestConfig {
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: default.cases.div_ceil(4), failure_persistence: None, ..default }
+}
+
 proptest! {
+    #![proptest_config(config())]
+
     #[test]
     fn every_event_is_told_or_counted_as_unsaid_and_messages_keep_their_distance(steps in any_steps()) {
         let mut driver = Driver::new();
