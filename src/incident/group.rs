@@ -274,6 +274,12 @@ impl Group {
         }
     }
 
+    /// The latest moment that it remembers.
+    pub fn latest_ms(&self) -> i64 {
+        let resolved = self.stored.past.as_ref().map(|past| past.resolved_ms);
+        self.open().map(|open| open.tally.last_ms.max(open.since_ms)).or(resolved).unwrap_or(i64::MIN)
+    }
+
     /// What there is to say, if anything; called when it is due and not hushed.
     pub fn decide(&self, config: &Incident, now_ms: i64) -> Option<(Status, Reason)> {
         self.open()?.decide(config, now_ms)

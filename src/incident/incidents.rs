@@ -162,6 +162,17 @@ impl Incidents {
         changes
     }
 
+    /// Everything counts as changed: the rows are not stored any more.
+    pub fn store_anew(&mut self) {
+        self.groups.values_mut().for_each(|group| group.change = Change::ToStore);
+        self.rest_change = Change::ToStore;
+    }
+
+    /// The latest `steady_ms` that is remembered, which the clock must not fall behind.
+    pub fn latest_ms(&self) -> Option<i64> {
+        self.groups.values().map(Group::latest_ms).chain(self.rest.last_ms).max()
+    }
+
     /// The incidents that go on.
     pub fn open(&self) -> impl Iterator<Item = Known<'_>> {
         self.groups.values().filter_map(|group| {
