@@ -233,9 +233,7 @@ impl Reader {
                 // The original may have been truncated, and not looked at since.
                 return Ok(Finding::Later { original: key, generation: original.generation() });
             }
-            let verdict = judge(likeness, read, metadata.size(), quiet);
-            tracing::debug!(path = %visible(&held.path), original = %visible(&original.path), ?likeness, ?read, size = metadata.size(), ?verdict, "compared");
-            match verdict {
+            match judge(likeness, read, metadata.size(), quiet) {
                 Verdict::Stranger => {}
                 Verdict::HeirOfFormer => return Ok(original.former().map_or(Finding::Stranger, heir)),
                 Verdict::HeirOfCurrent => return Ok(heir(&original.to_store())),
