@@ -132,6 +132,6 @@ pub fn fails_with(env: &Env, sink: &str, text: &str) {
 }
 
 /// How many requests of a sink are given up.
-pub fn dead(env: &Env, sink: &str) -> usize {
+pub fn dead(env: &Env, sink: &str) -> u32 {
     state(env).query_row("SELECT count(*) FROM dead WHERE sink = ?1", [sink], |row| row.get(0)).unwrap()
 }

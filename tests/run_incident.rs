@@ -1,1 +1,244 @@
 //! `run` with sinks that want incidents: few messages, the right numbers in them, and one story across restarts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::cli_env::Env;
+use crate::daemon::{Daemon, PATIENCE, append, eventually, run};
+use crate::hooks::{ARGS, config, kept};
+use crate::receiver::{Receiver, Request};
+
+/// What every notice and digest must be.
+static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+    let schema = serde_json::from_str(paytriage::incident::INCIDENT_JSON_SCHEMA).unwrap();
+    jsonschema::draft202012::options().should_validate_formats(true).build(&schema).unwrap()
+});
+
+const ON_STDOUT: &str = "[sink.stdout]\nnotify = \"incident\"\nformat = \"json\"\n";
+
+fn sink(receiver: &Receiver) -> String {
+    format!("[[sink.webhook]]\nname = \"oncall\"\nurl = \"{}\"\n", receiver.url("/"))
+}
+
+fn line(code: &str, order: usize) -> String {
+    format!(
+        "2026-07-01 12:00:00 ERROR alipay.trade.pay failed: {{\"code\":\"40004\",\"sub_code\":\"{code}\",\
+         \"out_trade_no\":\"N{order:06}\"}}\n"
+    )
+}
+
+fn write(env: &Env, code: &str, orders: std::ops::Range<usize>) {
+    append(env, "logs/app.log", &orders.map(|order| line(code, order)).collect::<String>());
+}
+
+/// The notices in a message; those of a digest one by one.
+fn notices(message: &Value) -> Vec<Value> {
+    assert!(SCHEMA.is_valid(message), "no valid message: {message}");
+    match message["schema"].as_str() {
+        Some("paytriage.digest/1") => message["incidents"].as_array().unwrap().clone(),
+        _ => vec![message.clone()],
+    }
+}
+
+/// The messages of a request.
+fn messages(request: &Request) -> Vec<Value> {
+    let body: Value = serde_json::from_slice(&request.body).unwrap();
+    match body["type"].as_str() {
+        Some("paytriage.notices") => body["data"]["notices"].as_array().unwrap().clone(),
+        _ => vec![body["data"].clone()],
+    }
+}
+
+fn told(receiver: &Receiver) -> Vec<Value> {
+    kept(&[receiver]).iter().flat_map(messages).flat_map(|message| notices(&message)).collect()
+}
+
+/// Waits until a receiver was told all of it.
+#[track_caller]
+fn wait_until(daemon: &mut Daemon, receiver: &Receiver, enough: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let told = told(receiver);
+        if enough(&told) {
+            return told;
+        }
+        assert!(Instant::now() < deadline, "only this was told: {told:#?}\n{}", daemon.drain_log());
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn has(told: &[Value], code: &str, status: &str) -> bool {
+    told.iter().any(|notice| notice["code"] == code && notice["status"] == status)
+}
+
+/// The next notices on standard output.
+fn printed(daemon: &mut Daemon) -> Vec<Value> {
+    let line = daemon.line();
+    notices(&serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")))
+}
+
+fn number(notice: &Value, pointer: &str) -> u64 {
+    notice.pointer(pointer).and_then(Value::as_u64).unwrap_or_else(|| panic!("no {pointer}: {notice}"))
+}
+
+/// Six kinds of failures, and how many different orders of each.
+const OUTAGE: [(&str, usize); 6] = [
+    ("isv.invalid-signature", 9000),
+    ("ACQ.INVALID_PARAMETER", 3000),
+    ("ACQ.ACCESS_FORBIDDEN", 100),
+    ("ACQ.SYSTEM_ERROR", 256),
+    ("ACQ.CONTEXT_INCONSISTENT", 1),
+    ("ACQ.TRADE_HAS_SUCCESS", 257),
+];
+
+#[test]
+fn an_outage_is_a_few_messages_with_the_right_numbers() {
+    const OF_EACH: usize = 100_000 / OUTAGE.len();
+    let (env, receiver) = (Env::new(), Receiver::start());
+    let rules = "[incident]\nresolve_after = \"5s\"\nbatch_wait = \"2s\"\n";
+    config(&env, &[rules, ON_STDOUT, &sink(&receiver)]);
+    let lines = |n: usize| OUTAGE.map(|(code, orders)| line(code, n % orders)).concat();
+    env.write("logs/app.log", (0..OF_EACH).map(lines).collect::<String>());
+    let mut daemon = run(&env, ARGS);
+    let all = |told: &[Value]| OUTAGE.iter().all(|(code, _)| has(told, code, "resolved"));
+    let told = wait_until(&mut daemon, &receiver, all);
+    assert!(daemon.stop().success());
+    let of = |code: &str, status: &str| {
+        let of: Vec<_> = told.iter().filter(|it| it["code"] == code && it["status"] == status).collect();
+        assert_eq!(of.len(), 1, "{code} {status}: {told:#?}");
+        of[0].clone()
+    };
+    for (code, orders) in OUTAGE {
+        let (opened, resolved) = (of(code, "opened"), of(code, "resolved"));
+        assert_eq!(opened["incident"], resolved["incident"]);
+        assert_eq!(number(&resolved, "/count"), OF_EACH as u64, "{code}");
+        let (distinct, exact) = (number(&resolved, "/orders/distinct") as usize, orders <= 256);
+        assert_eq!(resolved["orders"]["exact"], exact, "{code}");
+        // The estimate's standard error is 3.3 %.
+        let off = if exact { 0 } else { orders / 10 };
+        assert!(distinct.abs_diff(orders) <= off, "{code}: {distinct} orders instead of {orders}");
+    }
+    let messages: Vec<_> = kept(&[&receiver]).iter().flat_map(messages).collect();
+    assert!(messages.len() <= 5, "{} messages: {messages:#?}", messages.len());
+    // Standard output says the same.
+    assert_eq!(daemon.rest(), messages);
+}
+
+#[test]
+fn the_first_failure_is_told_at_once_and_its_end_too() {
+    let (env, receiver) = (Env::new(), Receiver::start());
+    // Only what comes after a message may have to wait.
+    let rules = "[incident]\nresolve_after = \"2s\"\nbatch_wait = \"1s\"\nrepeat = [\"1h\"]\n";
+    config(&env, &[rules, ON_STDOUT, &sink(&receiver)]);
+    let mut daemon = run(&env, ARGS);
+    write(&env, "isv.invalid-signature", 7..8);
+    let opened = printed(&mut daemon).remove(0);
+    let time = |key: &str| -> Timestamp { opened[key].as_str().unwrap().parse().unwrap() };
+    let waited = time("time").duration_since(time("opened_at"));
+    assert!(waited.as_secs() < 2, "it was told {waited:?} after it opened");
+    let facts = |notice: &Value| {
+        let fact = |key: &str| notice[key].as_str().unwrap().to_owned();
+        (fact("code"), fact("status"), fact("reason"), number(notice, "/count"))
+    };
+    let expected = |status: &str, reason: &str| ("isv.invalid-signature".into(), status.into(), reason.into(), 1);
+    assert_eq!(facts(&opened), expected("opened", "threshold"));
+    assert_eq!(opened["orders"]["samples"][0], "N000007");
+    let resolved = printed(&mut daemon).remove(0);
+    assert_eq!(facts(&resolved), expected("resolved", "quiet"));
+    assert_eq!(resolved["incident"], opened["incident"]);
+    let told = wait_until(&mut daemon, &receiver, |told| told.len() == 2);
+    assert_eq!(told, [opened, resolved]);
+}
+
+#[test]
+fn people_read_one_line_for_each_turn() {
+    let env = Env::new();
+    let rules = "[incident]\nresolve_after = \"1s\"\nbatch_wait = \"1s\"\n";
+    config(&env, &[rules, "[sink.stdout]\nnotify = \"incident\"\nformat = \"pretty\"\n"]);
+    let mut daemon = run(&env, ARGS);
+    write(&env, "isv.invalid-signature", 0..1);
+    for status in ["OPENED", "RESOLVED"] {
+        let line = daemon.line();
+        let parts: Vec<_> = line.split("  ").collect();
+        assert_eq!(parts[1..4], [status, "CRITICAL", "isv.invalid-signature"], "{line}");
+        assert!(line.contains("  events=1  orders=1  source=shop"), "{line}");
+    }
+    assert!(daemon.stop().success());
+    assert!(!std::fs::exists(env.path("state/none")).unwrap());
+}
+
+#[test]
+fn an_incident_goes_on_as_itself_after_a_stop_and_after_a_sigkill() {
+    let (env, receiver) = (Env::new(), Receiver::start());
+    let code = "isv.invalid-signature";
+    let with = |resolve: &str| {
+        let rules = format!("[incident]\nresolve_after = \"{resolve}\"\nbatch_wait = \"1s\"\nrepeat = [\"1s\"]\n");
+        config(&env, &[&rules, &sink(&receiver), "[sink.stdout]\nenabled = false\n"]);
+    };
+    with("1h");
+    let mut expected = 0;
+    for signal in ["TERM", "KILL", "KILL"] {
+        let mut daemon = run(&env, ARGS);
+        write(&env, code, expected..expected + 100);
+        expected += 100;
+        let counted = |told: &[Value]| told.iter().any(|notice| number(notice, "/count") == expected as u64);
+        wait_until(&mut daemon, &receiver, counted);
+        daemon.signal(signal);
+        daemon.wait();
+    }
+    with("1s");
+    let mut daemon = run(&env, ARGS);
+    let told = wait_until(&mut daemon, &receiver, |told| has(told, code, "resolved"));
+    let ids: BTreeSet<_> = told.iter().map(|notice| notice["incident"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 1, "{told:#?}");
+    let statuses: Vec<_> = told.iter().map(|notice| notice["status"].as_str().unwrap()).collect();
+    let turns = |status: &str| statuses.iter().filter(|it| **it == status).count();
+    assert_eq!((turns("opened"), turns("resolved")), (1, 1), "{statuses:?}");
+    assert!(statuses[0] == "opened" && statuses.last() == Some(&"resolved"), "{statuses:?}");
+    let last = told.last().unwrap();
+    assert_eq!((number(last, "/count"), number(last, "/orders/distinct")), (300, 256.max(number(last, "/orders/distinct"))));
+    assert!(daemon.stop().success());
+}
+
+#[test]
+fn what_is_silenced_is_told_when_the_silence_is_over_and_not_before() {
+    let (env, receiver) = (Env::new(), Receiver::start());
+    let until = |seconds| Timestamp::try_from(SystemTime::now() + Duration::from_secs(seconds)).unwrap();
+    let silence =
+        |code: &str, seconds| format!("[[incident.silence]]\ncodes = [\"{code}\"]\nuntil = {}\n", until(seconds));
+    let rules = "[incident]\nresolve_after = \"1h\"\nbatch_wait = \"1s\"\n";
+    let silences = [silence("ACQ.ACCESS_FORBIDDEN", 3600), silence("ACQ.INVALID_*", 5)];
+    config(&env, &[rules, &silences[0], &silences[1], &sink(&receiver)]);
+    let mut daemon = run(&env, ARGS);
+    for code in ["ACQ.ACCESS_FORBIDDEN", "ACQ.INVALID_PARAMETER", "isv.invalid-signature"] {
+        write(&env, code, 0..3);
+    }
+    let told = wait_until(&mut daemon, &receiver, |told| has(told, "ACQ.INVALID_PARAMETER", "opened"));
+    let turns: Vec<_> = told.iter().map(|it| (it["code"].as_str().unwrap(), it["reason"].as_str().unwrap())).collect();
+    assert_eq!(turns, [("isv.invalid-signature", "threshold"), ("ACQ.INVALID_PARAMETER", "silence_ended")]);
+    assert_eq!(number(&told[1], "/count"), 3);
+}
+
+#[test]
+fn a_sink_for_events_and_one_for_incidents_have_nothing_of_each_other() {
+    let (env, events, incidents) = (Env::new(), Receiver::start(), Receiver::start());
+    let of_events = crate::hooks::sink("events", &events.url("/"), "");
+    config(&env, &[&of_events, &sink(&incidents), "[sink.stdout]\nenabled = false\n"]);
+    write(&env, "isv.invalid-signature", 0..50);
+    let mut daemon = run(&env, ARGS);
+    crate::hooks::arrive(&mut daemon, 50, &[&events]);
+    wait_until(&mut daemon, &incidents, |told| !told.is_empty());
+    assert!(daemon.stop().success());
+    crate::hooks::once_and_in_order(0..50, &[&events]);
+    let kinds: BTreeMap<_, _> = told(&incidents).iter().map(|it| (it["schema"].to_string(), ())).collect();
+    assert_eq!(kinds.into_keys().collect::<Vec<_>>(), ["\"paytriage.incident/1\""]);
+    eventually("nothing waits", || {
+        let status = env.run(&["outbox", "status", "--format", "json", "--state", "state"]).code(0);
+        serde_json::from_str::<Value>(&status.stdout).unwrap()["events"] == 0
+    });
+}
