@@ -202,6 +202,34 @@ fn a_daemon_killed_again_and_again_while_nobody_listens_delivers_all_of_it_once(
 }
 
 #[test]
+fn a_daemon_killed_while_its_receiver_fails_at_every_turn_repeats_only_what_it_must() {
+    const N: usize = 400;
+    let (env, receiver) = (Env::new(), Receiver::start());
+    let settings = "timeout = \"1s\"\nmax_batch = 20";
+    config(&env, &[&sink("own", &receiver.url("/hook"), settings), "[sink.stdout]\nenabled = false"]);
+    let n_requests = AtomicUsize::new(0);
+    receiver.otherwise(move |_| match n_requests.fetch_add(1, Relaxed) % 10 {
+        2 => Step::Reset,
+        4 => Step::status(500),
+        6 => Step::Hang,
+        8 => Step::Close,
+        _ => Step::status(200),
+    });
+    for kill in 0..6 {
+        write(&env, kill * N / 6..(kill + 1) * N / 6);
+        let daemon = run(&env, ARGS);
+        receiver.wait_for(receiver.requests().len() + 3);
+        daemon.signal("KILL");
+        drop(daemon);
+    }
+    let mut daemon = run(&env, ARGS);
+    meanwhile(&env, "next_ms = 0");
+    arrive(&mut daemon, N, &[&receiver]);
+    assert!(daemon.stop().success());
+    once_and_in_order(0..N, &[&receiver]);
+}
+
+#[test]
 fn what_was_sent_without_an_answer_before_a_sigkill_comes_again_as_it_was() {
     let (env, receiver) = (Env::new(), Receiver::start());
     config(&env, &[&sink("own", &receiver.url("/hook"), "")]);
@@ -396,4 +424,70 @@ fn reloads_that_move_add_and_remove_sinks_lose_and_repeat_nothing() {
     // The one that came and went has all of a time.
     let numbers: Vec<_> = received(&[&passing]).iter().map(number).collect();
     once_and_in_order(numbers[0]..numbers[0] + numbers.len(), &[&passing]);
+}
+
+#[test]
+fn a_sink_that_is_removed_while_it_hangs_and_comes_back_begins_anew() {
+    let (env, stays, returns) = (Env::new(), Receiver::start(), Receiver::start());
+    let stays_on = sink("stays", &stays.url("/"), "");
+    let tables = |returns: &Receiver| [stays_on.clone(), sink("returns", &returns.url("/"), "timeout = \"3s\"")];
+    let [first, second] = tables(&returns);
+    config(&env, &[&first, &second]);
+    returns.then([Step::Hang]);
+    let mut daemon = run(&env, ARGS);
+    write(&env, 0..5);
+    returns.wait_for(1);
+    // Those that come while it is away are not for it.
+    for (range, tables) in [(5..10, vec![&*first]), (10..15, vec![&*first, &*second])] {
+        config(&env, &tables);
+        daemon.signal("HUP");
+        daemon.wait_for_log("reloaded");
+        let n = range.end;
+        write(&env, range);
+        arrive(&mut daemon, n, &[&stays]);
+    }
+    let sent_again = || kept(&[&returns]).iter().skip(1).flat_map(events).map(|event| number(&event)).collect();
+    eventually("it is told what is new", || Vec::len(&sent_again()) == 5);
+    assert!(daemon.stop().success());
+    assert_eq!(sent_again(), [10, 11, 12, 13, 14]);
+    once_and_in_order(0..15, &[&stays]);
+}
+
+#[test]
+fn what_waits_for_too_long_is_dropped_for_its_sink_only_and_reported() {
+    let (env, mut away, here) = (Env::new(), Receiver::start(), Receiver::start());
+    config(&env, &[&sink("away", &away.url("/"), "max_age = \"1s\""), &sink("here", &here.url("/"), "")]);
+    away.refuse();
+    write(&env, 0..5);
+    let mut daemon = run(&env, ARGS);
+    let event = about_itself(&mut daemon);
+    assert_eq!(event["code"], "PT.DROPPED", "{event}");
+    assert!(event["excerpt"].as_str().unwrap().starts_with("events=5 "), "{event}");
+    arrive(&mut daemon, 5, &[&here]);
+    away.resume();
+    write(&env, 5..10);
+    arrive(&mut daemon, 5, &[&away]);
+    arrive(&mut daemon, 10, &[&here]);
+    assert!(daemon.stop().success());
+    once_and_in_order(5..10, &[&away]);
+    once_and_in_order(0..10, &[&here]);
+}
+
+#[test]
+fn what_a_filter_keeps_from_a_sink_does_not_wait_for_it() {
+    let (env, receiver) = (Env::new(), Receiver::start());
+    let choosy = sink("choosy", &receiver.url("/"), "codes = [\"isv.*\"]\nmax_batch = 2");
+    config(&env, &[&choosy, "[sink.stdout]\nenabled = false"]);
+    let lines = |n: usize| match n % 10 {
+        0 => failure(n).replace("ACQ.TRADE_HAS_SUCCESS", "isv.invalid-signature"),
+        _ => failure(n),
+    };
+    append(&env, "logs/app.log", &(0..200).map(lines).collect::<String>());
+    let mut daemon = run(&env, ARGS);
+    arrive(&mut daemon, 20, &[&receiver]);
+    let status = || env.run(&["outbox", "status", "--format", "json", "--state", "state"]).code(0).stdout;
+    let events = || serde_json::from_str::<serde_json::Value>(&status()).unwrap()["events"].as_u64();
+    eventually("nothing waits", || events() == Some(0));
+    assert!(daemon.stop().success());
+    once_and_in_order((0..200).step_by(10), &[&receiver]);
 }
