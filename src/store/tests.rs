@@ -213,6 +213,10 @@ fn a_sink_that_takes_other_rows_than_before_begins_anew() {
     assert_eq!(forgotten.iter().map(|it| (&*it.sink, it.waiting)).collect::<Vec<_>>(), [("events", 0), ("people", 1)]);
     assert_eq!(store.standing("people").unwrap(), Standing::default());
     assert_eq!(store.waiting(), Backlog::default());
+    // Nor has a sink of this name something to do with what its worker made in the meantime.
+    store.put_deliveries("people", &[delivery("msg_3", &[notice])]).unwrap();
+    store.set_sinks(&BOTH).unwrap();
+    assert_eq!(store.standing("people").unwrap().next, None);
 }
 
 #[test]
