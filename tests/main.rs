@@ -36,3 +36,4 @@ mod shim;
 mod soak;
 mod tidy;
 mod webhook_client;
+mod webhook_test;
