@@ -42,6 +42,8 @@ fn what_is_added_is_what_the_daemon_finds() {
     let run = run.code(0).quiet();
     assert!(run.stdout.contains(&matchers.join(" ")) && run.stdout.contains("once `paytriage run` does"), "{run:#?}");
 
+    assert_eq!(listed(&env, &[])[0]["matchers"], serde_json::json!(matchers));
+
     let dir = StateDir::lock(&env.path("state")).unwrap();
     let stored = Store::open(&dir, Durability::Normal).unwrap().silences().unwrap();
     let [stored] = stored.as_slice() else { panic!("{stored:?}") };

@@ -124,7 +124,7 @@ fn nobody_who_answers_is_a_failure_that_names_the_host_only() {
     let env = configured(&receiver, "url_file = \"DIR/url\"\nsecret_file = \"DIR/key\"");
     let run = test(&env, "own").code(1).quiet();
     assert!(
-        run.stdout.contains("verdict  failed: http://127.0.0.1:") && run.stdout.contains("no connection"),
+        run.stdout.contains("verdict  failed: http://127.0.0.1:") && run.stdout.contains("see that the receiver runs"),
         "{run:#?}"
     );
     assert!(!run.stdout.contains("T0PSECRET") && !run.stdout.contains("T0KEN"), "{run:#?}");

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::state::{configured, operator};
 use crate::cli::{ExplainFormat, SilenceAdd, SilenceCommand};
-use crate::config::{self, Matcher};
+use crate::config;
 use crate::exit::Exit;
 use crate::store::{Operator, Outbox, Silence};
 use crate::visible::visible;
@@ -87,7 +87,10 @@ struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     active: bool,
-    matcher: Matcher,
+    /// As they are typed; none: all incidents.
+    matchers: Vec<String>,
+    #[serde(skip)]
+    what: String,
     until: Timestamp,
     #[serde(skip_serializing_if = "String::is_empty")]
     comment: String,
@@ -103,7 +106,8 @@ fn listed(dir: &Path, configured: &[config::Silence]) -> Result<Vec<Line>> {
     let stored = stored.into_iter().map(|Silence { id, matcher, until, comment, created, by }| Line {
         id: Some(id),
         active: now < until,
-        matcher,
+        matchers: matchers::written(&matcher),
+        what: matchers::shown(&matcher),
         until,
         comment,
         created: Some(created),
@@ -112,7 +116,8 @@ fn listed(dir: &Path, configured: &[config::Silence]) -> Result<Vec<Line>> {
     let configured = configured.iter().cloned().map(|config::Silence { matcher, until, comment }| Line {
         id: None,
         active: now < until,
-        matcher,
+        matchers: matchers::written(&matcher),
+        what: matchers::shown(&matcher),
         until,
         comment,
         created: None,
@@ -131,8 +136,7 @@ impl Line {
         }
         let id = self.id.as_deref().unwrap_or("-       ");
         let until = if self.active { "until" } else { "over since" };
-        let what = matchers::shown(&self.matcher);
-        writeln!(out, "{}  {}  {until} {}", visible(id), visible(&what), local(self.until))?;
+        writeln!(out, "{}  {}  {until} {}", visible(id), visible(&self.what), local(self.until))?;
         let made = self.created.map_or(String::new(), |created| format!(", {}", local(created)));
         let why = if self.comment.is_empty() { "no comment" } else { &self.comment };
         writeln!(out, "          {} (by {}{made})", visible(why), visible(&self.by))?;

@@ -13,6 +13,7 @@ use crate::cli::WebhookCommand;
 use crate::config::{Config, DEFAULT_FILE, Format, Notify, Webhook};
 use crate::deliver::webhook::Sink;
 use crate::deliver::webhook::batch;
+use crate::deliver::webhook::client::Kind;
 use crate::deliver::webhook::trial::{Answered, Trial};
 use crate::deliver::webhook::verdict::Verdict;
 use crate::exit::Exit;
@@ -64,7 +65,7 @@ fn report(trial: &Trial, webhook: &Webhook, out: &mut dyn Write) -> Result<Exit>
         Ok(answered) => answered,
         Err(error) => {
             writeln!(out, "answer   none within {took} ms")?;
-            writeln!(out, "verdict  failed: {}", visible(&error.text))?;
+            writeln!(out, "verdict  failed: {}{}", visible(&error.text), no_answer(error.kind))?;
             return Ok(Exit::Found);
         }
     };
@@ -76,6 +77,18 @@ fn report(trial: &Trial, webhook: &Webhook, out: &mut dyn Write) -> Result<Exit>
     let (exit, verdict) = judged(answered, webhook);
     writeln!(out, "verdict  {verdict}")?;
     Ok(exit)
+}
+
+/// What to do, where the error does not say it.
+fn no_answer(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Connect => "; see that the receiver runs, and that host and port of the url are right",
+        Kind::Timeout => "; see what holds the receiver up, or set a longer timeout",
+        Kind::Reset => "; the receiver's logs may say why",
+        Kind::Proxy => "; check proxy, and that it lets this host through",
+        Kind::Protocol => "; check scheme and port of the url",
+        Kind::Refused | Kind::Dns | Kind::Tls | Kind::Request => "",
+    }
 }
 
 fn signed(webhook: &Webhook) -> &'static str {

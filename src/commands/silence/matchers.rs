@@ -97,8 +97,8 @@ fn listed(names: &BTreeSet<&str>) -> String {
     names.iter().copied().collect::<Vec<_>>().join(", ")
 }
 
-/// As it could be written.
-pub fn shown(matcher: &Matcher) -> String {
+/// As they could be written; none: all incidents.
+pub fn written(matcher: &Matcher) -> Vec<String> {
     let Matcher { codes, providers, sources, labels, max_severity } = matcher;
     let mut parts = Vec::new();
     for (key, values) in [("code", codes), ("provider", providers), ("source", sources)] {
@@ -108,6 +108,12 @@ pub fn shown(matcher: &Matcher) -> String {
     if *max_severity != Severity::Critical {
         parts.push(format!("max_severity={max_severity}"));
     }
+    parts
+}
+
+/// For people.
+pub fn shown(matcher: &Matcher) -> String {
+    let parts = written(matcher);
     if parts.is_empty() { "all incidents".to_owned() } else { parts.join(" ") }
 }
 
