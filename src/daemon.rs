@@ -10,6 +10,7 @@ mod pending;
 mod plan;
 mod problems;
 mod reader;
+mod sinks;
 mod unknown;
 
 use std::io;
@@ -26,8 +27,9 @@ use tokio::time::{Instant, timeout_at};
 use plan::Plan;
 pub use plan::Setup;
 use reader::{Reader, Request};
+use sinks::Sinks;
 
-use crate::config::{Notify, StdoutFormat};
+use crate::config::{Config, Notify, StdoutFormat};
 use crate::deliver::stdout;
 use crate::http;
 use crate::source::selection::Own;
@@ -76,7 +78,7 @@ pub fn run(load: impl Fn() -> Result<Setup, Vec<String>>, state: Option<&Path>) 
     // Signals are caught before anything else: what arrives during the start is answered after it.
     let signals = runtime.block_on(async { Signals::new() }).map_err(start)?;
     let cwd = std::env::current_dir().map_err(|error| start(format!("current directory: {error}")))?;
-    let plan = Plan::new(load().map_err(Failure::Setup)?, cwd.clone()).map_err(start)?;
+    let mut plan = Plan::new(load().map_err(Failure::Setup)?, cwd.clone()).map_err(start)?;
     let config = &plan.setup.config;
     let listener = config.http.as_ref().map(|http| http::bind(http.listen)).transpose().map_err(start)?;
     let dir = state.map(StateDir::lock).transpose().map_err(start)?;
@@ -84,20 +86,19 @@ pub fn run(load: impl Fn() -> Result<Setup, Vec<String>>, state: Option<&Path>) 
         Some(dir) => Store::open(dir, config.state.synchronous).map_err(start)?,
         None => Store::in_memory().map_err(start)?,
     });
-    let format = config.stdout.enabled.then_some(config.stdout.format);
+    let stdout = config.stdout.enabled.then_some((config.stdout.format, config.stdout.notify));
     let metrics = Arc::new(Metrics::default());
-    let forgotten = store.set_sinks(format.map(|_| (stdout::NAME, Notify::Event)).as_slice()).map_err(start)?;
-    let dropped = forgotten.iter().map(|sink| sink.waiting).sum();
-    if dropped > 0 {
-        metrics.dropped_events.fetch_add(dropped, Relaxed);
-        tracing::warn!(events = dropped, "dropped what waited for a sink that is no longer configured");
-    }
+    set_sinks(&store, config, &metrics)?;
+    let webhooks = std::mem::take(&mut plan.setup.webhooks);
     let own = Own::new(dir.as_ref().map(StateDir::path));
     let reader = Reader::new(plan, Arc::clone(&store), Arc::clone(&metrics), own).map_err(start)?;
     let wake = reader.wake();
+    let mut sinks = Sinks::new(Arc::clone(&store), Arc::clone(&metrics), Arc::clone(&wake));
+    sinks.replace(webhooks).map_err(start)?;
     let parts = Parts {
         reader: spawn("reader", move || reader.run())?,
-        sink: format.map(|format| sink(&store, format)).transpose()?,
+        stdout: stdout.map(|stdout| write_to_stdout(&store, stdout)).transpose()?,
+        sinks,
         wake,
         store,
     };
@@ -164,12 +165,18 @@ struct Reload<F> {
 
 impl<F: Fn() -> Result<Setup, Vec<String>>> Reload<F> {
     /// All or nothing: only a configuration without any problem reaches the reader.
-    fn run(&self, wake: &Wake<Request>) {
+    fn run(&self, parts: &mut Parts) {
         let plan =
             (self.load)().and_then(|setup| Plan::new(setup, self.cwd.clone()).map_err(|error| vec![error.to_string()]));
+        let plan = plan.and_then(|mut plan| {
+            let webhooks = std::mem::take(&mut plan.setup.webhooks);
+            let replaced = set_sinks(&parts.store, &plan.setup.config, &self.metrics)
+                .and_then(|()| parts.sinks.replace(webhooks).map_err(start));
+            replaced.map(|()| plan).map_err(|failure| vec![failure.to_string()])
+        });
         self.metrics.reloaded(plan.is_ok());
         match plan {
-            Ok(plan) => wake.request(Request::Reload(Box::new(plan))),
+            Ok(plan) => parts.wake.request(Request::Reload(Box::new(plan))),
             Err(problems) => {
                 for problem in problems {
                     tracing::error!("{problem}");
@@ -183,7 +190,8 @@ impl<F: Fn() -> Result<Setup, Vec<String>>> Reload<F> {
 /// What runs.
 struct Parts {
     reader: oneshot::Receiver<()>,
-    sink: Option<oneshot::Receiver<stdout::End>>,
+    stdout: Option<oneshot::Receiver<stdout::End>>,
+    sinks: Sinks,
     wake: Arc<Wake<Request>>,
     store: Arc<Store>,
 }
@@ -199,11 +207,13 @@ impl Parts {
                 // Who wants it to end does not wait for a reload that was asked for too.
                 biased;
                 () = signals.stop.asked() => break,
-                _ = signals.hang_up.recv() => reload.run(&self.wake),
+                _ = signals.hang_up.recv() => reload.run(&mut self),
                 _ = &mut self.reader => return Err(Failure::Broken("the reader ended unexpectedly".into())),
-                end = next_end(&mut self.sink) => {
-                    ended = Some(end);
-                    break;
+                end = next_end(&mut self.stdout) => {
+                    if !self.goes_on_without_stdout(&end) {
+                        ended = Some(end);
+                        break;
+                    }
                 }
             }
         }
@@ -224,19 +234,52 @@ impl Parts {
         }
     }
 
-    /// Ends the reader, then lets the sink deliver what it can.
+    /// Without standard output, the webhooks are reason enough to go on. What was meant for it is not kept for nobody.
+    fn goes_on_without_stdout(&self, end: &stdout::End) -> bool {
+        if self.sinks.is_empty() || matches!(end, stdout::End::Drained) {
+            return false;
+        }
+        tracing::warn!("standard output cannot be written any more; the webhooks go on");
+        if let Err(error) = self.store.forget_sink(stdout::NAME) {
+            tracing::error!(%error, "cannot forget what waits for standard output");
+        }
+        true
+    }
+
+    /// Ends the reader, then lets the sinks deliver what they can.
     async fn stop(&mut self, deadline: Instant) {
         self.wake.request(Request::Stop);
         let stored = timeout_at(deadline, &mut self.reader).await.is_ok();
+        self.sinks.stop();
         self.store.close();
-        let delivered = match &mut self.sink {
-            Some(sink) => timeout_at(deadline, sink).await.is_ok(),
+        let delivered = match &mut self.stdout {
+            Some(stdout) => timeout_at(deadline, stdout).await.is_ok(),
             None => true,
         };
-        if !stored || !delivered {
+        let attempted = timeout_at(deadline, self.sinks.ended()).await.is_ok();
+        if !stored || !delivered || !attempted {
             tracing::warn!(waiting = self.store.waiting().rows, "ended before everything was delivered");
         }
     }
+}
+
+/// Tells the store who takes what, and says what nobody will get any more.
+fn set_sinks(store: &Store, config: &Config, metrics: &Metrics) -> Result<(), Failure> {
+    let stdout = config.stdout.enabled.then_some((stdout::NAME, config.stdout.notify));
+    let webhooks = config.webhooks.iter().map(|webhook| (webhook.name.as_str(), webhook.notify));
+    let sinks: Vec<(&str, Notify)> = stdout.into_iter().chain(webhooks).collect();
+    for forgotten in store.set_sinks(&sinks).map_err(start)? {
+        let lost = forgotten.waiting + forgotten.dead;
+        if lost > 0 {
+            metrics.dropped_events.fetch_add(lost, Relaxed);
+            tracing::warn!(
+                sink = forgotten.sink,
+                rows = lost,
+                "dropped what waited for a sink that is no longer configured"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The end of the sink; never, if there is none.
@@ -251,12 +294,15 @@ async fn next_end(sink: &mut Option<oneshot::Receiver<stdout::End>>) -> stdout::
     }
 }
 
-fn sink(store: &Arc<Store>, format: StdoutFormat) -> Result<oneshot::Receiver<stdout::End>, Failure> {
+fn write_to_stdout(
+    store: &Arc<Store>,
+    (format, notify): (StdoutFormat, Notify),
+) -> Result<oneshot::Receiver<stdout::End>, Failure> {
     let store = Arc::clone(store);
     spawn("stdout", move || {
         let mut out = io::stdout();
         match stdout::end_torn_line(&mut out) {
-            Ok(()) => stdout::run(&store, Notify::Event, format, &mut out),
+            Ok(()) => stdout::run(&store, notify, format, &mut out),
             Err(error) => stdout::End::Failed(error),
         }
     })

@@ -17,6 +17,7 @@
 //! | [`redact`] | masks secrets; the only maker of `Redacted` |
 //! | [`event`] | the annotated detection; [`wire`] is its JSON form |
 //! | [`pipeline`] | wires the stages above: bytes of one file in, events out |
+//! | [`incident`] | groups events in time: what a person is told, once, while it lasts, and when it is over |
 //! | [`notice`] | what paytriage reports of itself, as events |
 //! | [`source`] | which files, what became of them, when to look (daemon); [`input`] is the same for scan |
 //! | [`store`] | offsets and waiting events in one SQLite transaction |
@@ -27,7 +28,7 @@
 //!
 //! # Invariants
 //!
-//! - `detect`, `record`, `diagnose`, `redact` and `pipeline` know no file, socket, thread, clock or log macro: bytes and
+//! - `detect`, `record`, `diagnose`, `redact`, `pipeline` and `incident` know no file, socket, thread, clock or log macro: bytes and
 //!   a clock value in, events out. `tests/tidy.rs` checks this, and who may import whom.
 //! - Any chunking of the same bytes gives the same events, and a checkpoint taken anywhere goes on without loss or repeat.
 //! - Building may fail (with file, line and key); matching cannot.

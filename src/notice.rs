@@ -51,6 +51,12 @@ pub enum Notice {
     StateLost { kept_as: String },
     /// Events that waited for delivery were dropped.
     Dropped { events: u64, bytes: u64, oldest: Option<Timestamp>, last_seq: i64 },
+    /// A sink has accepted nothing since then, or wants nothing any more.
+    SinkDown { sink: String, since: Timestamp, reason: String },
+    /// It accepts again what it had not accepted since then.
+    SinkUp { sink: String, since: Timestamp },
+    /// A row was refused by a sink for too long.
+    DeadLetter { sink: String, id: String, reason: String },
 }
 
 /// Whom or what a notice is about.
@@ -78,6 +84,9 @@ impl Notice {
             Notice::LineCut { .. } => "PT.LINE_CUT",
             Notice::StateLost { .. } => "PT.STATE_LOST",
             Notice::Dropped { .. } => "PT.DROPPED",
+            Notice::SinkDown { .. } => "PT.SINK_DOWN",
+            Notice::SinkUp { .. } => "PT.SINK_UP",
+            Notice::DeadLetter { .. } => "PT.DEAD_LETTER",
         }
     }
 
@@ -87,6 +96,9 @@ impl Notice {
             Notice::LineCut { .. } => "paytriage.line-cut",
             Notice::StateLost { .. } => "paytriage.state-lost",
             Notice::Dropped { .. } => "paytriage.dropped",
+            Notice::SinkDown { .. } => "paytriage.sink-down",
+            Notice::SinkUp { .. } => "paytriage.sink-up",
+            Notice::DeadLetter { .. } => "paytriage.dead-letter",
         }
     }
 
@@ -102,13 +114,20 @@ impl Notice {
                 format!("events={events} bytes={bytes} oldest={oldest}")
             }
             Notice::Dropped { events, bytes, oldest: None, .. } => format!("events={events} bytes={bytes}"),
+            Notice::SinkDown { sink, since, reason } => format!("sink={sink} since={since} reason={reason:?}"),
+            Notice::SinkUp { sink, since } => format!("sink={sink} down_since={since}"),
+            Notice::DeadLetter { sink, id, reason } => format!("sink={sink} row={id} reason={reason:?}"),
         }
     }
 
     fn offset(&self) -> u64 {
         match self {
             Notice::Gap { from: offset, .. } | Notice::LineCut { offset } => *offset,
-            Notice::StateLost { .. } | Notice::Dropped { .. } => 0,
+            Notice::StateLost { .. }
+            | Notice::Dropped { .. }
+            | Notice::SinkDown { .. }
+            | Notice::SinkUp { .. }
+            | Notice::DeadLetter { .. } => 0,
         }
     }
 
@@ -123,6 +142,10 @@ impl Notice {
             Notice::Dropped { oldest, last_seq, .. } => {
                 identity.extend_from_slice(format!("{last_seq} {oldest:?}").as_bytes());
             }
+            Notice::SinkDown { sink, since, .. } | Notice::SinkUp { sink, since } => {
+                identity.extend_from_slice(format!("{sink} {since}").as_bytes());
+            }
+            Notice::DeadLetter { sink, id, .. } => identity.extend_from_slice(format!("{sink} {id}").as_bytes()),
         }
         let (excerpt, redactions) = redactor.redact(&self.facts(), &[]);
         Some(Event {
@@ -172,6 +195,15 @@ mod tests {
             (
                 Notice::Dropped { events: 2, bytes: 7, oldest: Some(now), last_seq: 9 },
                 "events=2 bytes=7 oldest=1970-01-01T00:00:00Z",
+            ),
+            (
+                Notice::SinkDown { sink: "oncall".into(), since: now, reason: "HTTP 500".into() },
+                "sink=oncall since=1970-01-01T00:00:00Z reason=\"HTTP 500\"",
+            ),
+            (Notice::SinkUp { sink: "oncall".into(), since: now }, "sink=oncall down_since=1970-01-01T00:00:00Z"),
+            (
+                Notice::DeadLetter { sink: "oncall".into(), id: "ab".into(), reason: "HTTP 400".into() },
+                "sink=oncall row=ab reason=\"HTTP 400\"",
             ),
         ] {
             let event = notice.event(&about, &catalog, now).expect("it has an entry");

@@ -40,6 +40,12 @@ pub struct Metrics {
     pub pinned_bytes: AtomicU64,
     /// Times that reading paused because too much waits for delivery.
     pub backpressure: AtomicU64,
+    /// Rows that a sink has refused for too long.
+    pub dead_letters: AtomicU64,
+    incidents_open: AtomicU64,
+    /// Events of which no incident was ever told.
+    unsaid: AtomicU64,
+    sinks: Mutex<BTreeMap<String, SinkNumbers>>,
     unknown_codes: AtomicU64,
     events: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
     gaps: Mutex<BTreeMap<Reason, u64>>,
@@ -52,6 +58,21 @@ pub struct Metrics {
     started_at: SystemTime,
     /// Milliseconds after `started` until which the reader may be silent.
     alive_until: AtomicU64,
+}
+
+/// How a request to a sink ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Accepted,
+    Failed,
+}
+
+/// What is counted of one sink. Their names come from the configuration: a closed set.
+#[derive(Debug, Default)]
+struct SinkNumbers {
+    is_up: bool,
+    accepted: u64,
+    failed: u64,
 }
 
 /// How long reading may pause before that is no longer normal.
@@ -79,6 +100,10 @@ impl Default for Metrics {
             state_lost: AtomicU64::new(0),
             pinned_bytes: AtomicU64::new(0),
             backpressure: AtomicU64::new(0),
+            dead_letters: AtomicU64::new(0),
+            incidents_open: AtomicU64::new(0),
+            unsaid: AtomicU64::new(0),
+            sinks: Mutex::new(BTreeMap::new()),
             unknown_codes: AtomicU64::new(0),
             events: Mutex::new(BTreeMap::new()),
             gaps: Mutex::new([Reason::Truncated, Reason::Deleted, Reason::Unreachable].map(|it| (it, 0)).into()),
@@ -111,6 +136,29 @@ impl Metrics {
         };
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         *events.entry((provider, event.entry.severity.as_str())).or_default() += 1;
+    }
+
+    pub fn incidents(&self, open: u64, unsaid: u64) {
+        self.incidents_open.store(open, Relaxed);
+        self.unsaid.store(unsaid, Relaxed);
+    }
+
+    /// A sink accepts messages, or has not for a while.
+    pub fn sink_up(&self, sink: &str, is_up: bool) {
+        self.sink(sink, |numbers| numbers.is_up = is_up);
+    }
+
+    /// A request was accepted, or not.
+    pub fn sink_request(&self, sink: &str, outcome: Outcome) {
+        self.sink(sink, |numbers| match outcome {
+            Outcome::Accepted => numbers.accepted += 1,
+            Outcome::Failed => numbers.failed += 1,
+        });
+    }
+
+    fn sink(&self, sink: &str, change: impl FnOnce(&mut SinkNumbers)) {
+        let mut sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
+        change(sinks.entry(sink.to_owned()).or_default());
     }
 
     /// A reload was tried.
@@ -200,12 +248,32 @@ impl Metrics {
         for (reason, n) in &*self.gaps.lock().unwrap_or_else(PoisonError::into_inner) {
             _ = writeln!(out, "paytriage_gap_bytes_total{{reason=\"{}\"}} {n}", reason.as_str());
         }
+        self.render_sinks(&mut out);
         process(&mut out, self.started_at);
         out
     }
 
+    fn render_sinks(&self, out: &mut String) {
+        let sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
+        family(
+            out,
+            "paytriage_sink_up",
+            "gauge",
+            "1 while a sink accepts messages, 0 once it has not for five minutes.",
+        );
+        for (sink, numbers) in &*sinks {
+            _ = writeln!(out, "paytriage_sink_up{{sink={sink:?}}} {}", u8::from(numbers.is_up));
+        }
+        family(out, "paytriage_sink_requests_total", "counter", "Requests to sinks, by how they ended.");
+        for (sink, numbers) in &*sinks {
+            for (outcome, n) in [("accepted", numbers.accepted), ("failed", numbers.failed)] {
+                _ = writeln!(out, "paytriage_sink_requests_total{{sink={sink:?},outcome=\"{outcome}\"}} {n}");
+            }
+        }
+    }
+
     #[rustfmt::skip]
-    fn plain(&self) -> [(&'static str, &'static str, &'static str, i64); 21] {
+    fn plain(&self) -> [(&'static str, &'static str, &'static str, i64); 24] {
         let get = |value: &AtomicU64| value.load(Relaxed) as i64;
         [
             ("paytriage_files_open", "gauge", "Log files that are followed.", get(&self.files_open)),
@@ -222,6 +290,9 @@ impl Metrics {
             ("paytriage_outbox_events", "gauge", "Events that wait for delivery.", get(&self.outbox_events)),
             ("paytriage_outbox_bytes", "gauge", "Bytes of events that wait for delivery.", get(&self.outbox_bytes)),
             ("paytriage_dropped_events_total", "counter", "Events that waited for a sink that is no longer configured.", get(&self.dropped_events)),
+            ("paytriage_dead_letters_total", "counter", "Messages that a sink has refused for too long.", get(&self.dead_letters)),
+            ("paytriage_incidents_open", "gauge", "Incidents that go on.", get(&self.incidents_open)),
+            ("paytriage_unsaid_events_total", "counter", "Events of which no incident was told: too few of their kind, or silenced.", get(&self.unsaid)),
             ("paytriage_cut_lines_total", "counter", "Lines longer than 1 MiB, of which only the first part was searched.", get(&self.cut_lines)),
             ("paytriage_state_lost_total", "counter", "Databases that were damaged and set aside.", get(&self.state_lost)),
             ("paytriage_pinned_bytes", "gauge", "Disk held by deleted log files that are still open.", get(&self.pinned_bytes)),

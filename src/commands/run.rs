@@ -8,8 +8,9 @@ use anyhow::{Result, bail};
 use super::setup::Setup;
 use crate::catalog::Lang;
 use crate::cli::{LangArg, RunArgs};
-use crate::config::{self, Config, DEFAULT_FILE, LoadError, Source, StartAt};
+use crate::config::{self, Config, DEFAULT_FILE, LoadError, Source, StartAt, Webhook};
 use crate::daemon::{self, Ended};
+use crate::deliver::webhook::Sink;
 use crate::exit::Exit;
 use crate::telemetry;
 
@@ -80,7 +81,14 @@ fn setup(args: &RunArgs, file: Option<&Path>) -> Result<daemon::Setup> {
         };
     }
     let Setup { catalog, engine, host, .. } = Setup::of(&config, &[])?;
-    Ok(daemon::Setup { config, catalog, engine, host })
+    let sink = |webhook: &Webhook| Sink::new(webhook.clone(), config.lang, host.clone());
+    let (webhooks, wrong): (Vec<_>, Vec<_>) = config.webhooks.iter().map(sink).partition(Result::is_ok);
+    if !wrong.is_empty() {
+        let wrong: Vec<_> = wrong.into_iter().filter_map(|sink| Some(sink.err()?.to_string())).collect();
+        bail!("{}", wrong.join("\n"));
+    }
+    let webhooks = webhooks.into_iter().filter_map(Result::ok).collect();
+    Ok(daemon::Setup { config, catalog, engine, host, webhooks })
 }
 
 /// One message per problem; a configuration has as many lines as problems.

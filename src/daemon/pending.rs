@@ -1,6 +1,6 @@
 //! What waits for the next transaction, and when that is due.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use crate::event::EventId;
@@ -21,6 +21,10 @@ const POSITIONS: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub struct Pending {
     pub events: Vec<OutboxEvent>,
+    /// What is to be said of incidents.
+    pub notices: Vec<OutboxEvent>,
+    /// What is known of them, by name; `None` of those that are over.
+    pub incidents: HashMap<String, Option<Vec<u8>>>,
     bytes: usize,
     /// Files that were read on.
     pub dirty: HashSet<FileKey>,
@@ -47,6 +51,12 @@ impl Pending {
     pub fn event(&mut self, id: EventId, body: Vec<u8>, clock: Instant) {
         self.bytes += body.len();
         self.events.push(OutboxEvent { id, body });
+        self.first_event.get_or_insert(clock);
+    }
+
+    pub fn notice(&mut self, notice: OutboxEvent, clock: Instant) {
+        self.bytes += notice.body.len();
+        self.notices.push(notice);
         self.first_event.get_or_insert(clock);
     }
 

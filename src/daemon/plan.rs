@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::catalog::Catalog;
 use crate::config::Config;
+use crate::deliver::webhook::Sink;
 use crate::pipeline::Engine;
 use crate::source::selection::{BadGlob, Selection};
 
@@ -16,6 +17,8 @@ pub struct Setup {
     pub engine: Arc<Engine>,
     /// Name of this machine, as events give it.
     pub host: Option<String>,
+    /// The webhooks, ready to be worked for; whoever works for them takes them out.
+    pub webhooks: Vec<Sink>,
 }
 
 /// What the reader works by; replaced as a whole when the configuration is loaded again.

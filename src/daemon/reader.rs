@@ -3,6 +3,7 @@
 //! It sleeps until something is notified, asked or due; then it looks at what changed, reads files in turns, and
 //! commits positions and events together. Nothing it waits for is outside this host's disk.
 
+mod incidents;
 mod kin;
 mod leap;
 mod look;
@@ -32,6 +33,7 @@ use super::problems::Problems;
 use super::unknown::Unknown;
 use crate::config::Watch;
 use crate::identity::FileKey;
+use crate::notice::Notice;
 use crate::pipeline;
 use crate::source::lineage::Lineage;
 use crate::source::selection::Own;
@@ -60,6 +62,8 @@ const BLOCKED_INTERVAL: Duration = Duration::from_millis(100);
 pub enum Request {
     /// Go on by another plan.
     Reload(Box<Plan>),
+    /// Report this with what is read.
+    Tell(Notice),
     /// Store what is complete, and end.
     Stop,
 }
@@ -84,6 +88,8 @@ pub struct Reader {
     kin: Kin,
     problems: Problems,
     unknown: Unknown,
+    /// Absent where no sink wants to know of incidents.
+    watch: Option<incidents::Watch>,
     pending: Pending,
     buffer: Buffer,
     /// Files that wait to be flushed, and when.
@@ -118,6 +124,7 @@ impl Reader {
             writer: EventWriter::new(&plan.setup.catalog, plan.setup.config.lang),
             watcher: watcher(&plan, &wake),
             newcomers: Newcomers::load(&store)?,
+            watch: incidents::Watch::begin(&plan, &store, clock)?,
             plan,
             store,
             metrics,
@@ -170,6 +177,7 @@ impl Reader {
         for request in mail.requests {
             match request {
                 Request::Reload(plan) => self.reload(*plan, clock),
+                Request::Tell(notice) => self.pass_on(&notice, clock),
                 // What else was in the mail is not looked at, and the next run is not told that it was.
                 Request::Stop => return Flow::Stop,
             }
@@ -203,6 +211,7 @@ impl Reader {
             self.settle(clock);
             self.look_for_copies(clock);
         }
+        self.tell_incidents((self.now)());
         self.commit_if_due((self.now)());
         self.measure();
         Flow::Continue
@@ -213,6 +222,7 @@ impl Reader {
         let mut deadline = self.next_walk;
         let mut at = |due: Option<Instant>| deadline = due.map_or(deadline, |due| deadline.min(due));
         at(self.next_displaced);
+        at(self.incidents_due().filter(|_| self.stalled.is_none()));
         if let Some(stall) = self.stalled {
             at(Some(stall.until));
         } else if self.blocked.is_some() {
@@ -304,6 +314,7 @@ impl Reader {
         self.watcher = watcher(&plan, &self.wake);
         self.plan = plan;
         self.newcomers.new_plan();
+        self.reload_incidents(clock);
         self.next_walk = clock;
         tracing::info!("configuration reloaded");
     }
@@ -319,6 +330,7 @@ impl Reader {
         };
         let over: Vec<_> = self.settling.keys().copied().filter(is_over).collect();
         over.into_iter().for_each(|key| self.flush(key, clock));
+        self.tell_incidents(clock);
         // Also when nothing is pending: the next run has to know until when somebody watched.
         self.commit(clock);
         if self.stalled.is_some() {

@@ -121,11 +121,9 @@ pub(super) enum Patience {
     BatchWait,
 }
 
-/// Where a group is in its life.
+/// How an incident that goes on is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Too few events so far, or resolved lately.
-    Waiting,
     Open,
     /// Open, and held back by a silence or a mute.
     Hushed,
@@ -218,14 +216,6 @@ impl Group {
         }
     }
 
-    pub fn state(&self) -> State {
-        match self.open().map(|open| open.said) {
-            None => State::Waiting,
-            Some(Said::Nothing | Said::Opened) => State::Open,
-            Some(Said::NothingHushed | Said::OpenedHushed) => State::Hushed,
-        }
-    }
-
     /// Counts an event. Gives how many events before it have become too old to lead to an incident.
     pub fn observe(&mut self, event: &Event, now: Clock) -> u64 {
         self.change = Change::ToStore;
@@ -279,9 +269,15 @@ impl Group {
                 let past = self.stored.past.as_ref().map(|past| past.resolved_ms.saturating_add(REMEMBERED));
                 window.ends(self.threshold).into_iter().chain(past).min()
             }
-            Phase::Open(_) if self.state() == State::Hushed => Some(self.look_ms.unwrap_or(i64::MIN)),
+            Phase::Open(open) if open.state() == State::Hushed => Some(self.look_ms.unwrap_or(i64::MIN)),
             Phase::Open(open) => Some(open.due(config, patience)),
         }
+    }
+
+    /// The latest moment that it remembers.
+    pub fn latest_ms(&self) -> i64 {
+        let resolved = self.stored.past.as_ref().map(|past| past.resolved_ms);
+        self.open().map(|open| open.tally.last_ms.max(open.since_ms)).or(resolved).unwrap_or(i64::MIN)
     }
 
     /// What there is to say, if anything; called when it is due and not hushed.
@@ -321,7 +317,8 @@ impl Group {
 
     /// After a restart it is not known when to look for the end of a silence: at the next full interval, as before.
     pub fn is_unscheduled(&mut self, now_ms: i64) -> bool {
-        let is_unknown = self.look_ms.is_none() && self.state() == State::Hushed;
+        let is_hushed = self.open().is_some_and(|open| open.state() == State::Hushed);
+        let is_unknown = self.look_ms.is_none() && is_hushed;
         if is_unknown {
             let next = now_ms.saturating_add(LOOK_EVERY - 1).div_euclid(LOOK_EVERY) * LOOK_EVERY;
             self.look_ms = Some(next);
@@ -389,6 +386,13 @@ impl Open {
         let is_worse = self.minute.1 as f64 >= WORSE * self.rate.max(1.0);
         if is_worse && self.pace == Pace::AsBefore && seen.ms >= self.since_ms.saturating_add(WORSE_EVERY) {
             self.pace = Pace::Worse(seen.ms);
+        }
+    }
+
+    pub fn state(&self) -> State {
+        match self.said {
+            Said::Nothing | Said::Opened => State::Open,
+            Said::NothingHushed | Said::OpenedHushed => State::Hushed,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::digest::{Due, MAX_LISTED};
@@ -47,22 +48,24 @@ struct Rest {
     crowded_out: Due,
 }
 
-/// One group, for metrics and lists.
+/// An incident that goes on, for metrics and lists.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Known<'a> {
     pub state: State,
-    /// 32 hex digits, once it is open.
-    pub incident: Option<&'a str>,
+    /// 32 hex digits.
+    pub incident: &'a str,
     pub entry: &'a str,
     pub code: &'a str,
     pub source: &'a str,
     pub severity: Severity,
+    pub opened_at: Timestamp,
+    pub last_seen: Timestamp,
     /// Events since it opened.
     pub count: u64,
 }
 
 impl Incidents {
-    /// Goes on from stored rows. Gives also how many of them could not be read, and were left out.
+    /// Goes on from stored rows. Gives also how many of them could not be read; they are left out, and deleted by the next changes.
     pub fn restore(settings: Settings, rows: Vec<(String, Vec<u8>)>) -> (Incidents, usize) {
         let mut incidents = Incidents {
             settings,
@@ -73,7 +76,12 @@ impl Incidents {
             unsaid: 0,
             scratch: String::new(),
         };
-        let n_unread = rows.iter().filter(|(name, row)| incidents.read(name, row).is_err()).count();
+        for (name, row) in rows {
+            if incidents.read(&name, &row).is_err() {
+                incidents.gone.push(name);
+            }
+        }
+        let n_unread = incidents.gone.len();
         (incidents, n_unread)
     }
 
@@ -154,19 +162,32 @@ impl Incidents {
         changes
     }
 
-    /// All groups that are known.
+    /// Everything counts as changed: the rows are not stored any more.
+    pub fn store_anew(&mut self) {
+        self.groups.values_mut().for_each(|group| group.change = Change::ToStore);
+        self.rest_change = Change::ToStore;
+    }
+
+    /// The latest `steady_ms` that is remembered, which the clock must not fall behind.
+    pub fn latest_ms(&self) -> Option<i64> {
+        self.groups.values().map(Group::latest_ms).chain(self.rest.last_ms).max()
+    }
+
+    /// The incidents that go on.
     pub fn open(&self) -> impl Iterator<Item = Known<'_>> {
-        self.groups.values().map(|group| {
-            let (about, open) = (group.about(), group.open());
-            Known {
-                state: group.state(),
-                incident: open.map(|open| open.incident.as_str()),
+        self.groups.values().filter_map(|group| {
+            let (about, open) = (group.about(), group.open()?);
+            Some(Known {
+                state: open.state(),
+                incident: &open.incident,
                 entry: &about.entry,
                 code: &about.code,
                 source: &about.source,
                 severity: group.severity(),
-                count: open.map_or(0, |open| open.tally.count),
-            }
+                opened_at: open.opened_at,
+                last_seen: open.tally.last_seen,
+                count: open.tally.count,
+            })
         })
     }
 
@@ -256,7 +277,7 @@ impl Incidents {
         let Some(key) = least.map(|(key, _)| key.clone()) else { return };
         let Some(mut group) = self.groups.remove(&key) else { return };
         match group.open() {
-            Some(open) if group.state() == State::Open => {
+            Some(open) if open.state() == State::Open => {
                 let decision = Decision { status: Status::Resolved, reason: Reason::CrowdedOut, now };
                 let context = (&self.settings, &self.rest.seen, Vec::new());
                 self.rest.crowded_out.add(notice(&group, open, decision, context));

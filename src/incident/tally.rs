@@ -80,7 +80,8 @@ impl<'a> Sighting<'a> {
         let present = |id: &'a Option<String>| id.as_deref().filter(|id| !id.is_empty());
         Sighting {
             ms: now_ms,
-            time: event.time.unwrap_or(event.observed),
+            // A record's time that is yet to come was misread.
+            time: event.time.map_or(event.observed, |time| time.min(event.observed)),
             order: present(out_trade_no).or(present(trade_no)).or(present(transaction_id)),
             merchant: present(mch_id),
             source: Place::of(&event.origin),
@@ -333,6 +334,13 @@ mod tests {
         event.excerpt = Redacted::sample(&"支付".repeat(200));
         let excerpt = sample(&event).excerpt;
         assert!(excerpt.len() <= MAX_EXCERPT && excerpt.len() > MAX_EXCERPT - 4 && excerpt.ends_with('…'), "{excerpt}");
+    }
+
+    #[test]
+    fn no_event_is_seen_in_the_future() {
+        let mut event = samples::full();
+        event.time = "2026-03-01T16:00:00Z".parse().ok();
+        assert_eq!(tally(std::slice::from_ref(&event)).last_seen, event.observed);
     }
 
     #[test]

@@ -212,6 +212,12 @@ impl Db {
         })
     }
 
+    pub fn forget_sink(&mut self, name: &str) -> Result<Vec<Forgotten>, StateError> {
+        let left = self.sinks.iter().filter(|(sink, _)| sink != name).cloned().collect::<Vec<_>>();
+        let left: Vec<(&str, Notify)> = left.iter().map(|(sink, notify)| (sink.as_str(), *notify)).collect();
+        self.set_sinks(&left)
+    }
+
     /// Does all of `work` or nothing.
     pub fn transact<T>(&mut self, work: impl FnOnce(&Transaction) -> rusqlite::Result<T>) -> Result<T, StateError> {
         self.with(|connection| {

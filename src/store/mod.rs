@@ -235,6 +235,14 @@ impl Store {
         Ok(forgotten)
     }
 
+    /// One sink less, until the next time that they are set.
+    pub fn forget_sink(&self, name: &str) -> Result<Vec<Forgotten>, StateError> {
+        let mut db = self.lock();
+        let forgotten = db.forget_sink(name)?;
+        self.set_waiting(db.backlog()?);
+        Ok(forgotten)
+    }
+
     /// What waits for each sink; counts all of it.
     pub fn sinks(&self) -> Result<Vec<SinkBacklog>, StateError> {
         self.lock().with(|connection| outbox::sinks(connection))

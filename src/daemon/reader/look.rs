@@ -200,6 +200,10 @@ impl Reader {
             self.look_for_strays(&entered, clock);
         }
         new.into_iter().for_each(|found| self.found(found, clock));
+        if is_first {
+            // What was rotated away since the directories were listed is unlisted now, and as old as the rest.
+            self.look_for_strays(&entered, clock);
+        }
         self.look_for_missed(&stale, clock);
         self.look_for_copies(clock);
         self.walk_began(began);

@@ -83,7 +83,13 @@ impl Model {
         source.watch = Watch::Poll;
         source.poll_interval = Duration::from_secs(10);
         config.sources.push(source);
-        let setup = Setup { config, catalog: Arc::clone(catalog), engine: Arc::clone(engine), host: None };
+        let setup = Setup {
+            config,
+            catalog: Arc::clone(catalog),
+            engine: Arc::clone(engine),
+            host: None,
+            webhooks: Vec::new(),
+        };
         Plan::new(setup, "/".into()).unwrap()
     }
 

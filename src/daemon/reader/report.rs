@@ -60,6 +60,7 @@ impl Reader {
         for key in self.files.keys() {
             self.pending.touched(key, clock);
         }
+        self.store_incidents_anew();
         if !self.newcomers.is_first_walk() {
             self.pending.watched = Some(self.plan.selection.written());
         }
@@ -67,6 +68,12 @@ impl Reader {
             tracing::error!(%error, "cannot look for what was set aside");
         }
         self.stalled = Some(Stall::none(clock));
+    }
+
+    /// What others have to say of paytriage itself.
+    pub(super) fn pass_on(&mut self, notice: &Notice, clock: Instant) {
+        let about = About::ourselves("sink".into(), self.plan.setup.host.clone());
+        self.report(notice, &about, clock);
     }
 
     /// Lets deleted files go, the oldest first, until the rest holds no more disk than it may.

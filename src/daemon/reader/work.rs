@@ -223,6 +223,7 @@ impl Reader {
         for event in events {
             self.metrics.count_event(&event);
             self.unknown.tell(&event);
+            self.observe(&event);
             let mut body = Vec::new();
             self.writer.write(&event, &mut body);
             self.pending.event(event.id, body, clock);
@@ -249,7 +250,9 @@ impl Reader {
         let watched = self.pending.watched.clone();
         let told = self.pending.told.clone();
         let seen_until_ms = self.seen_until_ms();
-        let batch = Batch { files: states, events, deleted, watched, seen_until_ms, told, ..Batch::default() };
+        let notices = std::mem::take(&mut self.pending.notices);
+        let incidents = self.pending.incidents.iter().map(|(name, row)| (name.clone(), row.clone())).collect();
+        let batch = Batch { files: states, events, notices, incidents, deleted, watched, seen_until_ms, told };
         match self.store.commit(&batch) {
             Ok(()) => {
                 self.pending = pending::Pending::default();
@@ -259,7 +262,7 @@ impl Reader {
                 self.metrics.state_writable(true);
             }
             Err(error) => {
-                self.pending.events = batch.events;
+                (self.pending.events, self.pending.notices) = (batch.events, batch.notices);
                 self.commit_failed(&error, clock);
             }
         }

@@ -341,8 +341,10 @@ fn rows_that_cannot_be_read_are_left_out_and_counted() {
     rows[0].1.truncate(20);
     rows.push(("rest".into(), b"\xff".to_vec()));
     rows.push(("other".into(), b"{}".to_vec()));
-    let (incidents, n_unread) = Incidents::restore(settings(), rows);
+    let (mut incidents, n_unread) = Incidents::restore(settings(), rows.clone());
     assert_eq!((incidents.open().count(), n_unread), (1, 3));
+    let gone = [&rows[0].0, "rest", "other"].map(|name| (name.to_owned(), None));
+    assert_eq!(incidents.take_changes(), gone, "nothing of them is left to be read again");
 }
 
 #[test]
