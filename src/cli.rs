@@ -39,13 +39,24 @@ pub enum Command {
     /// Look into the catalogue of known errors, or check one of your own
     #[command(subcommand)]
     Catalog(CatalogCommand),
-    /// See what waits for delivery, or drop it
+    /// See what waits for delivery and what was given up; try it again, or drop it
     #[command(
         subcommand,
-        after_help = "Nothing is ever given up by itself, so there is nothing to retry: standard output \
-                                        is the only sink so far."
+        after_help = "Examples:\n  paytriage outbox status\n  paytriage outbox list --sink oncall\n  \
+                      paytriage outbox retry --sink oncall\n  paytriage outbox list --dead --format json\n  \
+                      paytriage outbox drop --sink oncall --yes"
     )]
     Outbox(OutboxCommand),
+    /// Keep incidents quiet for a while, and see what is quiet
+    #[command(
+        subcommand,
+        after_help = "Counting goes on. What is still open when a silence ends is announced then; what was resolved meanwhile is \
+                      never mentioned.\nBeside a running daemon, a change counts within seconds."
+    )]
+    Silence(SilenceCommand),
+    /// Try a webhook
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// Check a configuration, or show what is in force
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -185,37 +196,142 @@ pub enum OutboxCommand {
     /// How much waits for each sink, since when, and how far reading is behind; the daemon may run
     Status {
         #[command(flatten)]
-        state: OutboxState,
+        state: StateArgs,
         #[arg(long, value_enum, default_value = "pretty")]
         format: ExplainFormat,
     },
-    /// The events that wait, oldest first; the daemon may run
+    /// What waits, oldest first; the daemon may run
     List {
         #[command(flatten)]
-        state: OutboxState,
-        /// Events at most
+        state: StateArgs,
+        /// Only what waits for this sink
+        #[arg(long, value_name = "S")]
+        sink: Option<String>,
+        /// What was given up because its receiver kept refusing it, and why
+        #[arg(long)]
+        dead: bool,
+        /// Rows at most
         #[arg(long, value_name = "N", default_value = "20")]
         limit: usize,
         /// pretty: one line each; json: as they will be delivered
         #[arg(long, value_enum, default_value = "pretty")]
         format: ExplainFormat,
     },
-    /// Drop everything that waits; one event (PT.DROPPED) says so to whoever would have received it
+    /// Try now what waits for a webhook, and what was given up once more; the daemon may run
     #[command(
-        after_help = "The daemon must not run. What was dropped can be found again: `paytriage scan` gives the same event ids."
+        after_help = "Requests keep their ids, so a receiver that had one already can drop it. A sink that has stopped \
+                      because its receiver answered 410 starts again with a reload (SIGHUP)."
+    )]
+    Retry {
+        #[command(flatten)]
+        state: StateArgs,
+        /// Only this sink
+        #[arg(long, value_name = "S")]
+        sink: Option<String>,
+    },
+    /// Drop what waits; one event (PT.DROPPED) says so to whoever takes events
+    #[command(
+        after_help = "Without --sink and --dead everything that waits is dropped, and the daemon must not run; what waits for one \
+                      webhook can be dropped beside it.\nEvents that were dropped can be found again: `paytriage scan` gives the \
+                      same event ids.\n\nExamples:\n  paytriage outbox drop --sink oncall --yes\n  \
+                      paytriage outbox drop --dead --yes"
     )]
     Drop {
         #[command(flatten)]
-        state: OutboxState,
+        state: StateArgs,
+        /// Only what waits for this sink
+        #[arg(long, value_name = "S")]
+        sink: Option<String>,
+        /// Only what was given up (dead letters)
+        #[arg(long)]
+        dead: bool,
         /// Really do it
         #[arg(long)]
         yes: bool,
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub enum SilenceCommand {
+    /// Say nothing of some incidents until a time
+    #[command(after_help = "Matchers (all have to fit; of one key given twice, either):\n  \
+                      code=ACQ.SYSTEM_ERROR    a code or an entry id; * at the end stands for anything\n  \
+                      provider=alipay          whose error it is\n  \
+                      source=shop              name of a source\n  \
+                      label.env=prod           a label of the source\n  \
+                      max_severity=warning     only what is no worse\n\nExamples:\n  \
+                      paytriage silence add provider=alipay --for 2h --comment \"their maintenance, INC-4711\"\n  \
+                      paytriage silence add 'code=ACQ.*' label.env=staging --until 18:00 --comment \"load test\"\n  \
+                      paytriage silence add --all --for 30m --comment \"moving the database\"")]
+    Add(SilenceAdd),
+    /// Silences in force, those of the configuration too
+    List {
+        #[command(flatten)]
+        state: StateArgs,
+        /// Those that are over too, until the daemon has forgotten them
+        #[arg(long)]
+        over: bool,
+        /// json: one object per line
+        #[arg(long, value_enum, default_value = "pretty")]
+        format: ExplainFormat,
+    },
+    /// End a silence now
+    Remove {
+        /// As `silence list` shows it
+        id: String,
+        #[command(flatten)]
+        state: StateArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct SilenceAdd {
+    /// Which incidents, as KEY=VALUE: code, provider, source, label.NAME, max_severity
+    #[arg(value_name = "MATCHER", required_unless_present = "all", conflicts_with = "all")]
+    pub matchers: Vec<String>,
+    /// All incidents
+    #[arg(long)]
+    pub all: bool,
+    #[command(flatten)]
+    pub end: SilenceEnd,
+    /// Why, for those who read it later
+    #[arg(long, value_name = "TEXT")]
+    pub comment: String,
+    #[command(flatten)]
+    pub state: StateArgs,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct SilenceEnd {
+    /// How long: 30m, 2h, 1h30m, 3d
+    #[arg(long = "for", value_name = "TIME")]
+    pub lasts: Option<String>,
+    /// Until when: 18:00 (the next one), "2026-03-01 08:00", 2026-03-01 (to its end), or RFC 3339
+    #[arg(long, value_name = "T")]
+    pub until: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum WebhookCommand {
+    /// Send one signed sample to a webhook and print what came back
+    #[command(
+        after_help = "The sample says in its title that it is a test, and goes out whatever the webhook's filters. Nothing secret is \
+                      printed.\n\nExit code: 0 accepted, 1 refused or no answer, 2 wrong usage or configuration (nothing was sent)\n\n\
+                      Examples:\n  paytriage webhook test oncall\n  paytriage webhook test oncall --config ./paytriage.toml"
+    )]
+    Test {
+        /// Name of the [[sink.webhook]]
+        name: String,
+        /// Configuration file [default: /etc/paytriage/paytriage.toml]
+        #[arg(long, value_name = "FILE", env = "PAYTRIAGE_CONFIG")]
+        config: Option<PathBuf>,
+    },
+}
+
 /// Where the state is.
 #[derive(Debug, Args)]
-pub struct OutboxState {
+pub struct StateArgs {
     /// State directory [default: that of the configuration]
     #[arg(long, value_name = "DIR", env = "PAYTRIAGE_STATE")]
     pub state: Option<PathBuf>,

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Done.
     Done,
-    /// `--fail-on` was met, or `explain` knows nothing of what it was asked.
+    /// `--fail-on` was met, `explain` knows nothing of what it was asked, or a test message was not accepted.
     Found,
     /// Nobody reads what the daemon reports.
     Unread,

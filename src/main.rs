@@ -19,6 +19,8 @@ fn main() -> ExitCode {
         Command::Man => commands::shell::man(),
         Command::Catalog(command) => commands::catalog::run(&command, &mut out, &mut err),
         Command::Outbox(command) => commands::outbox::run(&command, &mut out, &mut err),
+        Command::Silence(command) => commands::silence::run(&command, &mut out),
+        Command::Webhook(command) => commands::webhook::run(&command, &mut out),
         Command::Config(command) => commands::config::run(&command, &env, &mut out, &mut err),
         Command::Redact(args) => commands::redact::run(&args, &mut io::stdin().lock(), &mut out, &mut err),
         Command::Explain(args) => commands::explain::run(&args, &mut out),

@@ -188,7 +188,14 @@ fn a_daemon_killed_again_and_again_while_nobody_listens_delivers_all_of_it_once(
         daemon.signal("KILL");
     }
     // Once more while it delivers, with an answer that never comes and one that is cut off.
-    receiver.then([Step::status(200), Step::Reset, Step::status(200), Step::status(500), Step::status(200), Step::Hang]);
+    receiver.then([
+        Step::status(200),
+        Step::Reset,
+        Step::status(200),
+        Step::status(500),
+        Step::status(200),
+        Step::Hang,
+    ]);
     receiver.resume();
     let daemon = run(&env, ARGS);
     meanwhile(&env, "next_ms = 0");
@@ -252,7 +259,8 @@ fn what_was_sent_without_an_answer_before_a_sigkill_comes_again_as_it_was() {
 #[test]
 fn sinks_that_do_not_work_hold_up_nobody_else() {
     let env = Env::new();
-    let (good, mut dead, hanging, failing) = (Receiver::start(), Receiver::start(), Receiver::start(), Receiver::start());
+    let (good, mut dead, hanging, failing) =
+        (Receiver::start(), Receiver::start(), Receiver::start(), Receiver::start());
     let (ours, strange) = (Authority::new("ours"), Authority::new("another"));
     let server = |authority: &Authority| authority.server("127.0.0.1", &Validity::Now, &Clients::All);
     let mut untrusted = Receiver::with_tls(server(&strange));

@@ -38,6 +38,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "event",
             "http",
             "identity",
+            "incident",
             "notice",
             "pipeline",
             "source",

@@ -9,6 +9,8 @@ use super::in_force::{catalog_in_force, files_of};
 use crate::catalog::Catalog;
 use crate::cli::ConfigCommand;
 use crate::config::{self, Config, DEFAULT_FILE, Env, LoadError};
+use crate::deliver::webhook::client::{ClientError, Fault};
+use crate::deliver::webhook::{Sink, SinkError};
 use crate::exit::Exit;
 use crate::provider::Provider;
 
@@ -37,8 +39,15 @@ fn check(file: &Path, env: &Env, out: &mut dyn Write, err: &mut dyn Write) -> Re
             return Ok(Exit::Usage);
         }
     };
-    for warning in warnings(&config, &catalog) {
+    let (faults, unknown) = sinks(&config);
+    for warning in warnings(&config, &catalog).iter().chain(&unknown) {
         writeln!(err, "{}: warning: {warning}", file.display())?;
+    }
+    for fault in &faults {
+        writeln!(err, "{}: {fault}", file.display())?;
+    }
+    if !faults.is_empty() {
+        return Ok(Exit::Usage);
     }
     writeln!(out, "{}: configuration is valid ({})", file.display(), summary(&config))?;
     Ok(Exit::Done)
@@ -84,12 +93,37 @@ fn warnings(config: &Config, catalog: &Catalog) -> Vec<String> {
     warnings
 }
 
+/// What keeps webhooks from being set up, and what cannot be known here: the daemon's credentials and environment are its own.
+fn sinks(config: &Config) -> (Vec<String>, Vec<String>) {
+    let (mut faults, mut unknown) = (Vec::new(), Vec::new());
+    for webhook in &config.webhooks {
+        match Sink::new(webhook.clone(), config.lang, None) {
+            Ok(_) => {}
+            Err(SinkError::Client(ClientError { sink, key, fault: Fault::Secret(error) }))
+                if error.is_of_another_process() =>
+            {
+                let what = format!("sink {sink:?}: {key}: {error}");
+                unknown.push(format!("{what}; not checked, since the daemon may have what this shell has not"));
+            }
+            Err(SinkError::Client(error)) => faults.push(error.to_string()),
+            Err(SinkError::Template(error)) => faults.push(format!("sink {:?}: template: {error}", webhook.name)),
+        }
+    }
+    (faults, unknown)
+}
+
 fn summary(config: &Config) -> String {
     let sources = match config.sources.len() {
         1 => "1 source".to_owned(),
         n => format!("{n} sources"),
     };
-    let mut parts = vec![sources, format!("language {}", config.lang)];
+    let mut parts = vec![sources];
+    match config.webhooks.len() {
+        0 => {}
+        1 => parts.push("1 webhook".to_owned()),
+        n => parts.push(format!("{n} webhooks")),
+    }
+    parts.push(format!("language {}", config.lang));
     if let Some(dir) = &config.state.dir {
         parts.push(format!("state in {}", dir.display()));
     }
@@ -146,6 +180,49 @@ mod tests {
             p.toml: warning: catalog.extra: \"**/q.toml\" matches no file\n\
             p.toml: warning: source \"a\": no entry of the catalogue is of provider paypl\n";
         assert_eq!((exit, err.as_str()), (Exit::Done, expected));
+        Ok(())
+    }
+
+    const HOOK: &str =
+        "[[source]]\npaths = [\"a\"]\n[[sink.webhook]]\nname = \"own\"\nurl = \"https://hooks.example/x\"\n";
+
+    #[test]
+    fn what_webhooks_need_is_looked_at() -> Result<()> {
+        for (keys, expected) in [
+            ("secret_file = \"DIR/no\"\n", "sink \"own\": secret_file: no: cannot be read: "),
+            ("secret_file = \"DIR/p.toml\"\n", "sink \"own\": secret_file: p.toml: has more than one line"),
+            ("tls = { ca = \"DIR/no.pem\" }\n", "sink \"own\": tls.ca: no.pem: "),
+            ("format = \"template\"\ntemplate = \"DIR/no.jinja\"\n", "sink \"own\": template: no.jinja"),
+            ("format = \"template\"\ntemplate = \"DIR/p.toml\"\n", ""),
+        ] {
+            let (exit, out, err) = check_of(&format!("{HOOK}{keys}"))?;
+            if expected.is_empty() {
+                assert_eq!((exit, err.as_str()), (Exit::Done, ""), "{keys}");
+                continue;
+            }
+            assert_eq!((exit, out.as_str()), (Exit::Usage, ""), "{keys}");
+            assert!(err.starts_with(&format!("p.toml: {expected}")), "{err}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_only_the_daemon_has_is_a_warning() -> Result<()> {
+        for (key, expected) in [
+            (
+                "secret_env = \"PAYTRIAGE_NO_SUCH_SECRET\"\n",
+                "sink \"own\": secret_env: $PAYTRIAGE_NO_SUCH_SECRET: is not set",
+            ),
+            (
+                "secret_credential = \"key\"\n",
+                "sink \"own\": secret_credential: credential key: $CREDENTIALS_DIRECTORY is not set",
+            ),
+        ] {
+            let (exit, out, err) = check_of(&format!("{HOOK}{key}"))?;
+            assert_eq!(exit, Exit::Done, "{err}");
+            assert!(err.starts_with(&format!("p.toml: warning: {expected}")) && err.contains("not checked"), "{err}");
+            assert!(out.contains("(1 source, 1 webhook, language en"), "{out}");
+        }
         Ok(())
     }
 

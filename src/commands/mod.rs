@@ -13,5 +13,8 @@ pub mod run;
 pub mod scan;
 mod setup;
 pub mod shell;
+pub mod silence;
+mod state;
+pub mod webhook;
 
 pub use in_force::{CatalogError, catalog_in_force};

@@ -1,25 +1,26 @@
-//! `paytriage outbox`: what waits for delivery, and dropping it.
+//! `paytriage outbox`: what waits for delivery and what was given up, trying it again, and dropping it.
 //!
-//! `status` and `list` read beside a running daemon and change nothing; `drop` works only where none runs.
+//! `status` and `list` change nothing. All but dropping everything works beside a running daemon.
+
+mod drop;
+mod status;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, bail};
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
-use super::setup::{catalog_of, config_from, host};
-use crate::catalog::Catalog;
-use crate::cli::{ExplainFormat, OutboxCommand, OutboxState};
-use crate::config::{Config, DEFAULT_FILE};
+use self::drop::What;
+use super::state::{check_sink, configured, operator};
+use crate::cli::{ExplainFormat, OutboxCommand};
+use crate::config::Notify;
 use crate::deliver::pretty;
 use crate::exit::Exit;
-use crate::identity::FileKey;
-use crate::notice::{About, Notice};
-use crate::store::{Backlog, Dropped, FileState, Outbox, OutboxEvent, StateDir, Store};
-use crate::wire::EventWriter;
+use crate::store::{DeadLetter, Outbox, Retried, Row};
+use crate::visible::visible;
 
 /// Rows per look into the outbox.
 const PAGE: usize = 200;
@@ -32,172 +33,138 @@ pub fn run(command: &OutboxCommand, out: &mut dyn Write, err: &mut dyn Write) ->
     match command {
         OutboxCommand::Status { state, format } => {
             let (config, dir) = configured(state)?;
-            let status = Status::of(&dir, &config)?;
-            match format {
-                ExplainFormat::Json => writeln!(out, "{}", serde_json::to_string(&status)?)?,
-                ExplainFormat::Pretty => status.pretty(out)?,
+            status::status(&dir, &config, *format, out)?;
+            Ok(Exit::Done)
+        }
+        OutboxCommand::List { state, sink, dead, limit, format } => {
+            let (_, dir) = configured(state)?;
+            let sink = sink.as_deref();
+            let Some(outbox) = known(&dir, sink)? else { return Ok(Exit::Done) };
+            let mut list = List { format: *format, left: *limit, out };
+            if *dead {
+                list.dead(&outbox, sink)?
+            } else {
+                list.waiting(&outbox, sink)?
             }
             Ok(Exit::Done)
         }
-        OutboxCommand::List { state, limit, format } => list(&configured(state)?.1, *limit, *format, out),
-        OutboxCommand::Drop { state, yes } => {
+        OutboxCommand::Retry { state, sink } => retry(&configured(state)?.1, sink.as_deref(), out),
+        OutboxCommand::Drop { state, sink, dead, yes } => {
             let (config, dir) = configured(state)?;
-            if *yes { drop_all(&dir, &config, out) } else { refuse(&dir, err) }
+            let what = What::of(sink.as_deref(), *dead);
+            if *yes { drop::run(&dir, &config, what, out) } else { drop::refuse(&dir, what, err) }
         }
     }
 }
 
-/// The configuration, and the state directory it speaks of.
-fn configured(state: &OutboxState) -> Result<(Config, PathBuf)> {
-    let default = || Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists());
-    let config = config_from(state.config.clone().or_else(default).as_deref())?;
-    let dir = state.state.clone().or_else(|| config.state.dir.clone());
-    let dir = dir.ok_or_else(|| anyhow!("no state directory: give --state DIR, or --config FILE with [state] dir"))?;
-    Ok((config, dir))
+/// The outbox, if it knows the sink that is asked for.
+fn known(dir: &Path, sink: Option<&str>) -> Result<Option<Outbox>> {
+    let outbox = Outbox::open(dir)?;
+    if let Some(outbox) = &outbox {
+        let names: Vec<String> = outbox.sinks()?.into_iter().map(|sink| sink.name).collect();
+        check_sink(&names, sink)?;
+    }
+    Ok(outbox)
 }
 
-#[derive(Serialize)]
-struct Status {
-    state: String,
-    /// " (process 123)" where somebody works with it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    used_by: Option<String>,
-    events: u64,
-    bytes: u64,
-    max_bytes: u64,
-    sinks: Vec<SinkStatus>,
-    files: usize,
-    unread_bytes: u64,
-    damaged: Vec<String>,
+struct List<'a> {
+    format: ExplainFormat,
+    /// Rows that may still be printed.
+    left: usize,
+    out: &'a mut dyn Write,
 }
 
-#[derive(Serialize)]
-struct SinkStatus {
-    name: String,
-    events: u64,
-    bytes: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    oldest: Option<Timestamp>,
-}
-
-impl Status {
-    fn of(dir: &Path, config: &Config) -> Result<Status> {
-        let used_by = Outbox::user_of(dir)?.map(|holder| holder.trim_matches([' ', '(', ')']).to_owned());
-        let outbox = Outbox::open(dir)?;
-        let (mut waiting, mut sinks, mut files) = (Backlog::default(), Vec::new(), Vec::new());
-        if let Some(outbox) = &outbox {
-            (waiting, files) = (outbox.waiting()?, outbox.files()?);
-            sinks = outbox
-                .sinks()?
-                .into_iter()
-                .map(|sink| SinkStatus {
-                    name: sink.name,
-                    events: sink.waiting.rows,
-                    bytes: sink.waiting.bytes,
-                    oldest: time(sink.waiting.oldest_ms),
-                })
-                .collect();
+impl List<'_> {
+    fn waiting(&mut self, outbox: &Outbox, sink: Option<&str>) -> Result<()> {
+        if let Some(sink) = sink {
+            self.print(outbox.apart(sink, self.left)?.iter())?;
         }
-        Ok(Status {
-            state: dir.display().to_string(),
-            used_by,
-            events: waiting.rows,
-            bytes: waiting.bytes,
-            max_bytes: config.state.max_outbox,
-            sinks,
-            files: files.len(),
-            unread_bytes: files.iter().map(unread).sum(),
-            damaged: damaged(dir),
-        })
+        let mut seq = 0;
+        loop {
+            let limit = self.left.min(PAGE);
+            let rows: Vec<Row> = match sink {
+                Some(sink) => outbox.rows_for(sink, seq, limit)?,
+                None => outbox.rows_after(seq, limit)?,
+            };
+            let Some(last) = rows.last() else { return Ok(()) };
+            seq = last.seq;
+            self.print(rows.iter().map(|row| &row.body))?;
+        }
     }
 
-    fn pretty(&self, out: &mut dyn Write) -> Result<()> {
-        let used_by = self.used_by.as_deref().map_or("not in use".into(), |by| format!("in use by {by}"));
-        writeln!(out, "state   {} ({used_by})", self.state)?;
-        writeln!(out, "outbox  {} events, {} of {}", self.events, size(self.bytes), size(self.max_bytes))?;
-        for SinkStatus { name, events, bytes, oldest } in &self.sinks {
-            let since = oldest.map_or(String::new(), |oldest| format!(", the oldest since {oldest}"));
-            writeln!(out, "sink    {name}: {events} events, {}{since}", size(*bytes))?;
+    fn print<'r>(&mut self, bodies: impl Iterator<Item = &'r Vec<u8>>) -> Result<()> {
+        for body in bodies {
+            match self.format {
+                ExplainFormat::Json => self.out.write_all(body)?,
+                ExplainFormat::Pretty => self.out.write_all(pretty::lines(body).as_bytes())?,
+            }
+            self.out.write_all(b"\n")?;
+            self.left = self.left.saturating_sub(1);
         }
-        writeln!(out, "files   {} known, {} not read as of the last commit", self.files, size(self.unread_bytes))?;
-        for name in &self.damaged {
-            writeln!(out, "damaged {name}: a database that was set aside")?;
+        Ok(())
+    }
+
+    fn dead(&mut self, outbox: &Outbox, sink: Option<&str>) -> Result<()> {
+        for letter in outbox.dead_letters(sink, self.left)? {
+            let DeadLetter { sink, id, reason, at_ms, body, .. } = &letter;
+            let at = time(Some(*at_ms));
+            match self.format {
+                ExplainFormat::Json => {
+                    // What is no JSON is shown as the text it is.
+                    let row = serde_json::from_slice(body).or_else(|_| {
+                        serde_json::to_string(&String::from_utf8_lossy(body)).and_then(RawValue::from_string)
+                    })?;
+                    let line = DeadLine { sink, id, at, reason, row };
+                    writeln!(self.out, "{}", serde_json::to_string(&line)?)?;
+                }
+                ExplainFormat::Pretty => {
+                    let at = at.map_or_else(|| "-".to_owned(), |at| at.to_string());
+                    writeln!(self.out, "{}", pretty::lines(body))?;
+                    writeln!(self.out, "  given up by {} at {at}: {}", visible(sink), visible(reason))?;
+                }
+            }
         }
         Ok(())
     }
 }
 
-/// Names of databases that were set aside in the directory.
-fn damaged(dir: &Path) -> Vec<String> {
-    let names = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
-    let mut names: Vec<_> =
-        names.filter(|name| name.contains(".db.bad-") && !name.ends_with("-wal") && !name.ends_with("-shm")).collect();
-    names.sort();
-    names
+/// A dead letter as JSON.
+#[derive(Serialize)]
+struct DeadLine<'a> {
+    sink: &'a str,
+    /// The webhook-id of its request.
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<Timestamp>,
+    reason: &'a str,
+    row: Box<RawValue>,
 }
 
-/// Bytes of a file that are written but not read, if it still has its name.
-fn unread(file: &FileState) -> u64 {
-    match std::fs::metadata(&file.path) {
-        Ok(metadata) if FileKey::of(&metadata) == file.key => metadata.len().saturating_sub(file.proof.at),
-        _ => 0,
+fn retry(dir: &Path, sink: Option<&str>, out: &mut dyn Write) -> Result<Exit> {
+    let mut operator = operator(dir)?;
+    check_sink(&operator.sinks()?, sink)?;
+    if sink == Some(crate::deliver::stdout::NAME) {
+        bail!("what waits for stdout is written as soon as somebody reads it; there is nothing to retry");
     }
-}
-
-fn list(dir: &Path, limit: usize, format: ExplainFormat, out: &mut dyn Write) -> Result<Exit> {
-    let Some(outbox) = Outbox::open(dir)? else { return Ok(Exit::Done) };
-    let (mut seq, mut left) = (0, limit);
-    while left > 0 {
-        let rows = outbox.rows_after(seq, left.min(PAGE))?;
-        let Some(last) = rows.last() else { break };
-        (seq, left) = (last.seq, left - rows.len());
-        for row in &rows {
-            match format {
-                ExplainFormat::Json => out.write_all(&row.body)?,
-                ExplainFormat::Pretty => out.write_all(pretty::lines(&row.body).as_bytes())?,
-            }
-            out.write_all(b"\n")?;
-        }
+    let Retried { due, revived } = operator.retry(sink)?;
+    if due + revived == 0 {
+        writeln!(out, "there is nothing to try again")?;
+        return Ok(Exit::Done);
     }
+    let when = match Outbox::user_of(dir)? {
+        Some(_) => "within seconds",
+        None => "once `paytriage run` works with this state",
+    };
+    writeln!(out, "{due} requests and {revived} dead letters are tried again {when}")?;
     Ok(Exit::Done)
 }
 
-/// Says what would be dropped.
-fn refuse(dir: &Path, err: &mut dyn Write) -> Result<Exit> {
-    let waiting = Outbox::open(dir)?.map(|outbox| outbox.waiting()).transpose()?.unwrap_or_default();
-    writeln!(err, "{}; nothing was dropped. Give --yes to drop them", told(&waiting, "wait"))?;
-    Ok(Exit::Usage)
-}
-
-fn drop_all(dir: &Path, config: &Config, out: &mut dyn Write) -> Result<Exit> {
-    if !dir.try_exists().with_context(|| dir.display().to_string())? {
-        bail!("{}: there is no such state directory", dir.display());
+/// `3 events`
+fn rows(n: u64, notify: Notify) -> String {
+    match notify {
+        Notify::Event => format!("{n} events"),
+        Notify::Incident => format!("{n} notices"),
     }
-    let catalog = Arc::new(catalog_of(&config.catalog, &[])?);
-    let lock = StateDir::lock(dir).context("stop the daemon first")?;
-    let store = Store::open(&lock, config.state.synchronous)?;
-    let writer = EventWriter::new(&catalog, config.lang);
-    let dropped = store.drop_waiting(|dropped| notice(&dropped, dir, &catalog, &writer))?;
-    writeln!(out, "{}", told(&dropped.waiting, "were dropped"))?;
-    Ok(Exit::Done)
-}
-
-/// The event that tells receivers what they will not get.
-fn notice(dropped: &Dropped, dir: &Path, catalog: &Catalog, writer: &EventWriter) -> Option<OutboxEvent> {
-    let Dropped { waiting, last_seq } = *dropped;
-    let oldest = time(waiting.oldest_ms);
-    let notice = Notice::Dropped { events: waiting.rows, bytes: waiting.bytes, oldest, last_seq };
-    let about = About::ourselves(dir.display().to_string(), host());
-    let event = notice.event(&about, catalog, Timestamp::now())?;
-    let mut body = Vec::new();
-    writer.write(&event, &mut body);
-    Some(OutboxEvent { id: event.id, body })
-}
-
-fn told(waiting: &Backlog, verb: &str) -> String {
-    let since = time(waiting.oldest_ms).map_or(String::new(), |oldest| format!(", the oldest from {oldest}"));
-    format!("{} events ({}{since}) {verb}", waiting.rows, size(waiting.bytes))
 }
 
 fn time(ms: Option<i64>) -> Option<Timestamp> {

@@ -7,7 +7,7 @@
 mod console;
 mod filter;
 mod in_order;
-mod when;
+pub(super) mod when;
 mod worker;
 
 use std::io::{self, Write};

@@ -105,6 +105,8 @@ pub struct Follow {
     former: Option<FileState>,
     /// The stream of that content: its last record may go on in a copy.
     torn: Option<Box<Stream>>,
+    /// The file, and which content of it, that this is known to be a copy of.
+    pub copy_of: Option<(FileKey, u32)>,
     cuts: Vec<Cut>,
 }
 
@@ -132,6 +134,7 @@ impl Follow {
             head_changes: 0,
             former: None,
             torn: None,
+            copy_of: None,
             cuts: Vec::new(),
         }
     }

@@ -13,6 +13,7 @@ pub mod outcome;
 pub mod retry;
 pub mod secret;
 pub mod sign;
+pub mod trial;
 pub mod verdict;
 mod worker;
 
@@ -21,9 +22,10 @@ use std::io;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use self::batch::Maker;
 use self::client::{Client, ClientError};
 use self::worker::Worker;
-use super::format::{self, CompiledTemplate, TemplateError};
+use super::format::{self, CompiledTemplate, Context, TemplateError};
 use crate::catalog::Lang;
 use crate::config::{Format, Webhook};
 use crate::store::{Dropped, Store};
@@ -84,6 +86,19 @@ impl Sink {
 
     pub fn name(&self) -> &str {
         &self.config.name
+    }
+
+    fn maker(&self) -> Maker<'_> {
+        let Sink { config, lang, host, template, .. } = self;
+        let context = Context {
+            lang: *lang,
+            host: host.as_deref(),
+            version: env!("CARGO_PKG_VERSION"),
+            sink: &config.name,
+            max_bytes: format::limits(&config.format).max_bytes,
+            template: template.as_ref(),
+        };
+        Maker { format: &config.format, context }
     }
 }
 

@@ -192,6 +192,12 @@ pub fn apart(connection: &Connection, sink: &str) -> rusqlite::Result<Backlog> {
     })
 }
 
+/// Those rows, the oldest first.
+pub fn apart_rows(connection: &Connection, sink: &str, limit: usize) -> rusqlite::Result<Vec<Vec<u8>>> {
+    let rows = "SELECT row FROM batch WHERE sink = ?1 AND row IS NOT NULL ORDER BY position, part LIMIT ?2";
+    connection.prepare_cached(rows)?.query_map(params![sink, limit as i64], |row| row.get(0))?.collect()
+}
+
 pub fn dead_letters(connection: &Connection, sink: Option<&str>, limit: usize) -> rusqlite::Result<Vec<DeadLetter>> {
     let select = "SELECT sink, id, seq, reason, at_ms, body FROM dead WHERE ?1 IS NULL OR sink = ?1 \
                   ORDER BY at_ms, sink, seq LIMIT ?2";

@@ -103,6 +103,19 @@ impl Outbox {
         self.read(|connection| rows::outbox_after(connection, seq, limit))
     }
 
+    /// The oldest rows after `seq` that a sink has before it, but for those that were put apart.
+    pub fn rows_for(&self, sink: &str, seq: i64, limit: usize) -> Result<Vec<Row>, StateError> {
+        self.read(|connection| match rows::sink(connection, sink)? {
+            Some((notify, delivered)) => rows::kind_after(connection, notify, seq.max(delivered), limit),
+            None => Ok(Vec::new()),
+        })
+    }
+
+    /// Rows of a sink that were refused and put apart, the oldest first.
+    pub fn apart(&self, sink: &str, limit: usize) -> Result<Vec<Vec<u8>>, StateError> {
+        self.read(|connection| delivery::apart_rows(connection, sink, limit))
+    }
+
     /// How far each file was read, as of the last commit.
     pub fn files(&self) -> Result<Vec<FileState>, StateError> {
         self.read(rows::files)

@@ -27,7 +27,10 @@ fn each_problem_of_a_webhook_is_told_with_its_place_and_remedy() {
             "4:16: min_severity: \"eror\" is not \"info\", \"warning\", \"error\" or \"critical\"; did you mean \"error\"?",
         ),
         ("providers = [\"alipey\"]", "4:14: providers[0]: unknown provider \"alipey\"; did you mean \"alipay\"?"),
-        ("codes = [\"A*B\"]", "4:10: codes[0]: \"A*B\": * can only stand at the end"),
+        (
+            "codes = [\"A*B\"]",
+            "4:10: codes[0]: \"A*B\" is not a code or an entry id; use letters, digits, \".\", \"_\" and \"-\"; \"*\" may stand at the end",
+        ),
         ("timeout = \"90s\"", "4:11: timeout: not a duration from 1s to 1m"),
         ("timeout = \"10ms\"", "4:11: timeout: not a duration from 1s to 1m"),
         ("max_batch = 0", "4:13: max_batch: not a number from 1 to 1000"),

@@ -69,7 +69,10 @@ enum Finding {
     Stranger,
     /// Goes on where this stopped.
     Heir(Box<FileState>),
-    AllRead,
+    AllRead {
+        original: FileKey,
+        generation: u32,
+    },
     Later {
         original: FileKey,
         generation: u32,
@@ -171,7 +174,13 @@ impl Reader {
                 tracing::debug!(path = %visible(&held.path), original = %visible(&before.path), "goes on where its original was");
                 self.newcomers.meet_heir(held.newcomer, Some(&before), &self.plan, clock)?
             }
-            Finding::AllRead => self.newcomers.meet_heir(held.newcomer, None, &self.plan, clock)?,
+            Finding::AllRead { original, generation } => {
+                let mut follow = self.newcomers.meet_heir(held.newcomer, None, &self.plan, clock)?;
+                if let Some(follow) = &mut follow {
+                    follow.copy_of = Some((original, generation));
+                }
+                follow
+            }
         };
         if let Some(mut follow) = follow {
             self.problems.readable(&held.path);
@@ -237,7 +246,11 @@ impl Reader {
                 Verdict::Stranger => {}
                 Verdict::HeirOfFormer => return Ok(original.former().map_or(Finding::Stranger, heir)),
                 Verdict::HeirOfCurrent => return Ok(heir(&original.to_store())),
-                Verdict::AllRead => return Ok(Finding::AllRead),
+                Verdict::AllRead => {
+                    let former = original.former().filter(|_| likeness == Likeness::FormerBeginning);
+                    let generation = former.map_or(original.generation(), |former| former.generation);
+                    return Ok(Finding::AllRead { original: key, generation });
+                }
                 Verdict::Later => {
                     return Ok(Finding::Later { original: key, generation: original.generation() });
                 }

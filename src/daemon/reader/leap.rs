@@ -40,18 +40,20 @@ impl Reader {
         if size <= copy.position() {
             return Ok(Leap::UpTo(size));
         }
-        let before = match self.former_in(original, key, &file)? {
+        let before = match self.former_in(original, key, (&file, size))? {
             Some(former) => Some(former),
             None => match self.read_first(original, (&file, size), clock)? {
                 Original::Unread => return Ok(Leap::Later),
                 Original::Read => self.current_in(original, key, (&file, size))?,
             },
         };
+        let content = self.files.get(original).map(|original| (original.key(), original.generation()));
         let Some(copy) = self.files.get_mut(key) else { return Ok(Leap::NoCopy) };
         match before {
             Some((mut tail, checkpoint)) if tail.position() > copy.position() => {
                 tail.generation = copy.generation();
                 copy.leap(tail, checkpoint);
+                copy.copy_of = content;
                 self.pending.touched(key, clock);
             }
             _ => {}
@@ -60,8 +62,17 @@ impl Reader {
     }
 
     /// Where to go on in a copy of what the original held before it was truncated.
-    fn former_in(&self, original: FileKey, key: FileKey, file: &File) -> io::Result<Option<(Tail, Checkpoint)>> {
+    fn former_in(
+        &self,
+        original: FileKey,
+        key: FileKey,
+        (file, size): (&File, u64),
+    ) -> io::Result<Option<(Tail, Checkpoint)>> {
         let Some(former) = self.files.get(original).and_then(Follow::former) else { return Ok(None) };
+        let known = self.files.get(key).is_some_and(|copy| copy.copy_of == Some((former.key, former.generation)));
+        if known && size < former.proof.at {
+            return meet::end(key, file).map(Some);
+        }
         if !kin::holds(file, &former.proof)? {
             return Ok(None);
         }

@@ -35,8 +35,8 @@ pub struct SecretError {
 
 #[derive(Debug, thiserror::Error)]
 enum What {
-    #[error("cannot be read: {0}")]
-    Unreadable(io::Error),
+    #[error("cannot be read: {error}{}", to_do(error))]
+    Unreadable { error: io::Error },
     #[error("is no regular file")]
     NotAFile,
     #[error("is longer than 64 KiB, which no secret is")]
@@ -54,6 +54,25 @@ enum What {
          variable elsewhere"
     )]
     NoCredentials,
+}
+
+fn unreadable(error: io::Error) -> What {
+    What::Unreadable { error }
+}
+
+fn to_do(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "; write the secret to it",
+        io::ErrorKind::PermissionDenied => "; let the user read it that paytriage runs as",
+        _ => "",
+    }
+}
+
+impl SecretError {
+    /// Only the process that sends can tell: credentials are what systemd gives to it, and its environment is its own.
+    pub fn is_of_another_process(&self) -> bool {
+        matches!(self.what, What::Unset | What::NoCredentials)
+    }
 }
 
 impl Hidden {
@@ -125,7 +144,7 @@ fn read_file(path: &Path) -> Result<Hidden, What> {
 /// A file that nobody else should be able to read.
 fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, What> {
     let file = open(path)?;
-    let mode = file.metadata().map_err(What::Unreadable)?.mode();
+    let mode = file.metadata().map_err(unreadable)?.mode();
     if mode & READ_BY_OTHERS != 0 {
         let path = path.display();
         tracing::warn!(%path, "every user of this host can read this secret; run chmod o-r on the file");
@@ -136,15 +155,15 @@ fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, What> {
 /// Opens a regular file; anything else could hold us up.
 fn open(path: &Path) -> Result<File, What> {
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC).bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(What::Unreadable)?;
-    let is_file = file.metadata().map_err(What::Unreadable)?.is_file();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(unreadable)?;
+    let is_file = file.metadata().map_err(unreadable)?.is_file();
     if is_file { Ok(file) } else { Err(What::NotAFile) }
 }
 
 fn read_all(file: File) -> Result<Zeroizing<Vec<u8>>, What> {
     // All of the room at once: what grows leaves copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize + 1));
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(What::Unreadable)?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_BYTES { Err(What::TooLong) } else { Ok(bytes) }
 }
 
@@ -193,11 +212,11 @@ mod tests {
             (Secret::File(dir.path().to_owned()), Err("DIR: is no regular file")),
             (
                 Secret::File(dir.path().join("none")),
-                Err("DIR/none: cannot be read: No such file or directory (os error 2)"),
+                Err("DIR/none: cannot be read: No such file or directory (os error 2); write the secret to it"),
             ),
             (
                 Secret::Credential("none".into()),
-                Err("credential none: cannot be read: No such file or directory (os error 2)"),
+                Err("credential none: cannot be read: No such file or directory (os error 2); write the secret to it"),
             ),
             (Secret::Env("EMPTY".into()), Err("$EMPTY: is empty; write the secret to it")),
             (Secret::Env("NONE".into()), Err("$NONE: is not set")),

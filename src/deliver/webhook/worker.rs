@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::batch::{Maker, Member, name};
+use super::batch::{Member, name};
 use super::budget::Budget;
 use super::client::Outgoing;
 use super::outcome::{self, MAX_APART, MAX_IN_A_ROW, Moment, Outcome, Room};
 use super::verdict::{Verdict, judge};
 use super::{Sink, SinkState};
-use crate::deliver::format::{self, Context, Limits};
+use crate::deliver::format::{self, Limits};
 use crate::store::{Delivery, Request, Standing, StateError, Store, Tries};
 
 /// Between two looks into the store at most: an operator may have changed something.
@@ -225,21 +225,8 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
             self.looked_at = through;
             return Ok(false);
         }
-        self.store.put_deliveries(self.name(), &self.maker().deliveries(&members, through))?;
+        self.store.put_deliveries(self.name(), &self.sink.maker().deliveries(&members, through))?;
         Ok(true)
-    }
-
-    fn maker(&self) -> Maker<'a> {
-        let Sink { config, lang, host, template, .. } = self.sink;
-        let context = Context {
-            lang: *lang,
-            host: host.as_deref(),
-            version: env!("CARGO_PKG_VERSION"),
-            sink: &config.name,
-            max_bytes: self.limits.max_bytes,
-            template: template.as_ref(),
-        };
-        Maker { format: &config.format, context }
     }
 
     async fn attempt(&mut self, mut delivery: Delivery) -> Result<Pause, StateError> {
@@ -276,7 +263,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         if members.is_empty() {
             return Ok(Ready::Nothing);
         }
-        match self.maker().request(&members, delivery.part) {
+        match self.sink.maker().request(&members, delivery.part) {
             Ok(request) => {
                 delivery.request = Some(request.clone());
                 delivery.format = name(&self.sink.config.format).to_owned();
@@ -295,7 +282,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
     /// The sink was given another format since the request was made.
     fn tell_anew(&self, old: Delivery) -> Result<(), StateError> {
         let anew = Delivery {
-            id: self.maker().id_anew(&old.id),
+            id: self.sink.maker().id_anew(&old.id),
             request: None,
             format: name(&self.sink.config.format).to_owned(),
             ..old.clone()
@@ -351,7 +338,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
             Outcome::Accepted => store.accept_delivery(sink, delivery),
             Outcome::Again(tries) | Outcome::Gone(tries) => store.set_tries(sink, id, tries),
             Outcome::Halve(begin) => {
-                let mut halves = self.maker().halves(&self.members(delivery)?, delivery.through);
+                let mut halves = self.sink.maker().halves(&self.members(delivery)?, delivery.through);
                 halves.iter_mut().for_each(|half| half.tries = begin.clone());
                 store.replace_delivery(sink, id, &halves)
             }

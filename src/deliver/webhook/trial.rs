@@ -1,0 +1,116 @@
+//! One attempt beside the outbox: what a receiver says to a sample, before anything depends on it.
+//!
+//! The same bytes, signature and connection as a worker's, and the same judgement. What is shown of the answer holds no secret
+//! of the sink, also where the receiver sends back what it got.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use url::Url;
+
+use super::batch::Member;
+use super::client::{Outgoing, SendError};
+use super::verdict::{Verdict, judge};
+use super::{Sink, secret};
+use crate::config::{Secret, Webhook};
+use crate::store::OutboxEvent;
+use crate::visible::visible;
+
+/// Of an answer, in characters.
+const SHOWN: usize = 500;
+/// What is shorter is in many words, and no secret.
+const SHORTEST_SECRET: usize = 4;
+const HIDDEN: &str = "(hidden)";
+
+/// An attempt and what came of it.
+#[derive(Debug)]
+pub struct Trial {
+    /// The webhook-id.
+    pub id: String,
+    /// Scheme, host and port of the receiver.
+    pub to: String,
+    pub content_type: String,
+    /// Of the request's body, without what is added when it is sent.
+    pub bytes: usize,
+    pub took: Duration,
+    pub outcome: Result<Answered, SendError>,
+}
+
+#[derive(Debug)]
+pub struct Answered {
+    pub status: u16,
+    /// The beginning of the answer in one line, safe to show.
+    pub text: String,
+    pub verdict: Verdict,
+}
+
+/// Why nothing was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    #[error("sink {sink:?}: the sample cannot be rendered: {reason}")]
+    Unrendered { sink: String, reason: String },
+    #[error("cannot begin: {0}")]
+    Runtime(#[from] io::Error),
+}
+
+impl Sink {
+    /// Sends one row, whatever the sink's filters, and waits for the answer as long as its timeout says.
+    ///
+    /// # Errors
+    /// Nothing was sent. That there was no answer is an outcome.
+    pub fn attempt_once(&self, row: OutboxEvent) -> Result<Trial, TrialError> {
+        let id = format!("msg_test_{}", row.id);
+        let member = Member { seq: 0, id: row.id, body: row.body };
+        let unrendered = |reason| TrialError::Unrendered { sink: self.name().to_owned(), reason };
+        let request = self.maker().request(&[member], 0).map_err(unrendered)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let began = Instant::now();
+        let (content_type, headers, body) = (&request.content_type, &request.headers, &request.body);
+        let outgoing = Outgoing { id: &id, content_type, headers, body, now: Timestamp::now() };
+        let answer = runtime.block_on(self.client.send(outgoing));
+        let took = began.elapsed();
+        runtime.shutdown_background();
+        let outcome = answer.map(|answer| Answered {
+            status: answer.status,
+            text: shown(&answer.body, &self.config),
+            verdict: judge(&self.config.format, &answer, Timestamp::now()),
+        });
+        let (to, bytes) = (self.client.shown().to_owned(), request.body.len());
+        Ok(Trial { id, to, content_type: request.content_type, bytes, took, outcome })
+    }
+}
+
+fn shown(answer: &[u8], sink: &Webhook) -> String {
+    let text = String::from_utf8_lossy(answer);
+    // JSON may write a slash in two ways.
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ").replace("\\/", "/");
+    let text = without_secrets(text, sink);
+    let start = text.char_indices().nth(SHOWN).map_or(&*text, |(at, _)| &text[..at]);
+    visible(start).into_owned()
+}
+
+fn without_secrets(text: String, sink: &Webhook) -> String {
+    let places = sink.secrets.iter().chain(sink.secret_headers.values()).chain([&sink.url]);
+    let secrets =
+        places.filter(|place| !matches!(place, Secret::Plain(_))).filter_map(|place| secret::read(place).ok());
+    secrets.fold(text, |text, secret| {
+        parts(secret.reveal()).iter().fold(text, |text, part| text.replace(part.as_str(), HIDDEN))
+    })
+}
+
+/// A secret, and what of it may come back alone: the longest first.
+fn parts(secret: &str) -> Vec<String> {
+    let mut parts = vec![secret.to_owned()];
+    parts.extend(secret.split_whitespace().map(str::to_owned));
+    parts.extend(secret.strip_prefix("whsec_").map(str::to_owned));
+    if let Ok(url) = Url::parse(secret) {
+        parts.push(url[url::Position::BeforePath..].to_owned());
+        parts.push(url.path().to_owned());
+        parts.extend(url.path_segments().into_iter().flatten().map(str::to_owned));
+        parts.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
+    }
+    parts.retain(|part| part.len() >= SHORTEST_SECRET);
+    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    parts
+}

@@ -1,0 +1,204 @@
+//! `outbox` where there are webhooks: what waits for each and why, what was given up, trying again, dropping.
+
+use std::path::Path;
+
+use paytriage::config::{Durability, Notify};
+use paytriage::event::EventId;
+use paytriage::store::{Batch, Delivery, OutboxEvent, Request, StateDir, Store, Tries};
+use serde_json::{Value, json};
+
+use crate::cli_env::{Env, Run};
+
+const HOUR_MS: i64 = 3_600_000;
+
+fn row(n: u8) -> OutboxEvent {
+    let body = json!({
+        "schema": "paytriage.event/1", "id": format!("{n:032x}"), "observed_time": "2026-01-01T00:00:00Z", "code": format!("C{n}"),
+        "severity": "error", "title": "t", "source": {"name": "shop", "path": "/a", "line": 1, "offset": 0},
+    });
+    OutboxEvent { id: EventId([n; 16]), body: body.to_string().into_bytes() }
+}
+
+fn delivery(seq: i64, tries: Tries) -> Delivery {
+    let request = Request { content_type: "application/json".into(), headers: Vec::new(), body: b"{}".to_vec() };
+    Delivery {
+        id: format!("msg_{seq}"),
+        members: vec![seq],
+        part: 0,
+        through: seq,
+        format: "slack".into(),
+        request: Some(request),
+        tries,
+        row: None,
+    }
+}
+
+fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+/// Everything that can become of a row: `oncall` has given up 1, put 2 apart, tries 3, and 4 waits; `log` waits for notices.
+fn prepared() -> Env {
+    let env = Env::new();
+    let dir = StateDir::lock(&env.path("state")).unwrap();
+    let store = Store::open(&dir, Durability::Normal).unwrap();
+    store.set_sinks(&[("oncall", Notify::Event), ("log", Notify::Incident)]).unwrap();
+    let (events, notices) = ((1..=4).map(row).collect(), vec![row(9)]);
+    store.commit(&Batch { events, notices, ..Batch::default() }).unwrap();
+    let later = now_ms() + HOUR_MS;
+    let tries = |last_error: &str| Tries {
+        attempts: 3,
+        refusals: 3,
+        next_ms: later,
+        last_error: Some(last_error.into()),
+        ..Tries::default()
+    };
+    let deliveries = [1, 2, 3].map(|seq| delivery(seq, tries("HTTP 503: a\u{1b}[2Jb")));
+    store.put_deliveries("oncall", &deliveries).unwrap();
+    store.bury("oncall", &deliveries[0], "HTTP 400: bad\u{1b}[2J", now_ms()).unwrap();
+    store.put_apart("oncall", &deliveries[1], &tries("HTTP 422")).unwrap();
+    env
+}
+
+fn outbox(env: &Env, arguments: &[&str]) -> Run {
+    env.run(&[&["outbox"], arguments, &["--state", "state"]].concat())
+}
+
+fn status(env: &Env) -> Value {
+    serde_json::from_str(&outbox(env, &["status", "--format", "json"]).code(0).quiet().stdout).unwrap()
+}
+
+fn codes(env: &Env, arguments: &[&str]) -> Vec<String> {
+    let listed = outbox(env, &[&["list", "--format", "json"], arguments].concat()).code(0).quiet();
+    listed.events().iter().map(|row| row["code"].as_str().unwrap().to_owned()).collect()
+}
+
+fn sink<'s>(status: &'s Value, name: &str) -> &'s Value {
+    status["sinks"].as_array().unwrap().iter().find(|sink| sink["name"] == name).unwrap()
+}
+
+#[test]
+fn status_says_how_each_sink_fares() {
+    let env = prepared();
+    let status = status(&env);
+    let oncall = sink(&status, "oncall");
+    let facts = ["kind", "notify", "events", "batches", "apart", "attempts", "dead_letters"].map(|key| &oncall[key]);
+    assert_eq!(json!(facts), json!(["webhook", "event", 3, 2, 1, 3, 1]), "{oncall}");
+    assert_eq!(oncall["last_error"], "HTTP 503: a\u{1b}[2Jb");
+    let next: jiff::Timestamp = oncall["next_try"].as_str().unwrap().parse().unwrap();
+    assert!((now_ms()..=now_ms() + HOUR_MS).contains(&next.as_millisecond()), "{oncall}");
+    assert_eq!((&sink(&status, "log")["notify"], &sink(&status, "log")["events"]), (&"incident".into(), &1.into()));
+
+    env.write("p.toml", "[[sink.webhook]]\nname = \"oncall\"\nurl = \"https://a.example\"\nnotify = \"event\"\n");
+    let people = outbox(&env, &["status", "--config", "p.toml"]).code(0).quiet().stdout;
+    for text in [
+        "sink    oncall: 3 events, ",
+        " (webhook, json)\n",
+        "          2 requests, 1 of them refused and put apart, 3 attempts, next try in 59m",
+        "          last error: HTTP 503: a\\x1b[2Jb\n",
+        "          1 dead letter given up; see `outbox list --dead`",
+        "sink    log: 1 notices, ",
+    ] {
+        assert!(people.contains(text), "{text:?} is not in {people}");
+    }
+}
+
+#[test]
+fn each_sink_has_its_own_list_and_its_own_dead() {
+    let env = prepared();
+    assert_eq!(codes(&env, &["--sink", "oncall"]), ["C2", "C3", "C4"]);
+    assert_eq!(codes(&env, &["--sink", "oncall", "--limit", "2"]), ["C2", "C3"]);
+    assert_eq!(codes(&env, &["--sink", "log"]), ["C9"]);
+    let dead = outbox(&env, &["list", "--dead", "--format", "json"]).code(0).quiet().events();
+    let [letter] = dead.as_slice() else { panic!("{dead:?}") };
+    assert_eq!(
+        (&letter["sink"], &letter["id"], &letter["row"]["code"]),
+        (&"oncall".into(), &"msg_1".into(), &"C1".into())
+    );
+    let people = outbox(&env, &["list", "--dead", "--sink", "oncall"]).code(0).quiet().stdout;
+    assert!(people.contains("C1") && people.contains("given up by oncall at 20"), "{people}");
+    assert!(people.contains("HTTP 400: bad\\x1b[2J\n"), "{people}");
+    assert_eq!(outbox(&env, &["list", "--dead", "--sink", "log"]).code(0).quiet().stdout, "");
+}
+
+#[test]
+fn retrying_makes_what_waits_due_and_revives_the_dead() {
+    let env = prepared();
+    let nothing = outbox(&env, &["retry", "--sink", "log"]).code(0).quiet().stdout;
+    assert_eq!(nothing, "there is nothing to try again\n");
+    let told = outbox(&env, &["retry"]).code(0).quiet().stdout;
+    assert_eq!(told, "2 requests and 1 dead letters are tried again once `paytriage run` works with this state\n");
+    let status = status(&env);
+    let oncall = sink(&status, "oncall");
+    assert_eq!((&oncall["dead_letters"], &oncall["batches"], &oncall["apart"]), (&0.into(), &3.into(), &2.into()));
+    assert_eq!(oncall["next_try"], "1970-01-01T00:00:00Z");
+    assert!(outbox(&env, &["status"]).stdout.contains(", due now"));
+}
+
+#[test]
+fn what_waits_for_one_webhook_is_dropped_alone_and_reported() {
+    let env = prepared();
+    // As a daemon does.
+    let _lock = StateDir::lock(&env.path("state")).unwrap();
+    let asked = outbox(&env, &["drop", "--sink", "oncall"]).code(2).stderr;
+    assert!(asked.starts_with("3 events (") && asked.contains("nothing was dropped. Give --yes"), "{asked}");
+    assert_eq!(sink(&status(&env), "oncall")["events"], 3);
+    let told = outbox(&env, &["drop", "--sink", "oncall", "--yes"]).code(0).quiet().stdout;
+    assert!(told.starts_with("3 events (") && told.contains("were dropped"), "{told}");
+    let after = status(&env);
+    let oncall = sink(&after, "oncall");
+    assert_eq!((&oncall["events"], &oncall["batches"], &oncall["dead_letters"]), (&1.into(), &0.into(), &1.into()));
+    assert_eq!(codes(&env, &["--sink", "oncall"]), ["PT.DROPPED"]);
+    assert_eq!(codes(&env, &["--sink", "log"]), ["C9"]);
+    let told = outbox(&env, &["drop", "--sink", "log", "--yes"]).code(0).quiet().stdout;
+    assert!(told.starts_with("1 notices ("), "{told}");
+    assert_eq!(codes(&env, &["--sink", "oncall"]), ["PT.DROPPED", "PT.DROPPED"], "each loss is reported");
+}
+
+#[test]
+fn the_dead_are_dropped_only_when_asked_for() {
+    let env = prepared();
+    let asked = outbox(&env, &["drop", "--dead"]).code(2).stderr;
+    assert_eq!(asked, "1 dead letters are kept; nothing was dropped. Give --yes to drop them\n");
+    assert_eq!(
+        outbox(&env, &["drop", "--dead", "--sink", "log", "--yes"]).code(0).stdout,
+        "0 dead letters were dropped\n"
+    );
+    assert_eq!(outbox(&env, &["drop", "--dead", "--yes"]).code(0).quiet().stdout, "1 dead letters were dropped\n");
+    let after = status(&env);
+    assert_eq!((&sink(&after, "oncall")["dead_letters"], &sink(&after, "oncall")["events"]), (&0.into(), &3.into()));
+}
+
+#[test]
+fn what_stdout_has_in_memory_is_not_dropped_behind_its_back() {
+    let env = Env::new();
+    let path = env.path("state");
+    let lock = StateDir::lock(&path).unwrap();
+    Store::open(&lock, Durability::Normal).unwrap().set_sinks(&[("stdout", Notify::Event)]).unwrap();
+    let refused = outbox(&env, &["drop", "--sink", "stdout", "--yes"]).code(2).stderr;
+    assert!(refused.contains("stop the daemon first (process "), "{refused}");
+    assert!(outbox(&env, &["retry", "--sink", "stdout"]).code(2).stderr.contains("nothing to retry"));
+    drop(lock);
+    assert!(outbox(&env, &["drop", "--sink", "stdout", "--yes"]).code(0).stdout.starts_with("0 events"));
+}
+
+#[test]
+fn sinks_that_are_none_are_answered_with_those_that_are() {
+    let env = prepared();
+    for arguments in [
+        &["list", "--sink", "x"][..],
+        &["list", "--dead", "--sink", "x"],
+        &["retry", "--sink", "x"],
+        &["drop", "--sink", "x"],
+        &["drop", "--sink", "x", "--yes"],
+        &["drop", "--dead", "--sink", "x", "--yes"],
+    ] {
+        let refused = outbox(&env, arguments).code(2).stderr;
+        assert_eq!(refused, "paytriage: no sink is called \"x\"; there are: log, oncall\n", "{arguments:?}");
+    }
+    let env = Env::new();
+    assert!(outbox(&env, &["retry"]).code(2).stderr.contains("no such state directory"));
+    std::fs::create_dir(env.path("state")).unwrap();
+    assert!(outbox(&env, &["retry"]).code(2).stderr.contains("nothing was ever stored here"));
+    assert!(Path::new(&env.path("state")).read_dir().unwrap().next().is_none(), "asking leaves nothing behind");
+}
