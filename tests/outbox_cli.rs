@@ -8,6 +8,8 @@ use paytriage::store::{Batch, Delivery, OutboxEvent, Request, StateDir, Store, T
 use serde_json::{Value, json};
 
 use crate::cli_env::{Env, Run};
+use crate::daemon;
+use crate::receiver::{Receiver, Step};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -201,4 +203,31 @@ fn sinks_that_are_none_are_answered_with_those_that_are() {
     std::fs::create_dir(env.path("state")).unwrap();
     assert!(outbox(&env, &["retry"]).code(2).stderr.contains("nothing was ever stored here"));
     assert!(Path::new(&env.path("state")).read_dir().unwrap().next().is_none(), "asking leaves nothing behind");
+}
+
+#[test]
+fn a_sink_that_fails_is_seen_and_helped_beside_the_daemon() {
+    let env = Env::new();
+    let receiver = Receiver::start();
+    // Retry-After keeps it waiting for longer than any test.
+    receiver.then([Step::header(503, "retry-after", "3000")]);
+    let (logs, url) = (env.path("logs"), receiver.url("/hook"));
+    env.write(
+        "p.toml",
+        format!(
+            "[[source]]\npaths = [\"{}\"]\nstart_at = \"beginning\"\n[sink.stdout]\nenabled = false\n\
+             [[sink.webhook]]\nname = \"own\"\nurl = \"{url}\"\nnotify = \"event\"\n",
+            logs.display()
+        ),
+    );
+    env.write("logs/app.log", daemon::failure(1));
+    let mut daemon = daemon::run(&env, &["--config", "p.toml", "--state", "state"]);
+    daemon::eventually("the failure is known", || sink(&status(&env), "own")["last_error"] == "HTTP 503");
+    assert_eq!(codes(&env, &["--sink", "own"]), ["ACQ.TRADE_HAS_SUCCESS"]);
+    let told = outbox(&env, &["retry", "--sink", "own"]).code(0).quiet().stdout;
+    assert_eq!(told, "1 requests and 0 dead letters are tried again within seconds\n");
+    let requests = receiver.wait_for(2);
+    assert_eq!(requests[0].header("webhook-id"), requests[1].header("webhook-id"));
+    daemon::eventually("it is delivered", || status(&env)["events"] == 0);
+    assert!(daemon.stop().success());
 }

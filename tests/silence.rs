@@ -6,8 +6,9 @@ use paytriage::config::Durability;
 use paytriage::store::{StateDir, Store};
 use serde_json::Value;
 
-use crate::cli_env::{Env, Run};
+use crate::cli_env::{Env, Run, failure};
 use crate::daemon;
+use crate::receiver::Receiver;
 
 const STATE: &[&str] = &["--state", "state"];
 
@@ -123,4 +124,31 @@ fn a_state_that_is_not_there_is_not_made() {
     let refused = silence(&env, &["add", "--all", "--for", "2h", "--comment", "c"]).code(2).stderr;
     assert!(refused.contains("no such state directory"), "{refused}");
     assert!(listed(&env, &[]).is_empty() && !env.path("state").exists());
+}
+
+#[test]
+fn what_is_silenced_is_said_when_the_silence_is_removed() {
+    let env = prepared();
+    let receiver = Receiver::start();
+    let (logs, url) = (env.path("logs"), receiver.url("/hook"));
+    env.write(
+        "p.toml",
+        format!(
+            "[[source]]\npaths = [\"{}\"]\nstart_at = \"beginning\"\n[sink.stdout]\nenabled = false\n\
+             [[sink.webhook]]\nname = \"own\"\nurl = \"{url}\"\n[incident]\nbatch_wait = \"1s\"\n\
+             [[incident.threshold]]\ncount = 1\nwithin = \"1m\"\n",
+            logs.display()
+        ),
+    );
+    let quiet = ["code=ACQ.*", "--for", "1h", "--comment", "c", "--config", "p.toml"];
+    let id = id(&silence(&env, &[&["add"], &quiet[..]].concat()).code(0));
+    env.write("logs/app.log", daemon::failure(1) + &failure(2));
+    let mut daemon = daemon::run(&env, &["--config", "p.toml", "--state", "state"]);
+    let said = |n: usize| String::from_utf8(receiver.wait_for(n).swap_remove(n - 1).body).unwrap();
+    let first = said(1);
+    assert!(first.contains("ILLEGAL_EXTERIOR_USER_SCENE") && !first.contains("ACQ.TRADE_HAS_SUCCESS"), "{first}");
+    silence(&env, &["remove", &id]).code(0);
+    let second = said(2);
+    assert!(second.contains("ACQ.TRADE_HAS_SUCCESS") && second.contains("silence_ended"), "{second}");
+    assert!(daemon.stop().success());
 }
