@@ -308,7 +308,8 @@ impl Follow {
     }
 
     /// Goes on there, because what stands before it was read elsewhere.
-    pub fn leap(&mut self, tail: Tail, checkpoint: Checkpoint) {
+    pub fn leap(&mut self, tail: Tail, checkpoint: Checkpoint, clock: Instant) {
+        self.changed = clock;
         let behind = checkpoint.offset < tail.position();
         self.state = if behind { State::Behind(checkpoint) } else { State::Idle(checkpoint) };
         self.tail = tail;

@@ -233,12 +233,11 @@ impl Reader {
             let likeness = self.likeness(held, metadata, original, (&file, there.size()))?;
             let read = if original.has_read_all(there.size()) { Original::Read } else { Original::Unread };
             // Should it grow under a name like this, it is compared again each time.
-            let quiet = match kin::written_as(&held.path).contains(&original.path) {
-                true => kin::COPY_PAUSE,
-                false => clock.saturating_duration_since(held.grown),
-            };
+            let grown = clock.saturating_duration_since(held.grown);
+            let is_compared = kin::written_as(&held.path).contains(&original.path);
+            let quiet = if is_compared { kin::COPY_PAUSE } else { grown };
             let waits_for_it = held.original == (key, original.generation());
-            if likeness == Likeness::None && read == Original::Unread && waits_for_it && quiet < kin::COPY_PAUSE {
+            if likeness == Likeness::None && read == Original::Unread && waits_for_it && grown < kin::COPY_PAUSE {
                 // The original may have been truncated, and not looked at since.
                 return Ok(Finding::Later { original: key, generation: original.generation() });
             }

@@ -13,6 +13,7 @@ use crate::identity::FileKey;
 use crate::pipeline::Checkpoint;
 use crate::source::kin::{self, Original};
 use crate::source::tail::Tail;
+use crate::store::FileState;
 
 /// What came of comparing a file that has grown with the one that it may be a copy of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +41,12 @@ impl Reader {
         if size <= copy.position() {
             return Ok(Leap::UpTo(size));
         }
-        let before = match self.former_in(original, key, (&file, size))? {
-            Some(former) => Some(former),
+        let known = match self.is_being_made(original, key, (&file, size), clock)? {
+            true => Some(meet::end(key, &file)?),
+            false => self.former_in(original, key, &file)?,
+        };
+        let before = match known {
+            Some(known) => Some(known),
             None => match self.read_first(original, (&file, size), clock)? {
                 Original::Unread => return Ok(Leap::Later),
                 Original::Read => self.current_in(original, key, (&file, size))?,
@@ -52,7 +57,7 @@ impl Reader {
         match before {
             Some((mut tail, checkpoint)) if tail.position() > copy.position() => {
                 tail.generation = copy.generation();
-                copy.leap(tail, checkpoint);
+                copy.leap(tail, checkpoint, clock);
                 copy.copy_of = content;
                 self.pending.touched(key, clock);
             }
@@ -61,18 +66,24 @@ impl Reader {
         Ok(Leap::UpTo(size))
     }
 
-    /// Where to go on in a copy of what the original held before it was truncated.
-    fn former_in(
+    /// True for a copy that is still being made of a content all of which was read, and which may be gone by now.
+    fn is_being_made(
         &self,
         original: FileKey,
         key: FileKey,
         (file, size): (&File, u64),
-    ) -> io::Result<Option<(Tail, Checkpoint)>> {
+        clock: Instant,
+    ) -> io::Result<bool> {
+        let (Some(original), Some(copy)) = (self.files.get(original), self.files.get(key)) else { return Ok(false) };
+        let read = |before: &FileState| copy.copy_of == Some((before.key, before.generation)) && size < before.proof.at;
+        let is_known = read(&original.to_store()) || original.former().is_some_and(read);
+        let is_recent = clock.saturating_duration_since(copy.changed()) < kin::COPY_PAUSE;
+        Ok(is_known && is_recent && Tail::resume(key, 0, file, &copy.to_store().proof)?.is_ok())
+    }
+
+    /// Where to go on in a copy of what the original held before it was truncated.
+    fn former_in(&self, original: FileKey, key: FileKey, file: &File) -> io::Result<Option<(Tail, Checkpoint)>> {
         let Some(former) = self.files.get(original).and_then(Follow::former) else { return Ok(None) };
-        let known = self.files.get(key).is_some_and(|copy| copy.copy_of == Some((former.key, former.generation)));
-        if known && size < former.proof.at {
-            return meet::end(key, file).map(Some);
-        }
         if !kin::holds(file, &former.proof)? {
             return Ok(None);
         }

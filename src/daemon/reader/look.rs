@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::Reader;
@@ -26,6 +27,8 @@ const DEGRADED_INTERVAL: Duration = Duration::from_secs(1);
 const WALK_SHARE: u32 = 4000;
 /// … but it is never put off for longer than this on that account.
 const MAX_STRETCH: Duration = Duration::from_secs(120);
+/// Silences that are over are listed (`silence list --over`) for so long.
+const KEEP_SILENCES: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Who asks for less than this, which is the default, gets it.
 const SHORT: Duration = Duration::from_secs(10);
 
@@ -229,6 +232,9 @@ impl Reader {
         self.commit(clock);
         if let Err(error) = self.newcomers.forget_old(&self.store) {
             tracing::warn!(%error, "cannot forget files that were not seen for a month");
+        }
+        if let Err(error) = self.store.forget_silences_before(Timestamp::now() - KEEP_SILENCES) {
+            tracing::warn!(%error, "cannot forget silences that are over");
         }
         self.metrics.sources_opened();
         tracing::info!(files = self.files.len(), "watching");
