@@ -1,5 +1,5 @@
 //! The integration tests, one binary. `samples` compares with labels, `tidy` looks at the source; tests of the built program go by command
-//! (`scan_…`, `run_…`), `cli_env` and `daemon` are how they run it, and `shim` makes its system calls fail.
+//! (`scan_…`, `run_…`), `cli_env`, `daemon` and `hooks` are how they run it, and `shim` makes its system calls fail.
 
 mod authority;
 mod catalog;

@@ -3,9 +3,9 @@
 //! Pure: events and a clock value in, notices out. Only these and the settings change the state, so that a replay after a crash
 //! decides the same; intervals are measured by a clock that never goes back, wall time is only shown.
 //!
-//! A [`group`] counts the events of one kind. Below its [`threshold`] nothing is said; then an incident opens, is spoken of
+//! A `group` counts the events of one kind. Below its `threshold` nothing is said; then an incident opens, is spoken of
 //! at growing intervals while it goes on, and is resolved when it has been quiet. What is due at about the same time goes
-//! out as one message ([`digest`]), so that a storm makes few of them.
+//! out as one message (`digest`), so that a storm makes few of them.
 
 mod digest;
 mod group;
