@@ -16,11 +16,8 @@ const MAX_LEN: usize = 128;
 /// most specific, then the first. `failed_at` is where the failure stands.
 pub fn ids(text: &str, failed_at: usize) -> Ids {
     let mut best: HashMap<Id, (u8, Range<usize>)> = HashMap::new();
-    for word in words(text).chain(chinese_keys(text)) {
-        let key = text[word.clone()].rsplit('.').next().unwrap_or_default();
-        let Some((id, rank)) = keys::id(normal_key(key).as_str()) else { continue };
-        let Some(value) = value_after(text, word.end).or_else(|| path_value(text, word.end)) else { continue };
-        if is_plausible(id, &text[value.clone()]) && best.get(&id).is_none_or(|(held, _)| rank > *held) {
+    for (id, rank, value) in fields(text) {
+        if best.get(&id).is_none_or(|(held, _)| rank > *held) {
             best.insert(id, (rank, value));
         }
     }
@@ -40,18 +37,19 @@ pub fn ids(text: &str, failed_at: usize) -> Ids {
 
 /// The merchant's order number, if a field of `text` holds it.
 pub fn order_in_field(text: &str) -> Option<&str> {
-    let mut best: Option<(u8, Range<usize>)> = None;
-    for (word, rank) in words(text).chain(chinese_keys(text)).filter_map(|word| {
+    let orders = fields(text).filter(|(id, ..)| *id == Id::OutTradeNo);
+    let best = orders.reduce(|best, next| if next.1 > best.1 { next } else { best });
+    best.map(|(.., value)| &text[value])
+}
+
+/// The fields of `text` that hold ids, each with its rank and the place of its value.
+fn fields(text: &str) -> impl Iterator<Item = (Id, u8, Range<usize>)> + '_ {
+    words(text).chain(chinese_keys(text)).filter_map(move |word| {
         let key = text[word.clone()].rsplit('.').next().unwrap_or_default();
-        keys::id(normal_key(key).as_str()).filter(|(id, _)| *id == Id::OutTradeNo).map(|(_, rank)| (word, rank))
-    }) {
-        let value = value_after(text, word.end).or_else(|| path_value(text, word.end));
-        let value = value.filter(|value| is_plausible(Id::OutTradeNo, &text[value.clone()]));
-        if let Some(value) = value.filter(|_| best.as_ref().is_none_or(|(held, _)| rank > *held)) {
-            best = Some((rank, value));
-        }
-    }
-    best.map(|(_, value)| &text[value])
+        let (id, rank) = keys::id(normal_key(key).as_str())?;
+        let value = value_after(text, word.end).or_else(|| path_value(text, word.end))?;
+        is_plausible(id, &text[value.clone()]).then_some((id, rank, value))
+    })
 }
 
 /// ISO 4217 letters. UnionPay and ISO 8583 write the three digits; of those only the ones that occur are known.

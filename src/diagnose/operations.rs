@@ -24,11 +24,7 @@ pub(super) fn operations(text: &str, confirmed: Vec<Occurrence>) -> Vec<Finding>
         parts[0].range = 0..text.len();
     }
     for Part { range, occurrences, .. } in parts {
-        let own = &text[range.clone()];
-        for (occurrence, mut ids) in of_one_part(text, &range, occurrences) {
-            if ids.out_trade_no.is_none() {
-                ids = ids::ids(own, occurrence.range.start - range.start);
-            }
+        for (occurrence, ids) in of_one_part(text, &range, occurrences) {
             let same = |f: &&Finding| f.occurrence.code == occurrence.code;
             let ordinal = findings.iter().filter(same).count() as u32;
             findings.push(Finding { occurrence, ids, ordinal });
@@ -90,7 +86,10 @@ fn of_one_part(text: &str, range: &Range<usize>, confirmed: Vec<Occurrence>) -> 
             specify(&mut occurrence, &details);
         }
         let own = if alone { range.clone() } else { part_of(text, &occurrence) };
-        let ids = ids::ids(&text[own.clone()], occurrence.range.start.saturating_sub(own.start));
+        let mut ids = ids::ids(&text[own.clone()], occurrence.range.start.saturating_sub(own.start));
+        if ids.out_trade_no.is_none() && !alone {
+            ids = ids::ids(&text[range.clone()], occurrence.range.start - range.start);
+        }
         (occurrence, ids)
     });
     found.collect()

@@ -83,12 +83,8 @@ impl Reader {
 
     /// Where to go on in a copy of what the original held before it was truncated.
     fn former_in(&self, original: FileKey, key: FileKey, file: &File) -> io::Result<Option<(Tail, Checkpoint)>> {
-        let Some(former) = self.files.get(original).and_then(Follow::former) else { return Ok(None) };
-        if !kin::holds(file, &former.proof)? {
-            return Ok(None);
-        }
-        let tail = Tail::resume(key, 0, file, &former.proof)?;
-        Ok(tail.ok().map(|tail| (tail, meet::goes_on_as(former, key))))
+        let former = self.files.get(original).and_then(Follow::former);
+        former.map_or(Ok(None), |former| behind(former, key, file))
     }
 
     /// The same for a copy of what it holds now, all of which was read.
@@ -101,9 +97,8 @@ impl Reader {
         let Some(original) = self.files.get(original) else { return Ok(None) };
         let before = original.to_store();
         // What was read of it proves more than what it holds by now.
-        if kin::holds(file, &before.proof)? {
-            let tail = Tail::resume(key, 0, file, &before.proof)?;
-            return Ok(tail.ok().map(|tail| (tail, meet::goes_on_as(&before, key))));
+        if let Some(heir) = behind(&before, key, file)? {
+            return Ok(Some(heir));
         }
         let whole = original.handle()?;
         let len = whole.metadata()?.size();
@@ -129,4 +124,13 @@ impl Reader {
             }
         }
     }
+}
+
+/// Where a file goes on that holds what was read of `before`.
+fn behind(before: &FileState, key: FileKey, file: &File) -> io::Result<Option<(Tail, Checkpoint)>> {
+    if !kin::holds(file, &before.proof)? {
+        return Ok(None);
+    }
+    let tail = Tail::resume(key, 0, file, &before.proof)?;
+    Ok(tail.ok().map(|tail| (tail, meet::goes_on_as(before, key))))
 }
