@@ -142,13 +142,8 @@ enum Moment {
 impl Engine {
     /// Builds the automaton and the lookup tables. The only costly step; matching cannot fail afterwards.
     pub fn new(catalog: Arc<Catalog>, redactor: Redactor) -> Engine {
-        let entries = catalog.entries();
-        let codes = || entries.iter().flat_map(|entry| &entry.codes);
-        let literals = codes().filter(|code| !code.is_found_by_field()).map(|code| code.text.as_str());
-        let bound = codes().filter(|code| code.is_found_by_field());
-        let fields = bound.flat_map(|code| code.fields.iter().map(String::as_str));
-        let messages = entries.iter().flat_map(|entry| entry.messages.iter().map(|message| message.text.as_str()));
-        Engine { detector: Detector::new(literals, fields, messages), diagnoser: Diagnoser::new(catalog), redactor }
+        let detector = Detector::new(catalog.codes(), catalog.code_fields(), catalog.messages());
+        Engine { detector, diagnoser: Diagnoser::new(catalog), redactor }
     }
 
     pub fn diagnoser(&self) -> &Diagnoser {

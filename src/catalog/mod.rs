@@ -91,6 +91,23 @@ impl Catalog {
         &self.entries
     }
 
+    /// The codes that are looked for as they are.
+    pub fn codes(&self) -> impl Iterator<Item = &str> {
+        let codes = self.entries.iter().flat_map(|entry| &entry.codes);
+        codes.filter(|code| !code.is_found_by_field()).map(|code| &code.text[..])
+    }
+
+    /// The fields by which all other codes are looked for.
+    pub fn code_fields(&self) -> impl Iterator<Item = &str> {
+        let codes = self.entries.iter().flat_map(|entry| &entry.codes);
+        codes.filter(|code| code.is_found_by_field()).flat_map(|code| code.fields.iter().map(String::as_str))
+    }
+
+    /// The texts of all messages.
+    pub fn messages(&self) -> impl Iterator<Item = &str> + Clone {
+        self.entries.iter().flat_map(|entry| entry.messages.iter().map(|message| &message.text[..]))
+    }
+
     /// The entry of this id; the fallback and our own too have one.
     pub fn get(&self, id: &str) -> Option<&Arc<Entry>> {
         if id == FALLBACK_ID {

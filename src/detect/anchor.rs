@@ -44,15 +44,18 @@ impl Frequencies {
         Frequencies(counts)
     }
 
-    /// The part of an anchor that the automaton looks for: all of it if it is ASCII (one form, and a word is cheap), else
-    /// the few characters in a row that are rarest together.
+    /// The part of an anchor that the automaton looks for: all of it if it is ASCII, else the few characters in a row that
+    /// have least ASCII among them and are rarest together.
     pub fn fragment<'a>(&self, anchor: &'a str, n_chars: usize) -> &'a str {
         if anchor.is_ascii() {
             return anchor;
         }
         let starts: Vec<usize> = anchor.char_indices().map(|(at, _)| at).chain([anchor.len()]).collect();
         let windows = starts.windows(n_chars + 1).map(|window| &anchor[window[0]..window[n_chars]]);
-        let common = |part: &&str| part.chars().map(|c| self.0.get(&c).copied().unwrap_or_default()).sum::<usize>();
+        let common = |part: &&str| {
+            let n_ascii = part.bytes().filter(u8::is_ascii).count();
+            (n_ascii, part.chars().map(|c| self.0.get(&c).copied().unwrap_or_default()).sum::<usize>())
+        };
         windows.min_by_key(common).unwrap_or(anchor)
     }
 }
