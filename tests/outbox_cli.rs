@@ -151,6 +151,9 @@ fn what_waits_for_one_webhook_is_dropped_alone_and_reported() {
     let oncall = sink(&after, "oncall");
     assert_eq!((&oncall["events"], &oncall["batches"], &oncall["dead_letters"]), (&1.into(), &0.into(), &1.into()));
     assert_eq!(codes(&env, &["--sink", "oncall"]), ["PT.DROPPED"]);
+    let reported = outbox(&env, &["list", "--sink", "oncall", "--format", "json"]).events();
+    let facts = reported[0]["excerpt"].as_str().unwrap();
+    assert!(facts.starts_with("sink=oncall events=3 bytes="), "{facts}");
     assert_eq!(codes(&env, &["--sink", "log"]), ["C9"]);
     let told = outbox(&env, &["drop", "--sink", "log", "--yes"]).code(0).quiet().stdout;
     assert!(told.starts_with("1 notices ("), "{told}");
