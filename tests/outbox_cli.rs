@@ -56,7 +56,7 @@ fn prepared() -> Env {
         ..Tries::default()
     };
     let deliveries = [1, 2, 3].map(|seq| delivery(seq, tries("HTTP 503: a\u{1b}[2Jb")));
-    store.put_deliveries("oncall", &deliveries).unwrap();
+    store.put_deliveries("oncall", Notify::Event, &deliveries).unwrap();
     store.bury("oncall", &deliveries[0], "HTTP 400: bad\u{1b}[2J", now_ms()).unwrap();
     store.put_apart("oncall", &deliveries[1], &tries("HTTP 422")).unwrap();
     env
