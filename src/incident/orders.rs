@@ -82,9 +82,10 @@ impl Orders {
         &self.recent
     }
 
-    pub fn shown(&self) -> notice::Orders {
+    /// Of so many events that name one.
+    pub fn shown(&self, n_events: u64) -> notice::Orders {
         let exact = self.sketch.is_none();
-        notice::Orders { distinct: self.distinct(), exact, samples: self.samples.clone() }
+        notice::Orders { distinct: self.distinct().min(n_events), exact, samples: self.samples.clone() }
     }
 }
 
@@ -188,7 +189,7 @@ mod tests {
         for n in [0, 1, 255, 256] {
             let mut orders = orders(n);
             (0..n).for_each(|i| orders.add(&format!("SO{i}")));
-            let shown = orders.shown();
+            let shown = orders.shown(u64::MAX);
             assert_eq!((shown.distinct, shown.exact), (n as u64, true));
             assert_eq!(shown.samples.len(), n.min(SAMPLES));
         }
@@ -197,7 +198,7 @@ mod tests {
     #[test]
     fn beyond_that_the_estimate_is_within_three_percent() {
         for n in [257, 300, 1000, 2500, 5000, 9000, 40_000, 300_000] {
-            let shown = orders(n).shown();
+            let shown = orders(n).shown(u64::MAX);
             let error = (shown.distinct as f64 - n as f64).abs() / n as f64;
             assert!(!shown.exact && error < 0.03, "{n}: {}", shown.distinct);
         }
@@ -232,6 +233,12 @@ mod tests {
         let mut same = full.clone();
         (0..1000).for_each(|order| same.add(hash(&order.to_string())));
         assert_eq!(same, full);
+    }
+
+    #[test]
+    fn there_are_no_more_orders_than_events() {
+        let orders = orders(1000);
+        assert_eq!(orders.shown(900).distinct, 900);
     }
 
     #[test]
