@@ -29,7 +29,7 @@ pub use plan::Setup;
 use reader::{Reader, Request};
 use sinks::Sinks;
 
-use crate::config::{Config, Notify, StdoutFormat};
+use crate::config::{Notify, StdoutFormat, Webhook};
 use crate::deliver::stdout;
 use crate::http;
 use crate::source::selection::Own;
@@ -88,7 +88,7 @@ pub fn run(load: impl Fn() -> Result<Setup, Vec<String>>, state: Option<&Path>) 
     });
     let stdout = config.stdout.enabled.then_some((config.stdout.format, config.stdout.notify));
     let metrics = Arc::new(Metrics::default());
-    set_sinks(&store, config, &metrics)?;
+    set_sinks(&store, stdout.map(|(_, notify)| notify), &config.webhooks, &metrics)?;
     let webhooks = std::mem::take(&mut plan.setup.webhooks);
     let own = Own::new(dir.as_ref().map(StateDir::path));
     let reader = Reader::new(plan, Arc::clone(&store), Arc::clone(&metrics), own).map_err(start)?;
@@ -97,7 +97,7 @@ pub fn run(load: impl Fn() -> Result<Setup, Vec<String>>, state: Option<&Path>) 
     sinks.replace(webhooks).map_err(start)?;
     let parts = Parts {
         reader: spawn("reader", move || reader.run())?,
-        stdout: stdout.map(|stdout| write_to_stdout(&store, stdout)).transpose()?,
+        stdout: stdout.map(|(format, notify)| Stdout::start(&store, notify, format)).transpose()?,
         sinks,
         wake,
         store,
@@ -170,7 +170,9 @@ impl<F: Fn() -> Result<Setup, Vec<String>>> Reload<F> {
             (self.load)().and_then(|setup| Plan::new(setup, self.cwd.clone()).map_err(|error| vec![error.to_string()]));
         let plan = plan.and_then(|mut plan| {
             let webhooks = std::mem::take(&mut plan.setup.webhooks);
-            let replaced = set_sinks(&parts.store, &plan.setup.config, &self.metrics)
+            // What standard output gets changes only with the next start.
+            let stdout = parts.stdout.as_ref().map(|stdout| stdout.notify);
+            let replaced = set_sinks(&parts.store, stdout, &plan.setup.config.webhooks, &self.metrics)
                 .and_then(|()| parts.sinks.replace(webhooks).map_err(start));
             replaced.map(|()| plan).map_err(|failure| vec![failure.to_string()])
         });
@@ -190,7 +192,7 @@ impl<F: Fn() -> Result<Setup, Vec<String>>> Reload<F> {
 /// What runs.
 struct Parts {
     reader: oneshot::Receiver<()>,
-    stdout: Option<oneshot::Receiver<stdout::End>>,
+    stdout: Option<Stdout>,
     sinks: Sinks,
     wake: Arc<Wake<Request>>,
     store: Arc<Store>,
@@ -253,7 +255,7 @@ impl Parts {
         self.sinks.stop();
         self.store.close();
         let delivered = match &mut self.stdout {
-            Some(stdout) => timeout_at(deadline, stdout).await.is_ok(),
+            Some(stdout) => timeout_at(deadline, &mut stdout.end).await.is_ok(),
             None => true,
         };
         let attempted = timeout_at(deadline, self.sinks.ended()).await.is_ok();
@@ -264,9 +266,9 @@ impl Parts {
 }
 
 /// Tells the store who takes what, and says what nobody will get any more.
-fn set_sinks(store: &Store, config: &Config, metrics: &Metrics) -> Result<(), Failure> {
-    let stdout = config.stdout.enabled.then_some((stdout::NAME, config.stdout.notify));
-    let webhooks = config.webhooks.iter().map(|webhook| (webhook.name.as_str(), webhook.notify));
+fn set_sinks(store: &Store, stdout: Option<Notify>, webhooks: &[Webhook], metrics: &Metrics) -> Result<(), Failure> {
+    let stdout = stdout.map(|notify| (stdout::NAME, notify));
+    let webhooks = webhooks.iter().map(|webhook| (webhook.name.as_str(), webhook.notify));
     let sinks: Vec<(&str, Notify)> = stdout.into_iter().chain(webhooks).collect();
     for forgotten in store.set_sinks(&sinks).map_err(start)? {
         let lost = forgotten.waiting + forgotten.dead;
@@ -275,7 +277,7 @@ fn set_sinks(store: &Store, config: &Config, metrics: &Metrics) -> Result<(), Fa
             tracing::warn!(
                 sink = forgotten.sink,
                 rows = lost,
-                "dropped what waited for a sink that is no longer configured"
+                "dropped what waited for a sink that is no longer configured, or takes something else now"
             );
         }
     }
@@ -283,10 +285,10 @@ fn set_sinks(store: &Store, config: &Config, metrics: &Metrics) -> Result<(), Fa
 }
 
 /// The end of the sink; never, if there is none.
-async fn next_end(sink: &mut Option<oneshot::Receiver<stdout::End>>) -> stdout::End {
+async fn next_end(sink: &mut Option<Stdout>) -> stdout::End {
     match sink {
-        Some(receiver) => {
-            let end = receiver.await;
+        Some(Stdout { end, .. }) => {
+            let end = end.await;
             *sink = None;
             end.unwrap_or_else(|_| stdout::End::Failed(io::Error::other("its thread ended unexpectedly")))
         }
@@ -294,18 +296,24 @@ async fn next_end(sink: &mut Option<oneshot::Receiver<stdout::End>>) -> stdout::
     }
 }
 
-fn write_to_stdout(
-    store: &Arc<Store>,
-    (format, notify): (StdoutFormat, Notify),
-) -> Result<oneshot::Receiver<stdout::End>, Failure> {
-    let store = Arc::clone(store);
-    spawn("stdout", move || {
-        let mut out = io::stdout();
-        match stdout::end_torn_line(&mut out) {
-            Ok(()) => stdout::run(&store, notify, format, &mut out),
-            Err(error) => stdout::End::Failed(error),
-        }
-    })
+/// The sink that writes to standard output.
+struct Stdout {
+    notify: Notify,
+    end: oneshot::Receiver<stdout::End>,
+}
+
+impl Stdout {
+    fn start(store: &Arc<Store>, notify: Notify, format: StdoutFormat) -> Result<Stdout, Failure> {
+        let store = Arc::clone(store);
+        let end = spawn("stdout", move || {
+            let mut out = io::stdout();
+            match stdout::end_torn_line(&mut out) {
+                Ok(()) => stdout::run(&store, notify, format, &mut out),
+                Err(error) => stdout::End::Failed(error),
+            }
+        })?;
+        Ok(Stdout { notify, end })
+    }
 }
 
 /// Runs `work` on a thread of its own; its result, or that it panicked, arrives at the receiver.

@@ -56,7 +56,7 @@ fn prepared() -> Env {
         ..Tries::default()
     };
     let deliveries = [1, 2, 3].map(|seq| delivery(seq, tries("HTTP 503: a\u{1b}[2Jb")));
-    store.put_deliveries("oncall", &deliveries).unwrap();
+    store.put_deliveries("oncall", Notify::Event, &deliveries).unwrap();
     store.bury("oncall", &deliveries[0], "HTTP 400: bad\u{1b}[2J", now_ms()).unwrap();
     store.put_apart("oncall", &deliveries[1], &tries("HTTP 422")).unwrap();
     env
@@ -151,6 +151,9 @@ fn what_waits_for_one_webhook_is_dropped_alone_and_reported() {
     let oncall = sink(&after, "oncall");
     assert_eq!((&oncall["events"], &oncall["batches"], &oncall["dead_letters"]), (&1.into(), &0.into(), &1.into()));
     assert_eq!(codes(&env, &["--sink", "oncall"]), ["PT.DROPPED"]);
+    let reported = outbox(&env, &["list", "--sink", "oncall", "--format", "json"]).events();
+    let facts = reported[0]["excerpt"].as_str().unwrap();
+    assert!(facts.starts_with("sink=oncall events=3 bytes="), "{facts}");
     assert_eq!(codes(&env, &["--sink", "log"]), ["C9"]);
     let told = outbox(&env, &["drop", "--sink", "log", "--yes"]).code(0).quiet().stdout;
     assert!(told.starts_with("1 notices ("), "{told}");

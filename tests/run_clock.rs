@@ -1,9 +1,11 @@
-//! `run` while somebody sets the clock. Needs libfaketime, which lies to the daemon about the time of day.
+//! `run` while somebody sets the clock, or minutes pass. Needs libfaketime, which lies to the daemon about the time of day.
 
 use std::path::PathBuf;
 
 use crate::cli_env::Env;
-use crate::daemon::{Daemon, append, command, failure, number, rename};
+use crate::daemon::{Daemon, append, command, eventually, failure, number, rename};
+use crate::hooks::{self, once_and_in_order, sink};
+use crate::receiver::Receiver;
 
 /// The library, for programs with threads.
 fn faketime() -> Option<PathBuf> {
@@ -14,6 +16,8 @@ fn faketime() -> Option<PathBuf> {
     }
     found
 }
+
+const FILES: &[&str] = &["logs/*.log", "--state", "state"];
 
 struct Clock<'a> {
     env: &'a Env,
@@ -28,8 +32,8 @@ impl Clock<'_> {
         rename(self.env, "clock.new", "clock");
     }
 
-    fn run(&self) -> Daemon {
-        let mut command = command(self.env, &["logs/*.log", "--state", "state"]);
+    fn run(&self, arguments: &[&str]) -> Daemon {
+        let mut command = command(self.env, arguments);
         command.env("LD_PRELOAD", &self.library).env("FAKETIME_TIMESTAMP_FILE", self.env.path("clock"));
         // Read anew each time; timers and the times of files are left alone, as on a real machine.
         command.envs([("FAKETIME_NO_CACHE", "1"), ("FAKETIME_DONT_FAKE_MONOTONIC", "1"), ("NO_FAKE_STAT", "1")]);
@@ -53,7 +57,7 @@ fn a_clock_that_is_set_an_hour_on_or_back_neither_loses_nor_repeats() {
     let mut n = 0;
     for offsets in [["+0", "+1h", "-1h"], ["+1h", "+0", "+1h"], ["-1h", "+1h", "-1h"]] {
         clock.set(offsets[0]);
-        let mut daemon = clock.run();
+        let mut daemon = clock.run(FILES);
         let mut hours = Vec::new();
         for offset in offsets {
             clock.set(offset);
@@ -77,10 +81,52 @@ fn a_clock_that_is_set_an_hour_on_or_back_neither_loses_nor_repeats() {
         // Read by the next run, whatever its clock says.
         append(&env, "logs/app.log", &failure(n));
         clock.set(if offsets[2] == "-1h" { "+1h" } else { "-1h" });
-        let mut daemon = clock.run();
+        let mut daemon = clock.run(FILES);
         assert_eq!(daemon.numbers(1), [n]);
         assert!(daemon.stop().success());
         assert!(daemon.rest().is_empty());
         n += 1;
     }
+}
+
+#[test]
+fn a_sink_that_fails_for_five_minutes_is_announced_once_and_so_is_its_return() {
+    let Some(library) = faketime() else { return };
+    let (env, mut away, here) = (Env::new(), Receiver::start(), Receiver::start());
+    hooks::config(&env, &[&sink("away", &away.url("/"), ""), &sink("here", &here.url("/"), "")]);
+    let clock = Clock { env: &env, library };
+    away.refuse();
+    // Four minutes are not enough, also if the daemon is started anew meanwhile.
+    for (n, offset) in ["+0", "+240"].into_iter().enumerate() {
+        clock.set(offset);
+        append(&env, "logs/app.log", &failure(n));
+        let mut daemon = clock.run(hooks::ARGS);
+        assert_eq!(number(&daemon.event()), n);
+        daemon.wait_for_log("delivery failed");
+        assert!(daemon.stop().success());
+        assert!(daemon.rest().is_empty());
+    }
+    clock.set("+310");
+    let mut daemon = clock.run(hooks::ARGS);
+    let down = daemon.event();
+    let facts = |event: &serde_json::Value| event["excerpt"].as_str().unwrap().to_owned();
+    assert_eq!((&down["code"], &down["severity"]), (&"PT.SINK_DOWN".into(), &"error".into()));
+    assert!(facts(&down).starts_with("sink=away since=") && facts(&down).contains(" reason="), "{down}");
+    // More failures are no news.
+    hooks::meanwhile(&env, "next_ms = 0");
+    daemon.wait_for_log("delivery failed");
+    away.resume();
+    hooks::meanwhile(&env, "next_ms = 0");
+    let up = daemon.event();
+    assert_eq!(up["code"], "PT.SINK_UP");
+    assert!(facts(&up).starts_with("sink=away down_since="), "{up}");
+    let own = |receiver| {
+        let events = hooks::kept(&[receiver]).iter().flat_map(hooks::events).collect::<Vec<_>>();
+        events.iter().filter(|event| event["provider"] == "paytriage").count()
+    };
+    eventually("both are told of both", || [own(&away), own(&here)] == [2, 2]);
+    assert!(daemon.stop().success());
+    assert!(daemon.rest().is_empty());
+    once_and_in_order(0..2, &[&away]);
+    once_and_in_order(0..2, &[&here]);
 }

@@ -44,6 +44,19 @@ ssize_t pread64(int fd, void *buffer, size_t n, off64_t at) {
 }
 "#;
 
+/// Answers who asks for `receiver.test` with this host; as long as it is `broken`, with what a resolver says that reaches no server.
+pub const LOOK_UP: &str = r#"
+#include <netdb.h>
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **found) {
+    if (name != NULL && strcmp(name, "receiver.test") == 0) {
+        if (access("broken", F_OK) == 0) return EAI_AGAIN;
+        name = "127.0.0.1";
+    }
+    return ((int (*)(const char *, const char *, const struct addrinfo *, struct addrinfo **))
+        dlsym(RTLD_NEXT, "getaddrinfo"))(name, service, hints, found);
+}
+"#;
+
 const HEAD: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -10,7 +10,7 @@ use crate::catalog::Catalog;
 use crate::cli::ConfigCommand;
 use crate::config::{self, Config, DEFAULT_FILE, Env, LoadError};
 use crate::deliver::webhook::client::{ClientError, Fault};
-use crate::deliver::webhook::{Sink, SinkError};
+use crate::deliver::webhook::{Sender, Sink, SinkError};
 use crate::exit::Exit;
 use crate::provider::Provider;
 
@@ -97,7 +97,7 @@ fn warnings(config: &Config, catalog: &Catalog) -> Vec<String> {
 fn sinks(config: &Config) -> (Vec<String>, Vec<String>) {
     let (mut faults, mut unknown) = (Vec::new(), Vec::new());
     for webhook in &config.webhooks {
-        match Sink::new(webhook.clone(), config.lang, None) {
+        match Sink::new(webhook.clone(), Sender::new(config, None)) {
             Ok(_) => {}
             Err(SinkError::Client(ClientError { sink, key, fault: Fault::Secret(error) }))
                 if error.is_of_another_process() =>
@@ -260,10 +260,15 @@ mod tests {
     fn what_is_shown_is_valid() -> Result<()> {
         let dir = tempfile::tempdir()?;
         let file = dir.path().join("p.toml");
-        std::fs::write(&file, "lang = \"zh\"\n[[source]]\npaths = [\"/srv/app.log\"]\n")?;
+        std::fs::write(&file, "lang = \"zh\"\ntimezone = \"UTC\"\n[[source]]\npaths = [\"/srv/app.log\"]\n")?;
         let (exit, shown, err) = run_on(&ConfigCommand::Show { file: Some(file.clone()) })?;
         assert_eq!((exit, err.as_str()), (Exit::Done, ""));
-        assert!(shown.starts_with("lang = \"zh\"\n\n[state]\ndir = \"/home/me/.local/state/paytriage\"\n"), "{shown}");
+        assert!(
+            shown.starts_with(
+                "lang = \"zh\"\ntimezone = \"UTC\"\n\n[state]\ndir = \"/home/me/.local/state/paytriage\"\n"
+            ),
+            "{shown}"
+        );
         assert!(shown.contains("\nname = \"app\"\npaths = [\"/srv/app.log\"]\n"), "{shown}");
         std::fs::write(&file, &shown)?;
         assert_eq!(run_on(&ConfigCommand::Show { file: Some(file) })?.1, shown);

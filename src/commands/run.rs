@@ -10,7 +10,7 @@ use crate::catalog::Lang;
 use crate::cli::{LangArg, RunArgs};
 use crate::config::{self, Config, DEFAULT_FILE, LoadError, Source, StartAt, Webhook};
 use crate::daemon::{self, Ended};
-use crate::deliver::webhook::Sink;
+use crate::deliver::webhook::{Sender, Sink};
 use crate::exit::Exit;
 use crate::telemetry;
 
@@ -81,7 +81,8 @@ fn setup(args: &RunArgs, file: Option<&Path>) -> Result<daemon::Setup> {
         };
     }
     let Setup { catalog, engine, host, .. } = Setup::of(&config, &[])?;
-    let sink = |webhook: &Webhook| Sink::new(webhook.clone(), config.lang, host.clone());
+    let sender = Sender::new(&config, host.clone());
+    let sink = |webhook: &Webhook| Sink::new(webhook.clone(), sender.clone());
     let (webhooks, wrong): (Vec<_>, Vec<_>) = config.webhooks.iter().map(sink).partition(Result::is_ok);
     if !wrong.is_empty() {
         let wrong: Vec<_> = wrong.into_iter().filter_map(|sink| Some(sink.err()?.to_string())).collect();

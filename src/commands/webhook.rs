@@ -11,11 +11,11 @@ use super::setup::{config_from, host};
 use super::state::config_file;
 use crate::cli::WebhookCommand;
 use crate::config::{Config, DEFAULT_FILE, Format, Notify, Webhook};
-use crate::deliver::webhook::Sink;
 use crate::deliver::webhook::batch;
 use crate::deliver::webhook::client::Kind;
 use crate::deliver::webhook::trial::{Answered, Trial};
 use crate::deliver::webhook::verdict::Verdict;
+use crate::deliver::webhook::{Sender, Sink};
 use crate::exit::Exit;
 use crate::visible::visible;
 
@@ -37,7 +37,7 @@ fn test(name: &str, config: &Config, out: &mut dyn Write) -> Result<Exit> {
     let Some(webhook) = config.webhooks.iter().find(|webhook| webhook.name == name) else {
         return unknown(name, config);
     };
-    let sink = Sink::new(webhook.clone(), config.lang, host())?;
+    let sink = Sink::new(webhook.clone(), Sender::new(config, host()))?;
     let row = sample::row(webhook, config.lang, host());
     let trial = sink.attempt_once(row)?;
     report(&trial, webhook, out)

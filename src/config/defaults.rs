@@ -27,6 +27,7 @@ impl Config {
     pub fn new(env: &Env) -> Config {
         Config {
             lang: Lang::default(),
+            timezone: TimeZone::system(),
             state: State { dir: state_dir(env), ..State::default() },
             sources: Vec::new(),
             catalog: CatalogConfig::default(),

@@ -58,6 +58,8 @@ pub struct OptionHelp {
 pub struct Config {
     /// Language of titles, causes and remedies. `lang`, default `en`.
     pub lang: Lang,
+    /// Of the times in messages that people read. `timezone`, default `local`.
+    pub timezone: TimeZone,
     pub state: State,
     pub sources: Vec<Source>,
     pub catalog: CatalogConfig,

@@ -7,6 +7,7 @@ pub(super) mod webhook;
 
 use std::path::Path;
 
+use jiff::tz::TimeZone;
 use toml::de::DeTable;
 
 use super::kind::{self, Kind};
@@ -72,6 +73,8 @@ fn read(text: &str, file: &Path, env: &Env) -> Result<(Config, Vec<OptionHelp>),
 
 fn config(table: &mut Table<'_>, env: &Env) -> Config {
     let lang = table.or("lang", &kind::word(LANGS), Lang::En, "Language of titles, causes and remedies");
+    let help = "Zone of the times in messages that people read";
+    let timezone = table.optional("timezone", &kind::timezone(), "\"local\"", help).unwrap_or_else(TimeZone::system);
     let state = table.table("state", |table| state(table, env));
     let catalog = table.table("catalog", catalog);
     let mut sources = Vec::new();
@@ -93,7 +96,7 @@ fn config(table: &mut Table<'_>, env: &Env) -> Config {
         (stdout, webhooks)
     });
     let http = table.optional_table("http", http);
-    Config { lang, state, sources, catalog, redact, incident, stdout, webhooks, http }
+    Config { lang, timezone, state, sources, catalog, redact, incident, stdout, webhooks, http }
 }
 
 fn state(table: &mut Table<'_>, env: &Env) -> State {

@@ -11,9 +11,10 @@ use super::{CatalogConfig, Config, Http, Redact, Source, State, Stdout};
 
 /// The configuration in force as TOML.
 pub fn show(config: &Config) -> String {
-    let Config { lang, state, sources, catalog, redact, incident, stdout, webhooks, http } = config;
+    let Config { lang, timezone, state, sources, catalog, redact, incident, stdout, webhooks, http } = config;
     let mut out = Toml::default();
     out.key("lang", &kind::word(LANGS), Some(lang));
+    out.key("timezone", &kind::timezone(), Some(timezone));
     out.header("[state]");
     let State { dir, synchronous, max_outbox, max_pinned_bytes } = state;
     out.key("dir", &kind::directory(), dir.as_ref());

@@ -385,30 +385,49 @@ fn any_config() -> impl Strategy<Value = Config> {
     let texts = || proptest::collection::vec(plain_text(), 0..3);
     let sources = proptest::collection::vec(any_source(), 0..3);
     let port = prop::option::of(any::<u16>());
+    let zone = prop::sample::select(vec![TimeZone::UTC, TimeZone::system()]);
     let words =
         (prop::sample::select(parse::LANGS), prop::sample::select(parse::FORMATS), prop::sample::select(parse::NOTIFY));
     let sinks = (proptest::collection::vec(webhook::any_webhook(), 0..3), any_incident());
-    (sources, sinks, texts(), texts(), words, any::<[bool; 2]>(), prop::option::of(plain_text()), port).prop_map(
-        |(mut sources, (mut webhooks, incident), extra, keep, (lang, format, notify), [mask, print], dir, port)| {
-            for (at, source) in sources.iter_mut().enumerate() {
-                source.name.push_str(&at.to_string());
-            }
-            for (at, webhook) in webhooks.iter_mut().enumerate() {
-                webhook.name.push_str(&at.to_string());
-            }
-            Config {
-                lang: lang.1,
-                state: State { dir: dir.map(PathBuf::from), ..State::default() },
-                sources,
-                catalog: CatalogConfig { disable: keep.iter().map(|id| EntryId(id.as_str().into())).collect(), extra },
-                redact: Redact { enabled: mask, extra: keep.iter().map(|text| regex::escape(text)).collect(), keep },
-                incident,
-                stdout: Stdout { enabled: print, format: format.1, notify: notify.1 },
-                webhooks,
-                http: port.map(|port| Http { listen: SocketAddr::from(([127, 0, 0, 1], port)) }),
-            }
-        },
-    )
+    (sources, sinks, texts(), texts(), words, any::<[bool; 2]>(), prop::option::of(plain_text()), (port, zone))
+        .prop_map(
+            |(
+                mut sources,
+                (mut webhooks, incident),
+                extra,
+                keep,
+                (lang, format, notify),
+                [mask, print],
+                dir,
+                (port, timezone),
+            )| {
+                for (at, source) in sources.iter_mut().enumerate() {
+                    source.name.push_str(&at.to_string());
+                }
+                for (at, webhook) in webhooks.iter_mut().enumerate() {
+                    webhook.name.push_str(&at.to_string());
+                }
+                Config {
+                    lang: lang.1,
+                    timezone,
+                    state: State { dir: dir.map(PathBuf::from), ..State::default() },
+                    sources,
+                    catalog: CatalogConfig {
+                        disable: keep.iter().map(|id| EntryId(id.as_str().into())).collect(),
+                        extra,
+                    },
+                    redact: Redact {
+                        enabled: mask,
+                        extra: keep.iter().map(|text| regex::escape(text)).collect(),
+                        keep,
+                    },
+                    incident,
+                    stdout: Stdout { enabled: print, format: format.1, notify: notify.1 },
+                    webhooks,
+                    http: port.map(|port| Http { listen: SocketAddr::from(([127, 0, 0, 1], port)) }),
+                }
+            },
+        )
 }
 
 proptest! {

@@ -165,7 +165,7 @@ impl Surroundings {
                 tracing::error!(sink = name, events = dropped.waiting.rows, "gave up what has waited for too long");
                 let oldest = dropped.waiting.oldest_ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
                 let (events, bytes) = (dropped.waiting.rows, dropped.waiting.bytes);
-                Notice::Dropped { events, bytes, oldest, last_seq: dropped.last_seq }
+                Notice::Dropped { sink: Some(sink()), events, bytes, oldest, last_seq: dropped.last_seq }
             }
             SinkState::Dead { id, reason } => {
                 self.metrics.dead_letters.fetch_add(1, Relaxed);

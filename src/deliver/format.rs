@@ -26,6 +26,9 @@ mod wecom;
 mod words;
 
 use std::borrow::Cow;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
 
 use super::message::{Item, Message};
 use crate::catalog::Lang;
@@ -38,6 +41,10 @@ pub use template::{CompiledTemplate, TemplateError, compile};
 pub struct Context<'a> {
     /// Of the words that a format adds.
     pub lang: Lang,
+    /// Of the times that people read.
+    pub timezone: &'a TimeZone,
+    /// Between two notices of an incident that goes on, at most.
+    pub longest_pause: Duration,
     pub host: Option<&'a str>,
     /// Of paytriage.
     pub version: &'a str,
@@ -101,7 +108,7 @@ pub fn limits(format: &Format) -> Limits {
         | Format::CloudEvents
         | Format::Alertmanager
         | Format::AlertmanagerAlerts
-        | Format::Template(_) => free((1 << 20) - MARGIN, 100),
+        | Format::Template(_) => free((1 << 20) - MARGIN, 1000),
         // <https://developer.pagerduty.com/docs/events-api-v2-overview>: 512 KB; Alertmanager cuts at 512,000 bytes.
         Format::PagerDuty => free(512_000 - MARGIN, 1),
         // Blocks of more than about 13,200 characters together can be refused (slackapi/bolt-js, 2509). One message a

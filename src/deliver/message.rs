@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::incident::notice::{Digest, Notice};
+use crate::incident::notice::{Digest, Notice, Remediation};
 
 /// One row of the outbox.
 #[derive(Debug, Clone)]
@@ -57,22 +57,15 @@ pub struct Event {
     pub remediation: Remediation,
     #[serde(default)]
     pub docs: Vec<String>,
-    pub source: Source,
+    pub source: Origin,
     #[serde(default)]
     pub ids: BTreeMap<String, String>,
     pub excerpt: String,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct Remediation {
-    #[serde(default)]
-    pub operator: Vec<String>,
-    #[serde(default)]
-    pub payer: Vec<String>,
-}
-
+/// Where the event was read.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Source {
+pub struct Origin {
     pub name: String,
     pub path: String,
     pub line: u64,

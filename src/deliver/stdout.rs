@@ -47,7 +47,7 @@ pub fn run(store: &Store, notify: Notify, format: StdoutFormat, out: &mut impl W
     });
     let progress = Progress::new(start);
     thread::scope(|scope| {
-        scope.spawn(|| progress.acknowledge(store, start));
+        scope.spawn(|| progress.acknowledge(store, notify, start));
         let end = deliver(&progress, &|after| store.take(notify, after, BATCH, None), format, out);
         progress.end();
         end
@@ -110,13 +110,13 @@ impl Progress {
 
     /// Records what was written, until the sink ends. What cannot be recorded now is remembered here, so a full disk
     /// does not cause repeats.
-    fn acknowledge(&self, store: &Store, start: i64) {
+    fn acknowledge(&self, store: &Store, notify: Notify, start: i64) {
         let mut acknowledged = start;
         loop {
             let Reached { written, ended } = self.wait(acknowledged);
             let mut pause = ACK_INTERVAL;
             if written > acknowledged {
-                match store.acknowledge(NAME, written) {
+                match store.acknowledge(NAME, notify, written) {
                     Ok(()) => acknowledged = written,
                     Err(error) => {
                         tracing::warn!(%error, "cannot record what was delivered to stdout; trying again");

@@ -18,8 +18,10 @@ pub mod verdict;
 mod worker;
 
 use std::io;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
 use self::batch::Maker;
@@ -27,19 +29,43 @@ use self::client::{Client, ClientError};
 use self::worker::Worker;
 use super::format::{self, CompiledTemplate, Context, TemplateError};
 use crate::catalog::Lang;
-use crate::config::{Format, Webhook};
+use crate::config::{Config, Format, Webhook};
+use crate::incident::longest_pause;
 use crate::store::{Dropped, Store};
+
+/// How long a sink may fail before others are told.
+const FAILING_AFTER: Duration = Duration::from_secs(300);
 
 /// A sink that is ready to be worked for.
 #[derive(Debug)]
 pub struct Sink {
     config: Webhook,
-    lang: Lang,
-    host: Option<String>,
+    sender: Sender,
     template: Option<CompiledTemplate>,
     client: Client,
     /// From 0 to 1, at random; decides how long the pauses are between attempts.
     chance: fn() -> f64,
+    /// A sink that fails for so long is spoken of.
+    failing_after: Duration,
+}
+
+/// What requests say beside what is in their rows; the same for all sinks.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    pub lang: Lang,
+    /// Of the times that people read.
+    pub timezone: TimeZone,
+    /// Name of this machine.
+    pub host: Option<String>,
+    /// See [`longest_pause`].
+    pub longest_pause: Duration,
+}
+
+impl Sender {
+    pub fn new(config: &Config, host: Option<String>) -> Sender {
+        let Config { lang, timezone, incident, .. } = config;
+        Sender { lang: *lang, timezone: timezone.clone(), host, longest_pause: longest_pause(incident) }
+    }
 }
 
 /// Why a sink cannot be worked for.
@@ -75,13 +101,13 @@ impl Sink {
     ///
     /// # Errors
     /// One of them cannot be used.
-    pub fn new(config: Webhook, lang: Lang, host: Option<String>) -> Result<Sink, SinkError> {
+    pub fn new(config: Webhook, sender: Sender) -> Result<Sink, SinkError> {
         let client = Client::new(&config)?;
         let template = match &config.format {
             Format::Template(template) => Some(format::compile(template)?),
             _ => None,
         };
-        Ok(Sink { config, lang, host, template, client, chance: fastrand::f64 })
+        Ok(Sink { config, sender, template, client, chance: fastrand::f64, failing_after: FAILING_AFTER })
     }
 
     pub fn name(&self) -> &str {
@@ -89,10 +115,12 @@ impl Sink {
     }
 
     fn maker(&self) -> Maker<'_> {
-        let Sink { config, lang, host, template, .. } = self;
+        let Sink { config, sender, template, .. } = self;
         let context = Context {
-            lang: *lang,
-            host: host.as_deref(),
+            lang: sender.lang,
+            timezone: &sender.timezone,
+            longest_pause: sender.longest_pause,
+            host: sender.host.as_deref(),
             version: env!("CARGO_PKG_VERSION"),
             sink: &config.name,
             max_bytes: format::limits(&config.format).max_bytes,

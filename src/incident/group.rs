@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,12 @@ const WORSE: f64 = 10.0;
 const MAX_DOUBLINGS: u32 = 3;
 /// How often is looked whether a silence is over.
 const LOOK_EVERY: i64 = 10_000;
+
+/// The longest time between two notices of an incident that goes on: either it is told again, or it is over.
+pub fn longest_pause(config: &Incident) -> Duration {
+    let quiet = config.resolve_after.saturating_mul(1 << MAX_DOUBLINGS);
+    config.repeat.iter().copied().fold(quiet, Duration::max).saturating_add(config.batch_wait)
+}
 
 /// What the events of a group have in common.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -33,8 +33,9 @@ use crate::catalog::{Catalog, Lang};
 use crate::config;
 use crate::event::EventId;
 
-pub use group::State;
+pub use group::{State, longest_pause};
 pub use incidents::{Incidents, Known};
+pub use threshold::threshold_of;
 
 /// The JSON Schema that every message validates against, a single notice as well as a digest.
 pub const INCIDENT_JSON_SCHEMA: &str = include_str!("../../data/schema/incident.v1.json");

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::notice::{Merchant, Sample, Source};
+use super::notice::{self, Merchant, Sample, Source};
 use super::orders::Orders;
 use crate::event::{Event, EventId, Ids, Origin};
 
@@ -190,6 +190,10 @@ impl Tally {
     pub fn told(&mut self) {
         self.new = 0;
         self.n_fresh = 0;
+    }
+
+    pub fn orders(&self) -> notice::Orders {
+        self.orders.shown(self.ordered)
     }
 
     /// True where every event is about the same order.

@@ -16,7 +16,12 @@ use crate::incident::matching::matches;
 pub(super) fn threshold(config: &Incident, about: &About, entry: &Entry) -> Threshold {
     let subject = about.subject(entry);
     let rule = config.thresholds.iter().find(|rule| matches(&rule.matcher, &subject));
-    rule.map(|rule| rule.threshold).or(entry.threshold).unwrap_or_else(|| general(entry))
+    rule.map_or_else(|| threshold_of(entry), |rule| rule.threshold)
+}
+
+/// What holds for an entry where the configuration is silent.
+pub fn threshold_of(entry: &Entry) -> Threshold {
+    entry.threshold.unwrap_or_else(|| general(entry))
 }
 
 /// Congestion passes by itself, payers and their banks say no every day, and what is only for information is worth a word when it

@@ -47,7 +47,7 @@ pub(super) fn notice(
         count: tally.count,
         new: tally.new,
         rate_per_minute: open.rate(now.steady_ms),
-        orders: tally.orders.shown(),
+        orders: tally.orders(),
         scope,
         scope_text: text(scope, lang).to_owned(),
         flapping: open.is_flapping(),

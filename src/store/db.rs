@@ -159,8 +159,9 @@ impl Db {
         let unsure = std::mem::take(&mut self.unsure);
         // What fails before the commit has stored nothing.
         let mut committing = false;
+        let durability = self.durability();
         let stored = self.with(|connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let transaction = begin_with(connection, durability)?;
             let last = rows::last_batch(&transaction)?;
             let known = unsure.iter().find(|unsure| unsure.numbers.contains(&last));
             let stored = known.map_or(Stored::default(), |unsure| unsure.rows);
@@ -220,26 +221,44 @@ impl Db {
 
     /// Does all of `work` or nothing.
     pub fn transact<T>(&mut self, work: impl FnOnce(&Transaction) -> rusqlite::Result<T>) -> Result<T, StateError> {
+        let durability = self.durability();
+        self.transact_with(durability, work)
+    }
+
+    /// Like [`Db::transact`], for what is only done again if a power failure takes it back. It cannot be stored without what was
+    /// stored before it, and is with what is stored after it.
+    pub fn transact_soon<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction) -> rusqlite::Result<T>,
+    ) -> Result<T, StateError> {
+        self.transact_with(Durability::Normal, work)
+    }
+
+    fn transact_with<T>(
+        &mut self,
+        durability: Durability,
+        work: impl FnOnce(&Transaction) -> rusqlite::Result<T>,
+    ) -> Result<T, StateError> {
         self.with(|connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let transaction = begin_with(connection, durability)?;
             let done = work(&transaction)?;
             transaction.commit()?;
             Ok(done)
         })
     }
 
-    /// Like [`Db::transact`], and deletes what all sinks have then; says how much that was. After an error that is not known, and
+    fn durability(&self) -> Durability {
+        self.home.as_ref().map_or(Durability::Normal, |home| home.durability)
+    }
+
+    /// Like [`Db::transact_soon`], and deletes what all sinks have then; says how much that was. After an error that is not known, and
     /// everything is to be counted anew.
     pub fn settle(&mut self, work: impl FnOnce(&Transaction) -> rusqlite::Result<()>) -> Result<Backlog, StateError> {
-        let gone = self.transact(|transaction| {
+        let gone = self.transact_soon(|transaction| {
             work(transaction)?;
             rows::prune(transaction)
         });
         gone.inspect_err(|_| self.data_version = -1)
-    }
-
-    pub fn acknowledge(&mut self, sink: &str, seq: i64) -> Result<Backlog, StateError> {
-        self.settle(|transaction| rows::delivered_up_to(transaction, sink, seq).map(drop))
     }
 
     /// True if somebody else has written to the database since the last look, or that cannot be known.
@@ -274,6 +293,12 @@ impl Db {
         untold.sort();
         Ok(untold)
     }
+}
+
+/// Each transaction says itself how it is stored, so that none depends on the one before it.
+fn begin_with(connection: &mut Connection, durability: Durability) -> rusqlite::Result<Transaction<'_>> {
+    schema::set_durability(connection, durability)?;
+    connection.transaction_with_behavior(TransactionBehavior::Immediate)
 }
 
 /// Gets a database ready that takes the place of one in use: sinks, and row numbers that none of them has seen.

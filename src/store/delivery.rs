@@ -8,6 +8,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, Error, OptionalExtension, Row as SqlRow, Transaction, params};
 
 use super::{Backlog, DeadLetter, Row, StateError, Store, rows};
+use crate::config::Notify;
 
 /// Dead letters of one sink; more of them push out the oldest.
 const MAX_DEAD: i64 = 1000;
@@ -97,9 +98,18 @@ impl Store {
         self.lock().with(|connection| rows::with_seqs(connection, seqs))
     }
 
-    /// Stores requests that are to be tried, all or none. One that is there already stays as it is.
-    pub fn put_deliveries(&self, sink: &str, deliveries: &[Delivery]) -> Result<(), StateError> {
-        self.lock().transact(|transaction| deliveries.iter().try_for_each(|it| insert(transaction, sink, it)))
+    /// Stores requests of rows of one kind that are to be tried, all or none. One that is there already stays as it is. False if the
+    /// sink is not there any more, takes something else by now, or has one of the rows.
+    pub fn put_deliveries(&self, sink: &str, kind: Notify, deliveries: &[Delivery]) -> Result<bool, StateError> {
+        let first = deliveries.iter().filter_map(|delivery| delivery.members.first()).min();
+        self.lock().transact(|transaction| {
+            let wants = |(notify, delivered)| notify == kind && first.is_none_or(|&first| delivered < first);
+            if !rows::sink(transaction, sink)?.is_some_and(wants) {
+                return Ok(false);
+            }
+            deliveries.iter().try_for_each(|it| insert(transaction, sink, it))?;
+            Ok(true)
+        })
     }
 
     /// Puts others in the place of a request, in one transaction; does nothing if it is no longer there.
@@ -132,14 +142,17 @@ impl Store {
 
     /// Stores how an attempt went.
     pub fn set_tries(&self, sink: &str, id: &str, tries: &Tries) -> Result<(), StateError> {
-        self.lock().transact(|transaction| update_tries(transaction, sink, id, tries))
+        self.lock().transact_soon(|transaction| update_tries(transaction, sink, id, tries))
     }
 
-    /// A request was accepted: its rows are delivered, and it is forgotten, in one transaction.
+    /// A request was accepted: its rows are delivered, and it is forgotten, in one transaction. Nothing happens if it is no longer
+    /// there: its sink was given up, or takes something else by now, and its rows are nobody's.
     pub fn accept_delivery(&self, sink: &str, delivery: &Delivery) -> Result<(), StateError> {
         self.settle(|transaction| {
-            delete(transaction, sink, &delivery.id)?;
-            rows::delivered_up_to(transaction, sink, delivery.through).map(drop)
+            if delete(transaction, sink, &delivery.id)? > 0 {
+                rows::delivered_up_to(transaction, sink, delivery.through)?;
+            }
+            Ok(())
         })
     }
 
@@ -148,9 +161,11 @@ impl Store {
         self.settle(|transaction| {
             let copy =
                 "UPDATE batch SET row = coalesce(row, (SELECT body FROM outbox WHERE seq = position)) WHERE sink = ?1 AND id = ?2";
-            transaction.prepare_cached(copy)?.execute([sink, &delivery.id])?;
-            update_tries(transaction, sink, &delivery.id, tries)?;
-            rows::delivered_up_to(transaction, sink, delivery.through).map(drop)
+            if transaction.prepare_cached(copy)?.execute([sink, &delivery.id])? > 0 {
+                update_tries(transaction, sink, &delivery.id, tries)?;
+                rows::delivered_up_to(transaction, sink, delivery.through)?;
+            }
+            Ok(())
         })
     }
 
@@ -164,8 +179,10 @@ impl Store {
             let oldest = "DELETE FROM dead WHERE sink = ?1 AND id NOT IN \
                           (SELECT id FROM dead WHERE sink = ?1 ORDER BY at_ms DESC, seq DESC LIMIT ?2)";
             transaction.prepare_cached(oldest)?.execute(params![sink, MAX_DEAD])?;
-            delete(transaction, sink, &delivery.id)?;
-            rows::delivered_up_to(transaction, sink, delivery.through).map(drop)
+            if delete(transaction, sink, &delivery.id)? > 0 {
+                rows::delivered_up_to(transaction, sink, delivery.through)?;
+            }
+            Ok(())
         })
     }
 

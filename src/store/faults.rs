@@ -62,7 +62,7 @@ impl Case {
                 self.cursor = row.seq;
                 self.delivered.push(row.body);
             }
-            self.store().acknowledge(SINK, self.cursor).unwrap();
+            self.store().acknowledge(SINK, Notify::Event, self.cursor).unwrap();
         }
         assert_eq!(self.store().waiting(), Backlog::default());
     }
@@ -137,7 +137,7 @@ fn a_commit_that_is_interrupted_between_any_two_instructions_is_stored_whole_or_
     assert!(failures > 100, "{failures} places to fail are too few to be all");
     assert_eq!((case.offset(), case.store().watched().unwrap()), (20, vec!["/a".to_owned()]));
     assert_eq!(case.store().rows_after(Notify::Incident, 0, 9).unwrap().len(), 2);
-    case.store().acknowledge("people", i64::MAX).unwrap();
+    case.store().acknowledge("people", Notify::Incident, i64::MAX).unwrap();
     case.drain();
     case.expect(&[1, 2, 3, 4]);
 }
@@ -193,7 +193,7 @@ fn notices_of_a_commit_that_was_stored_and_reported_an_error_are_not_stored_agai
     let mut told = Vec::new();
     let mut take = || {
         for row in case.store().rows_after(Notify::Incident, 0, 9).unwrap() {
-            case.store().acknowledge("people", row.seq).unwrap();
+            case.store().acknowledge("people", Notify::Incident, row.seq).unwrap();
             told.push(row.body);
         }
     };
@@ -428,7 +428,7 @@ fn events_per_second_through_the_store() {
                 let Waiting::Rows(rows) = store.take(Notify::Event, 0, 2000, None).unwrap() else {
                     panic!("rows wait")
                 };
-                store.acknowledge(SINK, rows[rows.len() - 1].seq).unwrap();
+                store.acknowledge(SINK, Notify::Event, rows[rows.len() - 1].seq).unwrap();
             }
             let per_second = f64::from(commits) / began.elapsed().as_secs_f64();
             println!(

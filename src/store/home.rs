@@ -24,7 +24,7 @@ type Inode = Option<(u64, u64)>;
 pub struct Home {
     dir: PathBuf,
     pub database: PathBuf,
-    durability: Durability,
+    pub durability: Durability,
     lock: Inode,
     /// The lock, once it had to be taken again.
     taken_again: Option<StateDir>,

@@ -8,6 +8,10 @@
 //! After an I/O error nothing that the connection remembers is trusted: it is closed, and the next use opens the
 //! file again. Whether a commit that reported an error was stored all the same is then read from the file, so
 //! that trying again stores nothing twice.
+//!
+//! What would be lost without a trace is on the disk when its transaction returns. What a power failure may take back,
+//! because it is only done again then (that a request was accepted or failed), is there with the next of those;
+//! the end of the process takes back neither.
 
 mod db;
 mod delivery;
@@ -289,12 +293,13 @@ impl Store {
         self.arrivals.subscribe()
     }
 
-    /// A sink has delivered everything up to `seq`; what all sinks have delivered is deleted.
-    pub fn acknowledge(&self, sink: &str, seq: i64) -> Result<(), StateError> {
-        let mut db = self.lock();
-        let gone = db.acknowledge(sink, seq)?;
-        self.gone(gone);
-        Ok(())
+    /// A sink has delivered all rows of a kind up to `seq`; what all sinks have delivered is deleted. Nothing happens if it takes
+    /// something else by now.
+    pub fn acknowledge(&self, sink: &str, kind: Notify, seq: i64) -> Result<(), StateError> {
+        self.settle(|transaction| match rows::sink(transaction, sink)? {
+            Some((notify, _)) if notify == kind => rows::delivered_up_to(transaction, sink, seq).map(drop),
+            _ => Ok(()),
+        })
     }
 
     /// How much waits for a sink.

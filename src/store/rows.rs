@@ -252,8 +252,6 @@ pub fn set_sinks(transaction: &Transaction, wanted: &[(String, Notify)]) -> rusq
         transaction.execute("DELETE FROM sink WHERE name = ?1", [&name])?;
         forgotten.push(Forgotten { sink: name, waiting, dead });
     }
-    // A worker may have made a request after its sink was forgotten: it is not for a sink that gets the name later.
-    transaction.execute("DELETE FROM batch WHERE sink NOT IN (SELECT name FROM sink)", [])?;
     let last = last_seq(transaction)?;
     for (name, notify) in wanted {
         let insert = "INSERT INTO sink (name, notify, delivered) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";

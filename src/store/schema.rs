@@ -56,6 +56,8 @@ CREATE TABLE batch (
     row BLOB,
     PRIMARY KEY (sink, id)
 ) STRICT;
+CREATE INDEX batch_turn ON batch (sink, position, part) WHERE row IS NULL;
+CREATE INDEX batch_apart ON batch (sink, next_ms) WHERE row IS NOT NULL;
 CREATE TABLE dead (
     sink TEXT NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, part INTEGER NOT NULL,
     reason TEXT NOT NULL, at_ms INTEGER NOT NULL, body BLOB NOT NULL,
@@ -119,21 +121,22 @@ fn prepare(connection: &Connection, path: &Path, durability: Durability) -> Resu
         return Err(StateError::Newer { path: path.to_path_buf(), found: version, known: VERSION });
     }
     connection.busy_timeout(Duration::from_secs(5)).map_err(sqlite)?;
-    let synchronous = match durability {
-        Durability::Full => "FULL",
-        Durability::Normal => "NORMAL",
-    };
-    connection
-        .execute_batch(&format!(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA journal_size_limit = 16777216;"
-        ))
-        .map_err(sqlite)?;
+    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 16777216;").map_err(sqlite)?;
+    set_durability(connection, durability).map_err(sqlite)?;
     if version > 0 {
         check(connection).map_err(sqlite)?;
     }
     migrate(connection).map_err(sqlite)?;
     // What SQLite takes for sound may still be no state of ours.
     rows::files(connection).map(drop).map_err(sqlite)
+}
+
+/// How the transactions from now on are stored.
+pub fn set_durability(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
+    connection.execute_batch(match durability {
+        Durability::Full => "PRAGMA synchronous = FULL",
+        Durability::Normal => "PRAGMA synchronous = NORMAL",
+    })
 }
 
 /// Takes the steps that are missing, all or none.

@@ -76,12 +76,12 @@ fn an_event_is_stored_once_and_leaves_when_all_sinks_have_it() {
     store.commit(&batch(vec![], &[2, 3])).unwrap();
     assert_eq!(store.waiting().rows, 3);
     let Waiting::Rows(all) = store.take(Notify::Event, 0, 100, None).unwrap() else { panic!("rows wait") };
-    store.acknowledge("stdout", all[2].seq).unwrap();
+    store.acknowledge("stdout", Notify::Event, all[2].seq).unwrap();
     assert_eq!(store.waiting().rows, 3);
-    store.acknowledge("other", all[0].seq).unwrap();
+    store.acknowledge("other", Notify::Event, all[0].seq).unwrap();
     assert_eq!(store.waiting().rows, 2);
     // A sink never goes back, and what a removed sink did not deliver holds up nobody.
-    store.acknowledge("stdout", all[0].seq).unwrap();
+    store.acknowledge("stdout", Notify::Event, all[0].seq).unwrap();
     assert_eq!(store.delivered("stdout").unwrap(), all[2].seq);
     store.set_sinks(&[("stdout", Notify::Event)]).unwrap();
     assert_eq!(store.waiting().rows, 0);
@@ -187,9 +187,9 @@ fn a_row_is_stored_for_the_sinks_of_its_kind_only() {
     let (events, notices) = (seqs(&store, Notify::Event), seqs(&store, Notify::Incident));
     assert_eq!((events.len(), notices.len(), store.waiting().rows), (3, 2, 5));
     // Each kind leaves when its own sinks have it, whatever the others have.
-    store.acknowledge("events", events[2]).unwrap();
+    store.acknowledge("events", Notify::Event, events[2]).unwrap();
     assert_eq!((seqs(&store, Notify::Event), seqs(&store, Notify::Incident)), (vec![], notices.clone()));
-    store.acknowledge("people", notices[0]).unwrap();
+    store.acknowledge("people", Notify::Incident, notices[0]).unwrap();
     assert_eq!(seqs(&store, Notify::Incident), notices[1..]);
     assert_eq!(store.waiting().bytes, event(103).body.len() as u64);
 }
@@ -200,7 +200,7 @@ fn a_sink_that_takes_other_rows_than_before_begins_anew() {
     store.set_sinks(&BOTH).unwrap();
     store.commit(&Batch { notices: vec![event(100)], ..batch(vec![], &[1, 2]) }).unwrap();
     let first = seqs(&store, Notify::Event)[0];
-    store.put_deliveries("events", &[delivery("msg_1", &[first])]).unwrap();
+    store.put_deliveries("events", Notify::Event, &[delivery("msg_1", &[first])]).unwrap();
     store.bury("events", &delivery("msg_1", &[first]), "no", 5).unwrap();
     let forgotten = store.set_sinks(&[("events", Notify::Incident), ("people", Notify::Incident)]).unwrap();
     assert_eq!(forgotten, [Forgotten { sink: "events".into(), waiting: 1, dead: 1 }]);
@@ -208,15 +208,67 @@ fn a_sink_that_takes_other_rows_than_before_begins_anew() {
     assert_eq!(store.sinks().unwrap()[0].waiting.rows, 0);
     // A sink that is renamed is another one, and what it had on its way goes too.
     let notice = seqs(&store, Notify::Incident)[0];
-    store.put_deliveries("people", &[delivery("msg_2", &[notice])]).unwrap();
+    store.put_deliveries("people", Notify::Incident, &[delivery("msg_2", &[notice])]).unwrap();
     let forgotten = store.set_sinks(&[("folk", Notify::Incident)]).unwrap();
     assert_eq!(forgotten.iter().map(|it| (&*it.sink, it.waiting)).collect::<Vec<_>>(), [("events", 0), ("people", 1)]);
     assert_eq!(store.standing("people").unwrap(), Standing::default());
     assert_eq!(store.waiting(), Backlog::default());
     // Nor has a sink of this name something to do with what its worker made in the meantime.
-    store.put_deliveries("people", &[delivery("msg_3", &[notice])]).unwrap();
+    let late = [delivery("msg_3", &[notice])];
+    assert!(!store.put_deliveries("people", Notify::Incident, &late).unwrap());
     store.set_sinks(&BOTH).unwrap();
+    assert!(!store.put_deliveries("people", Notify::Incident, &late).unwrap());
     assert_eq!(store.standing("people").unwrap().next, None);
+}
+
+#[test]
+fn a_worker_that_does_not_know_yet_that_its_sink_takes_something_else_changes_nothing() {
+    let store = Store::in_memory().unwrap();
+    let both = |n| Batch { notices: vec![event(n + 100)], ..batch(vec![], &[n]) };
+    store.set_sinks(&[("own", Notify::Event)]).unwrap();
+    store.commit(&both(1)).unwrap();
+    let under_way = delivery("msg_1", &seqs(&store, Notify::Event));
+    assert!(store.put_deliveries("own", Notify::Event, std::slice::from_ref(&under_way)).unwrap());
+    // A reload, and what is stored until the worker hears of it.
+    store.set_sinks(&[("own", Notify::Incident), ("events", Notify::Event)]).unwrap();
+    store.commit(&both(2)).unwrap();
+    store.commit(&both(3)).unwrap();
+    let look = || (store.standing("own").unwrap(), store.sinks().unwrap(), seqs(&store, Notify::Incident));
+    let before = look();
+    assert_eq!((before.1[1].waiting.rows, before.2.len()), (2, 2));
+    let new = seqs(&store, Notify::Event);
+    let last = *new.last().unwrap();
+    assert!(!store.put_deliveries("own", Notify::Event, &[delivery("msg_2", &new)]).unwrap());
+    store.acknowledge("own", Notify::Event, last + 1).unwrap();
+    let through = Delivery { through: last + 1, ..under_way };
+    store.accept_delivery("own", &through).unwrap();
+    store.put_apart("own", &through, &Tries::default()).unwrap();
+    store.bury("own", &through, "no", 5).unwrap();
+    store.set_tries("own", "msg_1", &Tries::default()).unwrap();
+    assert_eq!(look(), before);
+}
+
+#[test]
+fn what_must_be_on_the_disk_and_what_may_follow_is_said_by_each_transaction() {
+    let tmp = tempfile::tempdir().unwrap();
+    let store = Store::open(&StateDir::lock(tmp.path()).unwrap(), Durability::Full).unwrap();
+    store.set_sinks(&BOTH).unwrap();
+    // 1: NORMAL, 2: FULL.
+    let level = || store.lock().with(|db| db.query_row("PRAGMA synchronous", [], |row| row.get::<_, i64>(0))).unwrap();
+    let mut levels = vec![level()];
+    let request = delivery("msg_1", &[1]);
+    let steps: [&dyn Fn(); 5] = [
+        &|| store.commit(&batch(vec![], &[1, 2])).unwrap(),
+        &|| assert!(store.put_deliveries("events", Notify::Event, std::slice::from_ref(&request)).unwrap()),
+        &|| store.set_tries("events", "msg_1", &Tries::default()).unwrap(),
+        &|| store.replace_delivery("events", "msg_1", std::slice::from_ref(&request)).unwrap(),
+        &|| store.accept_delivery("events", &request).unwrap(),
+    ];
+    for step in steps {
+        step();
+        levels.push(level());
+    }
+    assert_eq!(levels, [2, 2, 2, 1, 2, 1]);
 }
 
 #[test]
@@ -237,9 +289,9 @@ fn requests_are_tried_in_the_order_of_their_rows_and_keep_what_they_are() {
     store.set_sinks(&BOTH).unwrap();
     store.commit(&batch(vec![], &[1, 2, 3, 4])).unwrap();
     let whole = delivery("msg_a", &[1, 2, 3, 4]);
-    store.put_deliveries("events", std::slice::from_ref(&whole)).unwrap();
+    store.put_deliveries("events", Notify::Event, std::slice::from_ref(&whole)).unwrap();
     // Once stored it is as it is.
-    store.put_deliveries("events", &[Delivery { request: None, ..whole.clone() }]).unwrap();
+    store.put_deliveries("events", Notify::Event, &[Delivery { request: None, ..whole.clone() }]).unwrap();
     assert_eq!(store.standing("events").unwrap().next, Some(whole.clone()));
     let tries = Tries { attempts: 3, next_ms: 70, last_error: Some("HTTP 413".into()), ..Tries::default() };
     store.set_tries("events", "msg_a", &tries).unwrap();
@@ -265,7 +317,7 @@ fn what_expires_is_the_oldest_and_whole_requests() {
         store.lock().with(|connection| connection.execute_batch(&update)).unwrap();
     };
     age(&store, 3, 1000);
-    store.put_deliveries("events", &[delivery("msg_1", &[1, 2]), delivery("msg_2", &[3, 4])]).unwrap();
+    store.put_deliveries("events", Notify::Event, &[delivery("msg_1", &[1, 2]), delivery("msg_2", &[3, 4])]).unwrap();
     assert_eq!(store.expire_before("events", 1000).unwrap(), Dropped::default());
     // The second request has a row that is young enough.
     let dropped = store.expire_before("events", 1001).unwrap();
@@ -289,7 +341,7 @@ fn what_an_operator_does_beside_the_daemon_is_seen_and_counted() {
     let store = open(&StateDir::lock(tmp.path()).unwrap());
     store.set_sinks(&BOTH).unwrap();
     store.commit(&batch(vec![], &[1, 2, 3])).unwrap();
-    store.put_deliveries("events", &[delivery("msg_1", &[1])]).unwrap();
+    store.put_deliveries("events", Notify::Event, &[delivery("msg_1", &[1])]).unwrap();
     store.put_apart("events", &delivery("msg_1", &[1]), &Tries { next_ms: i64::MAX, ..Tries::default() }).unwrap();
     let mut operator = Operator::open(tmp.path()).unwrap().unwrap();
     assert_eq!(operator.sinks().unwrap(), ["events", "people"]);

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::super::setup::terminal_width;
 use super::{all, provider_of};
-use crate::catalog::{Catalog, Code, Entry, Guide, Lang, nearest};
+use crate::catalog::{Catalog, Code, Entry, Guide, Lang, Threshold, nearest, write_duration};
 use crate::cli::{CatalogView, ExplainFormat};
+use crate::incident;
 use crate::render::{self, View};
 
 /// Writes all that `name` can mean.
@@ -67,8 +68,16 @@ struct EntryJson<'a> {
     remediation: Remediation<'a>,
     guides: Vec<GuideRef<'a>>,
     docs: &'a [String],
+    /// Unless the configuration says otherwise.
+    threshold: ThresholdJson,
     #[serde(skip_serializing_if = "Option::is_none")]
     defined_in: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct ThresholdJson {
+    count: u32,
+    within: String,
 }
 
 #[derive(Serialize)]
@@ -108,7 +117,7 @@ pub(super) fn json(catalog: &Catalog, entry: &Entry, lang: Lang, out: &mut dyn W
 /// # Errors
 /// None that data of this kind can have.
 pub fn entry_json(catalog: &Catalog, entry: &Entry, lang: Lang) -> serde_json::Result<serde_json::Value> {
-    let codes = entry.codes.iter();
+    let (codes, threshold) = (entry.codes.iter(), incident::threshold_of(entry));
     let view = EntryJson {
         entry: &entry.id.0,
         provider: entry.provider.as_ref().map(|provider| provider.as_str()),
@@ -125,6 +134,7 @@ pub fn entry_json(catalog: &Catalog, entry: &Entry, lang: Lang) -> serde_json::R
         remediation: Remediation { operator: entry.operator.get(lang), payer: entry.payer.get(lang) },
         guides: guides(catalog, entry).map(|g| GuideRef { id: &g.id, title: g.title.get(lang) }).collect(),
         docs: &entry.docs,
+        threshold: ThresholdJson { count: threshold.count, within: write_duration(threshold.within) },
         defined_in: catalog.place(&entry.id).map(|place| &*place.file),
     };
     serde_json::to_value(&view)
@@ -163,5 +173,7 @@ fn pretty(entry: &Entry, view: &View, out: &mut dyn Write) -> anyhow::Result<()>
     for message in &entry.messages {
         writeln!(out, "  {:10}  {}", "message", message.text)?;
     }
+    let Threshold { count, within } = incident::threshold_of(entry);
+    writeln!(out, "  {:10}  an incident from {count} events within {} on", "threshold", write_duration(within))?;
     Ok(writeln!(out)?)
 }

@@ -104,7 +104,9 @@ pub fn starts_at(subject: Subject<'_>) -> &str {
     }
 }
 
-/// What makes it the same alert from one message to the next, and nothing that changes while it lasts.
+/// What makes it the same alert from one message to the next, and nothing that changes while it lasts. Its name is the code:
+/// routes and silences of an Alertmanager are written with what stands in logs and documents, in every language; the title is
+/// the `summary`.
 pub fn labels(subject: Subject<'_>, context: &Context<'_>) -> Labels {
     let (about, place) = (subject.annotation(), subject.place());
     let own = [
@@ -160,7 +162,7 @@ pub fn annotations(subject: Subject<'_>, context: &Context<'_>) -> Annotations {
     }
     match subject {
         Subject::Incident(notice) => {
-            annotations.insert("count", words::count(notice, lang));
+            annotations.insert("count", words::count(notice, context.timezone, lang));
             annotations.insert("scope", plain(&notice.scope_text));
             annotations.insert("orders", orders(notice));
         }

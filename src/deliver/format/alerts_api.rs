@@ -4,7 +4,9 @@
 //! sent again, so each has one: beyond the longest time between two notices for what goes on, and that of its resolution
 //! once it is over.
 
-use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::super::message::Message;
@@ -12,10 +14,10 @@ use super::alertmanager::{Annotations, Labels, annotations, labels, starts_at};
 use super::subject::{Subject, subjects};
 use super::{Context, RenderError, Rendered};
 
-/// Notices come at least every 4 h (the last of `incident.repeat`'s defaults); an hour for their way.
-const INCIDENT_LASTS: SignedDuration = SignedDuration::from_hours(5);
+/// For the way of a notice, and for an attempt or some that fail.
+const MARGIN: Duration = Duration::from_secs(3600);
 /// As long as it takes an incident to be over (`incident.resolve_after`).
-const EVENT_LASTS: SignedDuration = SignedDuration::from_mins(10);
+const EVENT_LASTS: Duration = Duration::from_secs(600);
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -37,17 +39,17 @@ pub fn render(messages: &[Message<'_>], context: &Context<'_>) -> Result<Rendere
 fn alert<'a>(subject: Subject<'a>, context: &Context<'_>) -> Alert<'a> {
     let starts_at = starts_at(subject);
     // All of a request is refused if one of its alerts ends before it starts.
-    let ends_at = ends_at(subject).max(starts_at.parse().ok());
+    let ends_at = ends_at(subject, context).max(starts_at.parse().ok());
     Alert { labels: labels(subject, context), annotations: annotations(subject, context), starts_at, ends_at }
 }
 
-fn ends_at(subject: Subject<'_>) -> Option<Timestamp> {
-    let after = |time: &str, lasts| time.parse::<Timestamp>().ok()?.checked_add(lasts).ok();
+fn ends_at(subject: Subject<'_>, context: &Context<'_>) -> Option<Timestamp> {
+    let after = |time: &str, lasts: Duration| time.parse::<Timestamp>().ok()?.checked_add(lasts).ok();
     match subject {
         Subject::Event(event) => after(&event.observed_time, EVENT_LASTS),
         Subject::Incident(notice) if subject.is_resolved() => {
             notice.resolved_at.as_deref().unwrap_or(&notice.time).parse().ok()
         }
-        Subject::Incident(notice) => after(&notice.time, INCIDENT_LASTS),
+        Subject::Incident(notice) => after(&notice.time, context.longest_pause.saturating_add(MARGIN)),
     }
 }

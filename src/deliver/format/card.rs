@@ -6,10 +6,12 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 use super::super::message::{Event, Message};
 use super::subject::{Place, Subject, Subjects, order, subjects};
 use super::words::{self, Words};
-use super::{Context, text};
+use super::{Context, RenderError, Rendered, cut, text};
 use crate::catalog::{Lang, Severity};
 use crate::incident::notice::{Notice, Reason, Sample, Scope};
 use crate::render::words as report;
@@ -80,6 +82,17 @@ pub fn card<'a>(messages: &'a [Message<'_>], context: &Context<'_>) -> Card<'a> 
     card
 }
 
+/// A request of a card as a chat dresses it, with as many lines as there is room for.
+pub fn request(
+    messages: &[Message<'_>],
+    context: &Context<'_>,
+    dress: impl Fn(&Card<'_>, usize, &Context<'_>) -> Value,
+) -> Result<Rendered, RenderError> {
+    let card = card(messages, context);
+    let body = cut::fit(card.lines.len(), context.max_bytes, |n| dress(&card, n, context).to_string().into_bytes())?;
+    context.request("application/json; charset=utf-8", body)
+}
+
 impl Card<'_> {
     /// Its first `n` lines, and one that says how many are missing.
     pub fn first(&self, n: usize, lang: Lang) -> impl Iterator<Item = Cow<'_, Line>> {
@@ -107,7 +120,7 @@ impl Writer<'_> {
     fn incident<'a>(&self, notice: &'a Notice) -> Card<'a> {
         let subject = Subject::Incident(notice);
         let mut lines = self.verdict(subject);
-        lines.push(line(self.words.count, words::count(notice, self.lang)));
+        lines.push(line(self.words.count, words::count(notice, self.context.timezone, self.lang)));
         lines.push(line(self.words.scope, text::plain(&notice.scope_text, MAX_TEXT)));
         lines.push(line(self.words.place, self.places(notice)));
         lines.extend(self.advice(subject));
@@ -122,15 +135,18 @@ impl Writer<'_> {
             Reason::CrowdedOut => self.words.count,
             _ => self.words.over,
         };
-        let lines = vec![line(label, words::over(notice, self.lang)), line(self.words.place, self.places(notice))];
+        let lines = vec![
+            line(label, words::over(notice, self.context.timezone, self.lang)),
+            line(self.words.place, self.places(notice)),
+        ];
         Card { links: Vec::new(), ..self.card(Subject::Incident(notice), lines) }
     }
 
     fn event<'a>(&self, event: &'a Event) -> Card<'a> {
         let subject = Subject::Event(event);
         let mut lines = self.verdict(subject);
-        let time = text::plain(&words::time(event.time.as_ref().unwrap_or(&event.observed_time)), MAX_NAME);
-        lines.push(line(self.words.time, time));
+        let time = words::time(event.time.as_ref().unwrap_or(&event.observed_time), self.context.timezone);
+        lines.push(line(self.words.time, text::plain(&time, MAX_NAME)));
         if let Some(order) = order(&event.ids) {
             lines.push(line(self.words.orders, text::plain(order, MAX_NAME)));
         }
@@ -156,7 +172,7 @@ impl Writer<'_> {
         Card { tone, title, lines, more: all.more, links: Vec::new(), footer: self.footer() }
     }
 
-    fn card<'a>(&self, subject: Subject<'a>, lines: Vec<Line>) -> Card<'a> {
+    pub fn card<'a>(&self, subject: Subject<'a>, lines: Vec<Line>) -> Card<'a> {
         let links = text::links(subject.annotation().docs).collect();
         Card { tone: Tone::of(subject), title: self.title(subject), lines, more: 0, links, footer: self.footer() }
     }

@@ -6,14 +6,12 @@
 use serde_json::{Value, json};
 
 use super::super::message::Message;
-use super::card::{Card, Tone, card};
-use super::{Context, RenderError, Rendered, cut, text, words};
+use super::card::{self, Card, Tone};
+use super::{Context, RenderError, Rendered, text, words};
 use crate::render::words as report;
 
 pub fn render(messages: &[Message<'_>], context: &Context<'_>) -> Result<Rendered, RenderError> {
-    let card = card(messages, context);
-    let body = cut::fit(card.lines.len(), context.max_bytes, |n| message(&card, n, context).to_string().into_bytes())?;
-    context.request("application/json; charset=utf-8", body)
+    card::request(messages, context, message)
 }
 
 fn message(card: &Card<'_>, n_lines: usize, context: &Context<'_>) -> Value {

@@ -6,8 +6,8 @@
 use serde_json::{Value, json};
 
 use super::super::message::Message;
-use super::card::{Card, card};
-use super::{Context, RenderError, Rendered, cut, text, words};
+use super::card::{self, Card};
+use super::{Context, RenderError, Rendered, text, words};
 use crate::render::words as report;
 
 /// Of a header block.
@@ -16,9 +16,7 @@ const MAX_HEADER: usize = 150;
 const MAX_SECTION: usize = 2_900;
 
 pub fn render(messages: &[Message<'_>], context: &Context<'_>) -> Result<Rendered, RenderError> {
-    let card = card(messages, context);
-    let body = cut::fit(card.lines.len(), context.max_bytes, |n| message(&card, n, context).to_string().into_bytes())?;
-    context.request("application/json", body)
+    card::request(messages, context, message)
 }
 
 fn message(card: &Card<'_>, n_lines: usize, context: &Context<'_>) -> Value {

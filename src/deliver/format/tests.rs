@@ -5,7 +5,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use regex::Regex;
 use serde_json::{Value, json};
@@ -43,7 +46,11 @@ fn formats() -> Vec<(&'static str, Format)> {
 
 fn context<'a>(format: &Format, lang: Lang, template: Option<&'a CompiledTemplate>) -> Context<'a> {
     let max_bytes = limits(format).max_bytes;
-    Context { lang, host: Some("pay-1"), version: "0.1.0", sink: "oncall", max_bytes, template }
+    // China's.
+    static ZONE: LazyLock<TimeZone> = LazyLock::new(|| TimeZone::fixed(jiff::tz::offset(8)));
+    let longest_pause = Duration::from_secs(4 * 3600);
+    let host = Some("pay-1");
+    Context { lang, timezone: &ZONE, longest_pause, host, version: "0.1.0", sink: "oncall", max_bytes, template }
 }
 
 fn bytes(rows: &[Value]) -> Vec<Vec<u8>> {
@@ -212,6 +219,18 @@ fn alerts_are_as_alertmanager_sends_and_takes_them() {
 }
 
 #[test]
+fn an_alert_lasts_until_its_next_notice() {
+    let rows = bytes(&[samples::notice("ongoing", Lang::En)]);
+    let ends = |hours: u64| {
+        let longest_pause = Duration::from_secs(hours * 3600);
+        let context = Context { longest_pause, ..context(&Format::AlertmanagerAlerts, Lang::En, None) };
+        let body = render(&Format::AlertmanagerAlerts, &messages(&rows), &context).unwrap().body;
+        serde_json::from_slice::<Value>(&body).unwrap()[0]["endsAt"].clone()
+    };
+    assert_eq!([ends(4), ends(24)], ["2026-11-23T00:22:30Z", "2026-11-23T20:22:30Z"]);
+}
+
+#[test]
 fn labels_stay_the_same_while_an_incident_lasts() {
     let labels = |status| {
         bodies(&Format::AlertmanagerAlerts, &[samples::notice(status, Lang::En)], Lang::En)[0][0]["labels"].clone()
@@ -335,13 +354,50 @@ fn annotations_of_alerts_are_plain_too() {
     }
 }
 
+/// Mentions, links and markup of all chats, in every dress that a client may undo.
+const HOSTILE_WORDS: &[&str] = &[
+    "<!here|x>",
+    "<!channel>",
+    "<!subteam^S1>",
+    "<#C1>",
+    "<https://evil.example|ok>",
+    "<at id=all></at>",
+    "<at user_id=\"all\">all</at>",
+    "<person id='ou_1'></person>",
+    "<a href='https://evil.example'>x</a>",
+    "<@all>",
+    "<@U1>",
+    "@all",
+    "@everyone",
+    "@所有人",
+    "@13800138000",
+    "@\u{200b}all",
+    "\u{2060}<\u{200d}!here>",
+    "＠all",
+    "[text](url)",
+    "![x](//evil.example)",
+    "<//evil.example>",
+    "javascript:alert(1)",
+    "\u{202e}lla@",
+    "\u{2066}x\u{2069}",
+    "\u{feff}# title",
+    "\r\n> quote\r\n- list\n---\n",
+    "<font color=\"warning\">x</font>",
+    "&lt;!here&gt;",
+    "&#60;at&#62;",
+    "```x```",
+    "\u{1b}[31m",
+    "\",\"at\":{\"isAtAll\":true}",
+    "{{7*7}}",
+];
+
 fn hostile_text() -> impl Strategy<Value = String> {
     let word = prop_oneof![
         any::<String>(),
         "[<>@&_*`~#|!\\[\\]()\\\\/:.\"{}\n a1支]{0,12}",
         // With the blank it cannot pass for a document of the catalogue.
         Just("https://evil.example/ ".to_owned()),
-        Just("<!here|x>".to_owned()),
+        proptest::sample::select(HOSTILE_WORDS).prop_map(str::to_owned),
         Just("wWw.".to_owned()),
         Just(samples::HOSTILE.to_owned()),
         Just("支付&\"\\".repeat(60)),

@@ -1,6 +1,7 @@
 //! The words that chat messages add, in English and Chinese. Those of verdicts are the report's.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::catalog::{Actor, Lang, Retry, Severity};
 use crate::incident::notice::{Notice, Reason, Status};
@@ -90,7 +91,7 @@ pub fn flapping(lang: Lang) -> &'static str {
 }
 
 /// `1,234 events (56 new), about 310 orders, since … (12 min), 4.7 a minute`.
-pub fn count(notice: &Notice, lang: Lang) -> String {
+pub fn count(notice: &Notice, timezone: &TimeZone, lang: Lang) -> String {
     let mut text = report::events(notice.count, lang);
     let is_news = notice.new > 0 && notice.new < notice.count;
     match lang {
@@ -98,7 +99,7 @@ pub fn count(notice: &Notice, lang: Lang) -> String {
         Lang::Zh if is_news => text.push_str(&format!("（上次通知后 {} 次）", grouped(notice.new))),
         Lang::En | Lang::Zh => {}
     }
-    let (comma, since) = (comma(lang), time(&notice.first_seen));
+    let (comma, since) = (comma(lang), time(&notice.first_seen, timezone));
     if notice.orders.distinct > 0 {
         text.push_str(&format!("{comma}{}", orders(notice.orders.distinct, notice.orders.exact, lang)));
     }
@@ -128,8 +129,8 @@ pub fn short_count(notice: &Notice, lang: Lang) -> String {
 }
 
 /// What is said of an incident that is over.
-pub fn over(notice: &Notice, lang: Lang) -> String {
-    let (from, to) = (time(&notice.first_seen), time(&notice.last_seen));
+pub fn over(notice: &Notice, timezone: &TimeZone, lang: Lang) -> String {
+    let (from, to) = (time(&notice.first_seen, timezone), time(&notice.last_seen, timezone));
     let span =
         span(&notice.first_seen, &notice.last_seen, lang).map_or_else(String::new, |span| bracketed(&span, lang));
     let count = short_count(notice, lang);
@@ -211,11 +212,10 @@ pub fn bracketed(text: &str, lang: Lang) -> String {
     }
 }
 
-/// `2026-11-23 02:10:05 UTC`; what is no time stays as it is.
-pub fn time(rfc3339: &str) -> String {
-    rfc3339
-        .parse::<Timestamp>()
-        .map_or_else(|_| rfc3339.to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+/// `2026-11-23 10:10:05 +08:00`; what is no time stays as it is.
+pub fn time(rfc3339: &str, timezone: &TimeZone) -> String {
+    let shown = |time: Timestamp| time.to_zoned(timezone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string();
+    rfc3339.parse().map_or_else(|_| rfc3339.to_owned(), shown)
 }
 
 fn orders(n: u64, exact: bool, lang: Lang) -> String {

@@ -34,6 +34,10 @@ impl Budget {
         Budget { windows: [(SECOND, per_second), (MINUTE, per_minute)].into_iter().filter_map(window).collect() }
     }
 
+    pub fn is_limited(&self) -> bool {
+        !self.windows.is_empty()
+    }
+
     /// When the next request may go out: now, or later.
     pub fn next(&self, now: Instant) -> Instant {
         let free = |window: &Window| match window.spent.front() {

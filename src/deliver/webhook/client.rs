@@ -14,7 +14,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AF
 use reqwest::{Method, Proxy, Request, Response, redirect};
 
 use super::guard::{self, Reach, Refusal, Resolver};
-use super::secret::{self, Hidden, SecretError};
+use super::secret::{Hidden, Mask, SecretError, Secrets};
 use super::sign::{KeyError, Signer};
 use crate::config::{self, Endpoint, EndpointError, Secret};
 
@@ -32,6 +32,7 @@ pub struct Client {
     endpoint: Endpoint,
     signer: Signer,
     route: Route,
+    mask: Mask,
 }
 
 /// What errors tell of the way.
@@ -63,8 +64,10 @@ pub struct Answer {
     pub status: u16,
     /// `Retry-After` as it came: seconds or a date.
     pub retry_after: Option<String>,
-    /// The first [`MAX_ANSWER`] bytes; hostile text.
+    /// The first [`MAX_ANSWER`] bytes; hostile text, which may hold our own secrets.
     pub body: Vec<u8>,
+    /// The same as one line without secrets; hostile text all the same.
+    pub text: String,
 }
 
 /// Why a sink cannot send. Prints as `sink "own": secret_file: …`; holds no secret.
@@ -99,6 +102,13 @@ pub enum Fault {
     Setup(reqwest::Error),
 }
 
+impl Answer {
+    /// The first characters of its text.
+    pub fn beginning(&self, n_chars: usize) -> &str {
+        self.text.char_indices().nth(n_chars).map_or(&*self.text, |(at, _)| &self.text[..at])
+    }
+}
+
 impl Client {
     /// Reads the secrets and certificates of a sink.
     ///
@@ -106,13 +116,14 @@ impl Client {
     /// The first thing that makes sending impossible, with its key. A URL may be refused only here when it comes from a file.
     pub fn new(sink: &config::Webhook) -> Result<Client, ClientError> {
         let at = |key: &str, fault: Fault| ClientError { sink: sink.name.clone(), key: key.into(), fault };
+        let mut secrets = Secrets::default();
         let url_key = key_of("url", &sink.url);
-        let endpoint = endpoint(sink).map_err(|fault| at(url_key, fault))?;
+        let endpoint = endpoint(sink, &mut secrets).map_err(|fault| at(url_key, fault))?;
         let reach = reach(sink, &endpoint);
         check_address(endpoint.address(), reach).map_err(|fault| at(url_key, fault))?;
-        let proxy = proxy(sink, reach).map_err(|fault| at("proxy", fault))?;
-        let signer = signer(sink).map_err(|(key, fault)| at(&key, fault))?;
-        let headers = headers(sink).map_err(|(name, fault)| at(&name, fault))?;
+        let proxy = proxy(sink, reach, &mut secrets).map_err(|fault| at("proxy", fault))?;
+        let signer = signer(sink, &mut secrets).map_err(|(key, fault)| at(&key, fault))?;
+        let headers = headers(sink, &mut secrets).map_err(|(name, fault)| at(&name, fault))?;
         let encrypted = endpoint.is_encrypted() || proxy.as_ref().is_some_and(|(_, shown)| shown.starts_with("https:"));
         let tls = tls::config(&sink.tls, encrypted).map_err(|error| at(error.key(), Fault::Tls(Box::new(error))))?;
         let mut builder = reqwest::Client::builder()
@@ -132,7 +143,7 @@ impl Client {
             route.proxy = Some(shown);
         }
         let http = builder.build().map_err(|error| at("url", Fault::Setup(error.without_url())))?;
-        Ok(Client { http, endpoint, signer, route })
+        Ok(Client { http, endpoint, signer, route, mask: secrets.mask() })
     }
 
     /// Makes one attempt. It ends within the sink's timeout.
@@ -146,7 +157,8 @@ impl Client {
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let status = response.status().as_u16();
         let body = self.body(response).await?;
-        Ok(Answer { status, retry_after, body })
+        let text = self.mask.line(&body);
+        Ok(Answer { status, retry_after, body, text })
     }
 
     /// Scheme, host and port: all of the URL that may be shown.
@@ -201,8 +213,8 @@ impl fmt::Debug for Client {
     }
 }
 
-fn endpoint(sink: &config::Webhook) -> Result<Endpoint, Fault> {
-    let url = secret::read(&sink.url)?;
+fn endpoint(sink: &config::Webhook, secrets: &mut Secrets) -> Result<Endpoint, Fault> {
+    let url = secrets.read(&sink.url)?;
     let endpoint = Endpoint::parse(url.reveal())?;
     endpoint.check_http(sink.allow_http)?;
     Ok(endpoint)
@@ -222,12 +234,12 @@ fn check_address(address: Option<std::net::IpAddr>, reach: Reach) -> Result<(), 
 }
 
 /// The proxy and what may be shown of it.
-fn proxy(sink: &config::Webhook, reach: Reach) -> Result<Option<(Proxy, String)>, Fault> {
+fn proxy(sink: &config::Webhook, reach: Reach, secrets: &mut Secrets) -> Result<Option<(Proxy, String)>, Fault> {
     let Some(proxy) = &sink.proxy else { return Ok(None) };
     if reach == Reach::Loopback {
         return Err(Fault::LoopbackProxy);
     }
-    let text = secret::read(proxy)?;
+    let text = secrets.read(proxy)?;
     let url = url::Url::parse(text.reveal()).map_err(|_| Fault::Proxy)?;
     let host = url.host_str().filter(|_| matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h"));
     let host = host.ok_or(Fault::Proxy)?;
@@ -238,18 +250,18 @@ fn proxy(sink: &config::Webhook, reach: Reach) -> Result<Option<(Proxy, String)>
     Ok(Some((proxy, shown)))
 }
 
-fn signer(sink: &config::Webhook) -> Result<Signer, (String, Fault)> {
+fn signer(sink: &config::Webhook, secrets: &mut Secrets) -> Result<Signer, (String, Fault)> {
     let key = |at: usize| match sink.secrets.as_slice() {
         [one] => key_of("secret", one).to_owned(),
         [] => "secret_file".to_owned(),
         _ => format!("secrets[{at}]"),
     };
-    let read = |(at, place): (usize, &Secret)| secret::read(place).map_err(|error| (key(at), error.into()));
-    let secrets: Vec<Hidden> = sink.secrets.iter().enumerate().map(read).collect::<Result<_, _>>()?;
-    Signer::new(&sink.format, secrets).map_err(|(at, error)| (key(at), error.into()))
+    let read = |(at, place): (usize, &Secret)| secrets.read(place).map_err(|error| (key(at), error.into()));
+    let keys: Vec<Hidden> = sink.secrets.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+    Signer::new(&sink.format, keys).map_err(|(at, error)| (key(at), error.into()))
 }
 
-fn headers(sink: &config::Webhook) -> Result<HeaderMap, (String, Fault)> {
+fn headers(sink: &config::Webhook, secrets: &mut Secrets) -> Result<HeaderMap, (String, Fault)> {
     let mut headers = HeaderMap::new();
     for (name, value) in &sink.headers {
         let key = || (format!("headers.{name}"), Fault::Header);
@@ -258,7 +270,7 @@ fn headers(sink: &config::Webhook) -> Result<HeaderMap, (String, Fault)> {
     }
     for (name, place) in &sink.secret_headers {
         let key = format!("secret_headers.{name}");
-        let value = secret::read(place).map_err(|error| (key.clone(), error.into()))?;
+        let value = secrets.read(place).map_err(|error| (key.clone(), error.into()))?;
         let mut value = HeaderValue::from_str(value.reveal()).map_err(|_| (key.clone(), Fault::Header))?;
         value.set_sensitive(true);
         headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| (key, Fault::Header))?, value);

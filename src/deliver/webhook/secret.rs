@@ -10,12 +10,17 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use url::{Position, Url};
 use zeroize::Zeroizing;
 
 use crate::config::{Env, Secret};
 
 /// No secret is longer; what is longer is another file. 64 KiB.
 const MAX_BYTES: u64 = 64 << 10;
+
+/// What is shorter is in many words, and no secret.
+const SHORTEST: usize = 4;
+const HIDDEN: &str = "(hidden)";
 
 /// Permission bit of a file: others may read it.
 const READ_BY_OTHERS: u32 = 0o004;
@@ -99,11 +104,66 @@ impl fmt::Debug for Hidden {
     }
 }
 
+/// Reads the secrets of one sink, and remembers what they look like in a text.
+#[derive(Default)]
+pub struct Secrets(Mask);
+
+/// What of a sink's secrets may come back from outside, the longest first.
+#[derive(Clone, Default)]
+pub struct Mask(Vec<Zeroizing<String>>);
+
+impl Secrets {
+    /// # Errors
+    /// See [`read`].
+    pub fn read(&mut self, place: &Secret) -> Result<Hidden, SecretError> {
+        let secret = read(place)?;
+        // What stands in the configuration is no secret.
+        if !matches!(place, Secret::Plain(_)) {
+            self.0.0.extend(parts(secret.reveal()));
+            self.0.0.sort_by_key(|part| std::cmp::Reverse(part.len()));
+        }
+        Ok(secret)
+    }
+
+    pub fn mask(self) -> Mask {
+        self.0
+    }
+}
+
+impl Mask {
+    /// An answer as one line, safe to store and to log but for characters that act on a terminal: receivers, and what stands before
+    /// them, like to send back the URL that they were asked for.
+    pub fn line(&self, answer: &[u8]) -> String {
+        let text = String::from_utf8_lossy(answer);
+        // JSON may write a slash in two ways.
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ").replace("\\/", "/");
+        self.0.iter().fold(text, |text, part| text.replace(part.as_str(), HIDDEN))
+    }
+}
+
+/// A secret, and what of it may come back alone.
+fn parts(secret: &str) -> Vec<Zeroizing<String>> {
+    let mut parts = vec![secret.to_owned()];
+    parts.extend(secret.split_whitespace().map(str::to_owned));
+    parts.extend(secret.strip_prefix("whsec_").map(str::to_owned));
+    if let Ok(url) = Url::parse(secret) {
+        parts.push(url[Position::BeforePath..].to_owned());
+        parts.push(url.path().to_owned());
+        parts.extend(url.path_segments().into_iter().flatten().map(str::to_owned));
+        parts.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
+        let written = url.query().into_iter().flat_map(|query| query.split('&'));
+        parts.extend(written.filter_map(|pair| Some(pair.split_once('=')?.1.to_owned())));
+        parts.extend(url.password().map(str::to_owned));
+    }
+    parts.retain(|part| part.len() >= SHORTEST);
+    parts.into_iter().map(Zeroizing::new).collect()
+}
+
 /// Reads a secret with the environment of the process.
 ///
 /// # Errors
 /// It is not there, or no secret; the place is named, the value is not.
-pub fn read(secret: &Secret) -> Result<Hidden, SecretError> {
+fn read(secret: &Secret) -> Result<Hidden, SecretError> {
     read_with(secret, &|name| std::env::var_os(name))
 }
 
@@ -240,6 +300,36 @@ mod tests {
     fn what_was_read_does_not_show() {
         let hidden = Hidden::new("QUJDREVG").map_err(|what| what.to_string()).unwrap();
         assert_eq!(format!("{hidden:?} {hidden:#?}"), "(hidden) (hidden)");
+    }
+
+    #[test]
+    fn what_comes_back_is_masked_in_each_of_its_forms() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut secrets = Secrets::default();
+        for (name, value) in [
+            ("url", "https://x.example/hook/T0PSECRET?key=a%2FT0KEN&v=1"),
+            ("key", "whsec_QUJDREVG"),
+            ("auth", "Bearer T0PAUTH"),
+        ] {
+            fs::write(dir.path().join(name), value).unwrap();
+            secrets.read(&Secret::File(dir.path().join(name))).unwrap();
+        }
+        secrets.read(&Secret::Plain("https://y.example/plain".into())).unwrap();
+        let mask = secrets.mask();
+        for answer in [
+            "https://x.example/hook/T0PSECRET?key=a%2FT0KEN&v=1",
+            r#"{"path":"\/hook\/T0PSECRET"}"#,
+            "/hook/T0PSECRET?v=1&amp;key=a%2FT0KEN",
+            "a/T0KEN",
+            "no such\nhook: T0PSECRET",
+            "whsec_QUJDREVG or QUJDREVG",
+            "Authorization: Basic T0PAUTH",
+        ] {
+            let line = mask.line(answer.as_bytes());
+            let is_shown = ["T0PSECRET", "T0KEN", "QUJDREVG", "T0PAUTH"].iter().any(|secret| line.contains(secret));
+            assert!(line.contains(HIDDEN) && !is_shown && !line.contains('\n'), "{answer}: {line}");
+        }
+        assert_eq!(mask.line(b"/plain  v=1"), "/plain v=1");
     }
 
     /// What the log says while `run` runs.

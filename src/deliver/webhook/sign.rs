@@ -206,7 +206,7 @@ mod tests {
     const OTHER: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
     fn hidden(text: &str) -> Hidden {
-        secret::read(&Secret::Plain(text.into())).expect("a secret")
+        secret::Secrets::default().read(&Secret::Plain(text.into())).expect("a secret")
     }
 
     fn signer(format: &Format, secrets: &[&str]) -> Result<Signer, (usize, KeyError)> {

@@ -2,9 +2,11 @@
 //! same id and the same bytes.
 
 mod case;
+mod measure;
 mod receiver;
 
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -288,7 +290,7 @@ fn an_operator_gives_up_what_waits_beside_the_worker() {
     let case = Case::new(receiver.at);
     let up = case.up_with(&[(NAME, Notify::Event), ("stdout", Notify::Event)]);
     commit(&up, events(0..5));
-    up.store.acknowledge("stdout", 5).unwrap();
+    up.store.acknowledge("stdout", Notify::Event, 5).unwrap();
     let running = case.run(&up);
     wait_for("it is tried", || !running.told().is_empty());
     let dropped = case.operator().drop_waiting(NAME, |_| Some(event(99, ""))).unwrap();
@@ -342,6 +344,33 @@ fn a_sink_that_fails_for_long_is_spoken_of_once_and_when_it_is_over() {
     running.stop();
     let failing = SinkState::Failing { since, reason: "HTTP 500".into() };
     assert_eq!(told.iter().filter(|it| matches!(it, SinkState::Failing { .. })).collect::<Vec<_>>(), [&failing]);
+}
+
+#[test]
+fn a_sink_that_begins_to_fail_is_spoken_of_once_when_its_time_is_over() {
+    let healthy = Arc::new(AtomicBool::new(false));
+    let is_healthy = Arc::clone(&healthy);
+    let receiver = Receiver::new(move |_, _| Reply::Status(if is_healthy.load(Relaxed) { 200 } else { 500 }));
+    let case = Case::new(receiver.at);
+    let up = case.up();
+    commit(&up, events(0..3));
+    let sink = Sink { failing_after: Duration::from_millis(200), ..case.sink() };
+    let (stop, asked) = watch::channel(false);
+    let (mut told, mut n_after) = (Vec::new(), 0);
+    run(&sink, &up.store, asked, |state| {
+        n_after += u32::from(told.iter().any(|it| matches!(it, SinkState::Failing { .. })));
+        // Some more failures are no news.
+        if n_after == 3 {
+            healthy.store(true, Relaxed);
+        }
+        stop.send_replace(matches!(state, SinkState::Recovered { .. }));
+        told.push(state);
+    })
+    .unwrap();
+    let failing: Vec<_> = told.iter().filter(|it| matches!(it, SinkState::Failing { .. })).collect();
+    let [SinkState::Failing { since, .. }] = failing[..] else { panic!("{told:#?}") };
+    assert!(matches!(told[0], SinkState::Failed { .. }), "{told:#?}");
+    assert_eq!(told.last(), Some(&SinkState::Recovered { since: *since }));
 }
 
 #[test]

@@ -7,21 +7,16 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use url::Url;
 
+use super::Sink;
 use super::batch::Member;
 use super::client::{Outgoing, SendError};
 use super::verdict::{Verdict, judge};
-use super::{Sink, secret};
-use crate::config::{Secret, Webhook};
 use crate::store::OutboxEvent;
 use crate::visible::visible;
 
 /// Of an answer, in characters.
 const SHOWN: usize = 500;
-/// What is shorter is in many words, and no secret.
-const SHORTEST_SECRET: usize = 4;
-const HIDDEN: &str = "(hidden)";
 
 /// An attempt and what came of it.
 #[derive(Debug)]
@@ -73,44 +68,10 @@ impl Sink {
         runtime.shutdown_background();
         let outcome = answer.map(|answer| Answered {
             status: answer.status,
-            text: shown(&answer.body, &self.config),
+            text: visible(answer.beginning(SHOWN)).into_owned(),
             verdict: judge(&self.config.format, &answer, Timestamp::now()),
         });
         let (to, bytes) = (self.client.shown().to_owned(), request.body.len());
         Ok(Trial { id, to, content_type: request.content_type, bytes, took, outcome })
     }
-}
-
-fn shown(answer: &[u8], sink: &Webhook) -> String {
-    let text = String::from_utf8_lossy(answer);
-    // JSON may write a slash in two ways.
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ").replace("\\/", "/");
-    let text = without_secrets(text, sink);
-    let start = text.char_indices().nth(SHOWN).map_or(&*text, |(at, _)| &text[..at]);
-    visible(start).into_owned()
-}
-
-fn without_secrets(text: String, sink: &Webhook) -> String {
-    let places = sink.secrets.iter().chain(sink.secret_headers.values()).chain([&sink.url]);
-    let secrets =
-        places.filter(|place| !matches!(place, Secret::Plain(_))).filter_map(|place| secret::read(place).ok());
-    secrets.fold(text, |text, secret| {
-        parts(secret.reveal()).iter().fold(text, |text, part| text.replace(part.as_str(), HIDDEN))
-    })
-}
-
-/// A secret, and what of it may come back alone: the longest first.
-fn parts(secret: &str) -> Vec<String> {
-    let mut parts = vec![secret.to_owned()];
-    parts.extend(secret.split_whitespace().map(str::to_owned));
-    parts.extend(secret.strip_prefix("whsec_").map(str::to_owned));
-    if let Ok(url) = Url::parse(secret) {
-        parts.push(url[url::Position::BeforePath..].to_owned());
-        parts.push(url.path().to_owned());
-        parts.extend(url.path_segments().into_iter().flatten().map(str::to_owned));
-        parts.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
-    }
-    parts.retain(|part| part.len() >= SHORTEST_SECRET);
-    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
-    parts
 }

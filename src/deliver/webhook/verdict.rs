@@ -123,10 +123,7 @@ impl Robot {
 
 /// Status and the beginning of the answer; hostile text like any.
 fn reason(answer: &Answer) -> String {
-    let text = String::from_utf8_lossy(&answer.body);
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let shown = words.char_indices().nth(SHOWN).map_or(&*words, |(at, _)| &words[..at]);
-    match shown {
+    match answer.beginning(SHOWN) {
         "" => format!("HTTP {}", answer.status),
         shown => format!("HTTP {}: {}", answer.status, visible(shown)),
     }
@@ -138,9 +135,11 @@ mod tests {
 
     use super::*;
     use crate::config::Template;
+    use crate::deliver::webhook::secret::Mask;
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer { status, retry_after: None, body: body.as_bytes().to_vec() }
+        let text = Mask::default().line(body.as_bytes());
+        Answer { status, retry_after: None, body: body.as_bytes().to_vec(), text }
     }
 
     /// The verdict's name, and the seconds it asks for.

@@ -20,12 +20,13 @@ const LOOK: Duration = Duration::from_secs(2);
 const STORE_RETRY: Duration = Duration::from_secs(1);
 /// Rows that are not for a sink are recorded so often at most.
 const SKIP_INTERVAL: Duration = Duration::from_secs(1);
-/// A sink that fails for so long is spoken of.
-const FAILING_AFTER: Duration = Duration::from_secs(300);
 /// A clock that was set back makes nothing wait for longer than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// Rows in one look at most.
 const SCAN: usize = 500;
+/// Requests that are made at once at most: storing them costs one sync together. Those of a target that takes few of them are made
+/// one by one, and what comes meanwhile goes into the next.
+const AHEAD: usize = 50;
 
 pub struct Worker<'a, T> {
     sink: &'a Sink,
@@ -159,7 +160,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
     fn skip(&mut self, standing: &Standing) -> Result<(), StateError> {
         let is_ahead = self.looked_at > standing.delivered && standing.next.is_none();
         if is_ahead && self.recorded.elapsed() >= SKIP_INTERVAL {
-            self.store.acknowledge(self.name(), self.looked_at)?;
+            self.store.acknowledge(self.name(), self.sink.config.notify, self.looked_at)?;
             self.recorded = Instant::now();
         }
         self.looked_at = self.looked_at.max(standing.delivered);
@@ -205,28 +206,36 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
 
     /// Makes requests of rows that wait; false if there are none for this sink.
     fn make(&mut self) -> Result<bool, StateError> {
-        let config = &self.sink.config;
-        let max = config.max_batch.min(self.limits.max_batch).max(1);
-        let (mut members, mut through) = (Vec::new(), self.looked_at);
-        loop {
-            let rows = self.store.rows_after(config.notify, through, SCAN)?;
-            let n_rows = rows.len();
-            for row in rows {
-                if members.len() < max {
-                    through = row.seq;
-                    members.extend(Member::of(&row, &config.filter));
-                }
-            }
-            if n_rows < SCAN || members.len() == max {
-                break;
-            }
-        }
+        let (name, kind) = (self.name(), self.sink.config.notify);
+        let max = self.sink.config.max_batch.min(self.limits.max_batch).max(1);
+        let (members, seen) = self.gather(max)?;
         if members.is_empty() {
-            self.looked_at = through;
+            self.looked_at = seen;
             return Ok(false);
         }
-        self.store.put_deliveries(self.name(), &self.sink.maker().deliveries(&members, through))?;
-        Ok(true)
+        let maker = self.sink.maker();
+        let mut deliveries = Vec::new();
+        // What fills no request waits for company, unless it is all there is.
+        let n_requests = (members.len() / max).clamp(1, if self.budget.is_limited() { 1 } else { AHEAD });
+        for (n, part) in members.chunks(max).take(n_requests).enumerate() {
+            let through = members.get((n + 1) * max).map_or(seen, |next| next.seq - 1);
+            deliveries.extend(maker.deliveries(part, through));
+        }
+        self.store.put_deliveries(name, kind, &deliveries)
+    }
+
+    /// The next rows for this sink, at least `max` if there are so many, and the last row that was looked at.
+    fn gather(&self, max: usize) -> Result<(Vec<Member>, i64), StateError> {
+        let config = &self.sink.config;
+        let (mut members, mut seen) = (Vec::new(), self.looked_at);
+        loop {
+            let rows = self.store.rows_after(config.notify, seen, SCAN)?;
+            seen = rows.last().map_or(seen, |row| row.seq);
+            members.extend(rows.iter().filter_map(|row| Member::of(row, &config.filter)));
+            if rows.len() < SCAN || members.len() >= max {
+                return Ok((members, seen));
+            }
+        }
     }
 
     async fn attempt(&mut self, mut delivery: Delivery) -> Result<Pause, StateError> {
@@ -351,7 +360,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         self.in_a_row = 0;
         (self.tell)(SinkState::Accepted { rows: delivery.members.len() });
         if let Some(Failing { since, began, .. }) = self.failing.take()
-            && began.elapsed() >= FAILING_AFTER
+            && began.elapsed() >= self.sink.failing_after
         {
             (self.tell)(SinkState::Recovered { since });
         }
@@ -385,7 +394,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
     fn speak_of_failing(&mut self) {
         if let Some(failing) = &mut self.failing
             && !failing.told
-            && failing.began.elapsed() >= FAILING_AFTER
+            && failing.began.elapsed() >= self.sink.failing_after
         {
             failing.told = true;
             (self.tell)(SinkState::Failing { since: failing.since, reason: failing.reason.clone() });

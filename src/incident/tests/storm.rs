@@ -29,7 +29,7 @@ fn a_hundred_thousand_failures_make_few_messages_and_every_one_is_counted() {
     assert!(last.incidents.iter().all(|notice| notice.status == Status::Resolved));
     for notice in &last.incidents {
         assert!(notice.count.abs_diff(n as u64 / 36) <= 1, "{}", notice.count);
-        assert!(!notice.orders.exact && notice.orders.distinct.abs_diff(2777) < 280, "{:?}", notice.orders);
+        assert!(!notice.orders.exact && notice.orders.distinct.abs_diff(2777) < 84, "{:?}", notice.orders);
     }
     assert!(driver.rows.len() <= 1, "nothing stays of it: {:?}", driver.rows.keys());
 }
@@ -66,15 +66,24 @@ fn a_flood_of_kinds_stays_bounded_and_the_least_important_make_room() {
     assert!(driver.rows.len() <= 1001);
 }
 
-/// Prints how long an event takes: `cargo test --release --lib an_event_costs -- --ignored --nocapture`.
+/// Prints how long an event takes, at best of ten rounds: `cargo test --release --lib an_event_costs -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]
 fn an_event_costs() {
+    const N: u32 = 100_000;
     let (mut incidents, _) = Incidents::restore(settings(), Vec::new());
     let clock = Driver::new().clock();
-    let events: Vec<Event> =
-        (0..100_000).map(|i| event(&entry("refused"), "shop", &format!("SO{}", i % 40_000))).collect();
-    let start = std::time::Instant::now();
-    events.iter().for_each(|event| incidents.observe(event, clock));
-    println!("{:?} an event", start.elapsed() / 100_000);
+    let mut event = event(&entry("refused"), "shop", "");
+    let mut orders: Vec<_> = (0..40_000).map(|i| Some(format!("SO{i}"))).collect();
+    let rounds = (0..10).map(|_| {
+        let start = std::time::Instant::now();
+        for i in 0..N as usize {
+            let order = &mut orders[i % 40_000];
+            std::mem::swap(&mut event.ids.out_trade_no, order);
+            incidents.observe(&event, clock);
+            std::mem::swap(&mut event.ids.out_trade_no, order);
+        }
+        start.elapsed() / N
+    });
+    println!("{:?} an event", rounds.min());
 }

@@ -8,7 +8,9 @@ fn with_requests() -> Case {
     let case = Case::new();
     case.store().set_sinks(&BOTH).unwrap();
     case.store().commit(&Batch { notices: vec![event(100)], ..batch(vec![], &[1, 2, 3, 4]) }).unwrap();
-    case.store().put_deliveries("events", &[delivery("msg_1", &[1, 2]), delivery("msg_2", &[3])]).unwrap();
+    case.store()
+        .put_deliveries("events", Notify::Event, &[delivery("msg_1", &[1, 2]), delivery("msg_2", &[3])])
+        .unwrap();
     case
 }
 

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use jiff::tz::TimeZone;
 use serde_json::json;
 use tokio::sync::watch;
 
 use crate::catalog::Lang;
 use crate::config::{Durability, Filter, Format, Notify, Secret, Webhook};
-use crate::deliver::webhook::{Sink, SinkState, run};
+use crate::deliver::webhook::{Sender, Sink, SinkState, run};
 use crate::event::EventId;
 use crate::store::{Batch, Operator, Outbox, OutboxEvent, StateDir, Store};
 
@@ -62,15 +63,21 @@ impl Case {
     }
 
     pub fn up_with(&self, sinks: &[(&str, Notify)]) -> Up {
+        self.up_as(Durability::Normal, sinks)
+    }
+
+    pub fn up_as(&self, durability: Durability, sinks: &[(&str, Notify)]) -> Up {
         let dir = StateDir::lock(self.dir.path()).unwrap();
-        let store = Store::open(&dir, Durability::Normal).unwrap();
+        let store = Store::open(&dir, durability).unwrap();
         store.set_sinks(sinks).unwrap();
         Up { store: Arc::new(store), _dir: dir }
     }
 
     /// Tries again without pauses.
     pub fn sink(&self) -> Sink {
-        Sink { chance: || 0.0, ..Sink::new(self.config.clone(), Lang::En, None).unwrap() }
+        let longest_pause = Duration::from_secs(4 * 3600);
+        let sender = Sender { lang: Lang::En, timezone: TimeZone::UTC, host: None, longest_pause };
+        Sink { chance: || 0.0, ..Sink::new(self.config.clone(), sender).unwrap() }
     }
 
     pub fn run(&self, up: &Up) -> Running {
