@@ -9,7 +9,7 @@ use aho_corasick::automaton::Automaton as _;
 use aho_corasick::nfa::contiguous::{Builder, NFA};
 use aho_corasick::{Anchored, MatchKind};
 
-use super::literal::Literal;
+use super::literal::{Literal, Occurrence};
 use super::plan::Start;
 
 #[derive(Debug)]
@@ -88,11 +88,11 @@ impl Group {
 
     /// Of the patterns that end at `end`, those count that begin at `start`.
     fn is_confirmed(&self, state: aho_corasick::automaton::StateID, buffer: &[u8], start: usize, end: usize) -> bool {
+        let occurrence = Occurrence::new(buffer, start, end);
         (0..self.nfa.match_len(state)).map(|at| self.nfa.match_pattern(state, at)).any(|pattern| {
             let first = pattern.as_usize().checked_sub(1).map_or(0, |before| self.ends[before]);
             let same = &self.literals[first..self.ends[pattern.as_usize()]];
-            self.nfa.pattern_len(pattern) == end - start
-                && same.iter().any(|literal| literal.is_confirmed(buffer, start, end))
+            self.nfa.pattern_len(pattern) == end - start && same.iter().any(|literal| literal.is_confirmed(&occurrence))
         })
     }
 }

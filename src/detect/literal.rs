@@ -50,7 +50,7 @@ pub enum Sense {
     Code,
     /// A family of codes, or a mark: as it is written.
     Mark,
-    /// A word of a message in ASCII: whole, beside its neighbour in the message.
+    /// A word of a message whose longest word is ASCII: whole, beside its neighbour in the message.
     Word(Neighbour),
     /// A part of a message in any other script.
     Part,
@@ -89,9 +89,9 @@ pub fn wanted<'a>(
     all.extend(keys.iter().map(|key| plain(key, Sense::NumberKey)));
     all.extend(request_ids.iter().map(|start| plain(start, Sense::RequestId)));
     let frequencies = Frequencies::of(messages.clone());
-    let (ascii, other): (BTreeSet<&str>, BTreeSet<&str>) =
-        messages.chain(CODE_WORDS_ZH).partition(|message| message.is_ascii());
-    all.extend(ascii.into_iter().map(words));
+    let (of_words, other): (BTreeSet<&str>, BTreeSet<&str>) =
+        messages.chain(CODE_WORDS_ZH).partition(|message| message[anchor(message)].is_ascii());
+    all.extend(of_words.into_iter().map(words));
     let anchors: Vec<&str> = other.into_iter().map(|message| &message[anchor(message)]).collect();
     for (n_chars, is_escaped) in [(anchor::PLAIN, false), (anchor::ESCAPED, true)] {
         let parts: BTreeSet<&str> = anchors.iter().map(|anchor| frequencies.fragment(anchor, n_chars)).collect();
@@ -173,20 +173,72 @@ impl Literal {
         exact.chain(either.filter(|(gram, _)| is_free(gram))).collect()
     }
 
-    /// True if what stands around the occurrence at `start..end` makes it a candidate.
-    pub fn is_confirmed(&self, buffer: &[u8], start: usize, end: usize) -> bool {
-        let (before, rest) = (&buffer[..start], &buffer[end..]);
+    /// True if what stands around the occurrence makes it a candidate.
+    pub fn is_confirmed(&self, occurrence: &Occurrence) -> bool {
+        let Occurrence { before, found, rest, next } = *occurrence;
         match &self.sense {
             Sense::Part => true,
-            Sense::Mark => buffer[start..end] == self.text,
-            Sense::Code => buffer[start..end] == self.text && !rest.first().copied().is_some_and(is_word),
-            Sense::Word(neighbour) => neighbour.is_there(before, rest),
+            Sense::Mark => found == self.text,
+            Sense::Code => found == self.text && !rest.first().copied().is_some_and(is_word),
+            Sense::Word(Neighbour::After(word)) => match next {
+                Next::Word(next) => next.eq_ignore_ascii_case(word),
+                Next::Unreadable => true,
+                Next::Joined => false,
+            },
+            Sense::Word(Neighbour::Before(word)) => next != Next::Joined && may_end_with(before, word),
             Sense::Key => code_value_follows(before, rest),
             // What stands before `code` decides whether a number may; this key needs nothing before it.
             Sense::NumberKey => code_value_follows(b"_", rest),
             Sense::RequestId => is_request_id(before, rest),
         }
     }
+}
+
+/// The text of a literal in a buffer, in some case, and what is around it.
+#[derive(Debug, Clone, Copy)]
+pub struct Occurrence<'b> {
+    before: &'b [u8],
+    found: &'b [u8],
+    rest: &'b [u8],
+    next: Next<'b>,
+}
+
+/// What follows a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next<'b> {
+    Word(&'b [u8]),
+    /// The word goes on.
+    Joined,
+    /// An escape, another script.
+    Unreadable,
+}
+
+impl Occurrence<'_> {
+    pub fn new(buffer: &[u8], start: usize, end: usize) -> Occurrence<'_> {
+        let rest = &buffer[end..];
+        Occurrence { before: &buffer[..start], found: &buffer[start..end], rest, next: next(rest) }
+    }
+}
+
+fn next(rest: &[u8]) -> Next<'_> {
+    if rest.first().is_some_and(u8::is_ascii_alphanumeric) {
+        return Next::Joined;
+    }
+    let gap = rest.iter().take_while(|&&b| is_plain_gap(b)).count();
+    let word = &rest[gap..];
+    match word.iter().take_while(|b| b.is_ascii_alphanumeric()).count() {
+        0 => Next::Unreadable,
+        len => Next::Word(&word[..len]),
+    }
+}
+
+/// False only where surely another word stands at the end.
+fn may_end_with(before: &[u8], word: &[u8]) -> bool {
+    let gap = before.iter().rev().take_while(|&&b| is_plain_gap(b)).count();
+    let previous = &before[..before.len() - gap];
+    let len = previous.iter().rev().take_while(|b| b.is_ascii_alphanumeric()).count();
+    // The end of an escape may stand before it: `\nUnsupported Card`.
+    len == 0 || len >= word.len() && previous[previous.len() - word.len()..].eq_ignore_ascii_case(word)
 }
 
 /// Two words of a code in capitals, and the `_` between them: nearly every code has one, and little else in a log.
@@ -213,33 +265,7 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-impl Neighbour {
-    /// False only where surely another word is there, or the word goes on.
-    fn is_there(&self, before: &[u8], rest: &[u8]) -> bool {
-        if rest.first().is_some_and(u8::is_ascii_alphanumeric) {
-            return false;
-        }
-        match self {
-            Neighbour::After(word) => {
-                let gap = rest.iter().take_while(|&&b| is_plain_gap(b)).count();
-                let next = &rest[gap..];
-                let len = next.iter().take_while(|b| b.is_ascii_alphanumeric()).count();
-                // Nothing readable: an escape, another script.
-                len == 0 || next[..len].eq_ignore_ascii_case(word)
-            }
-            Neighbour::Before(word) => {
-                let gap = before.iter().rev().take_while(|&&b| is_plain_gap(b)).count();
-                let previous = &before[..before.len() - gap];
-                let len = previous.iter().rev().take_while(|b| b.is_ascii_alphanumeric()).count();
-                let previous = &previous[previous.len() - len..];
-                // The end of an escape may stand before it: `\nUnsupported Card`.
-                len == 0 || previous.len() >= word.len() && previous.to_ascii_lowercase().ends_with(word)
-            }
-        }
-    }
-}
-
-/// What stands between words of one line where nothing is escaped.
+/// What stands between words where nothing is escaped: an escape begins with one of the others.
 fn is_plain_gap(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b',' | b'.' | b':' | b';' | b'!' | b'?' | b'\'' | b'"' | b'(' | b')' | b'-' | b'/')
+    byte.is_ascii_whitespace() || byte.is_ascii_punctuation() && !matches!(byte, b'\\' | b'%' | b'&' | b'+' | b'#')
 }

@@ -68,7 +68,7 @@ impl Detector {
             loop {
                 while let Some(&position) = passed.positions().get(next) {
                     next += 1;
-                    let at = from + position as usize;
+                    let at = from + usize::from(position);
                     if at < line_end {
                         continue;
                     }

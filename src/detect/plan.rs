@@ -11,7 +11,7 @@ use super::gram::{Gram, LEN, Rarity};
 use super::literal::{Alternatives, Literal, is_joint};
 
 /// Grams are sifted together in so many buckets; see `sieve`.
-pub const BUCKETS: usize = 16;
+pub const BUCKETS: usize = 24;
 /// Buckets of their own have the grams of codes in capitals, and the beginnings of escapes; the rest share the others.
 pub const JOINTS: u8 = 0;
 const BACKSLASHES: u8 = 1;
@@ -19,7 +19,7 @@ const PERCENTS: u8 = 2;
 const REFERENCES_AND_SHORT: u8 = 3;
 pub const FIRST_SHARED: u8 = 4;
 
-const COST_OF_SHARED: f64 = 6e-5;
+const COST_OF_SHARED: f64 = 3e-5;
 const COST_OF_JOINT: f64 = 1e-6;
 
 /// A gram that is looked for, and where the literals that have it begin.

@@ -1,35 +1,48 @@
 //! Picks the positions of a buffer at which a gram may stand that some literal is looked for by.
 //!
 //! All such positions pass, and few others. Two filters, one behind the other: which half bytes the grams of a bucket have at
-//! each of their four places (with AVX2, 32 positions at once: the idea is that of Teddy and FDR in Hyperscan), then one bit
-//! for the hash of all four bytes. Processors without AVX2 have the second only, and the same positions pass.
+//! each of their four places (with AVX-512 or AVX2, 64 or 32 positions at once: the idea is that of Teddy and FDR in Hyperscan), then one bit
+//! for the hash of all four bytes. Processors without them have the second only.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 
 use super::gram::{Key, LEN};
 use super::plan::{BUCKETS, Placed};
-use super::table::key_at;
 
 /// Positions that are sifted at a time: those that pass stay in the nearest cache.
-const BLOCK: usize = 8 * 1024;
+const BLOCK: usize = 2 * 1024;
 
-/// Buckets that one byte has bits for.
+/// Buckets that one byte has bits for, and how many bytes that makes.
 const GROUP: usize = 8;
+const GROUPS: usize = BUCKETS / GROUP;
+
+/// Of the hash of the second filter: 16 KiB of bits, of which the built-in catalogue sets one in a hundred.
+const N_BITS: u32 = 17;
 
 #[derive(Debug)]
 pub struct Sieve {
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only AVX2 has a use for them"))]
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only vectors are looked up in them"))]
     masks: Masks,
-    bits: Vec<u64>,
-    /// Of the hash that `bits` is indexed by.
-    n_bits: u32,
-    has_avx2: bool,
+    bits: Box<[u64; 1 << (N_BITS - 6)]>,
+    level: Level,
+}
+
+/// What the processor can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Portable,
 }
 
 /// For each group of eight buckets and each byte of a gram: which buckets have one with that lower, that upper half.
 #[derive(Debug, Default)]
-struct Masks([[Halves; LEN]; BUCKETS / GROUP]);
+struct Masks([[Halves; LEN]; GROUPS]);
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Halves {
@@ -41,22 +54,43 @@ struct Halves {
 #[derive(Debug)]
 pub struct Passed {
     /// As many as a block has, and room for those that are written in advance.
-    slots: Box<[u32; BLOCK + AHEAD]>,
+    slots: [u16; BLOCK + AHEAD],
     n: usize,
 }
 
+/// Slots behind the last position that may be written in advance.
+const AHEAD: usize = 64;
 /// Slots that are written at once, whether there are so many positions or not.
-const AHEAD: usize = 32;
+const AT_ONCE: usize = 4;
 
 impl Default for Passed {
     fn default() -> Passed {
-        Passed { slots: Box::new([0; BLOCK + AHEAD]), n: 0 }
+        Passed { slots: [0; BLOCK + AHEAD], n: 0 }
     }
 }
 
 impl Passed {
-    pub fn positions(&self) -> &[u32] {
+    pub fn positions(&self) -> &[u16] {
         &self.slots[..self.n]
+    }
+
+    /// Appends `base` plus the place of each bit that is set. Mostly there are few: that many are written without asking how
+    /// many there are.
+    #[inline(always)]
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only vectors have masks"))]
+    fn extend(&mut self, base: u16, mut hits: u64) {
+        let n_hits = hits.count_ones() as usize;
+        let slots = &mut self.slots[self.n..self.n + AHEAD];
+        for some in slots.chunks_exact_mut(AT_ONCE) {
+            for slot in some {
+                *slot = base + hits.trailing_zeros() as u16;
+                hits &= hits.wrapping_sub(1);
+            }
+            if hits == 0 {
+                break;
+            }
+        }
+        self.n += n_hits;
     }
 }
 
@@ -68,34 +102,34 @@ impl Sieve {
                 masks.add(placed, usize::from(bucket));
             }
         }
-        // One bit in 32 is set, or fewer.
-        let n_bits = (grams.len() * 32).next_power_of_two().ilog2().max(16);
-        let mut bits = vec![0; 1 << (n_bits - 6)];
+        let mut bits = Box::new([0; 1 << (N_BITS - 6)]);
         for placed in grams {
-            let hash = placed.gram.key().hash(n_bits);
+            let hash = placed.gram.key().hash(N_BITS);
             bits[hash / 64] |= 1 << (hash % 64);
         }
-        Sieve { masks, bits, n_bits, has_avx2: has_avx2() }
+        Sieve { masks, bits, level: Level::best() }
     }
 
     #[cfg(test)]
-    pub fn portable(self) -> Sieve {
-        Sieve { has_avx2: false, ..self }
+    pub fn at(self, level: Level) -> Sieve {
+        Sieve { level, ..self }
     }
 
     /// Puts the positions from `from` on that pass into `passed`, and returns up to where it has looked.
     pub fn sift(&self, buffer: &[u8], from: usize, passed: &mut Passed) -> usize {
         let end = buffer.len().min(from + BLOCK);
-        let mut at = from;
         passed.n = 0;
-        #[cfg(target_arch = "x86_64")]
-        if self.has_avx2 {
-            // SAFETY: the processor has what it was compiled for.
-            at = unsafe { avx2::sift(&self.masks, buffer, from..end, passed) };
-        }
-        // Without AVX2 all of them, with it the last few of a buffer.
+        // SAFETY: the processor has what they were compiled for; see `Level::all`.
+        let at = match self.level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => unsafe { avx512::sift(&self.masks, buffer, from..end, passed) },
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => unsafe { avx2::sift(&self.masks, buffer, from..end, passed) },
+            Level::Portable => from,
+        };
+        // All of them, or the last few of a buffer.
         for position in at - from..end - from {
-            passed.slots[passed.n] = position as u32;
+            passed.slots[passed.n] = position as u16;
             passed.n += 1;
         }
         self.keep_known(&buffer[from..], passed);
@@ -108,13 +142,15 @@ impl Sieve {
         for at in 0..passed.n {
             let position = passed.slots[at];
             passed.slots[n_kept] = position;
-            n_kept += usize::from(self.has(key_at(block, position as usize)));
+            // The last ones of a buffer have too few bytes behind them to be judged.
+            let bytes = block.get(usize::from(position)..usize::from(position) + LEN).map(<[u8; LEN]>::try_from);
+            n_kept += usize::from(!matches!(bytes, Some(Ok(bytes)) if !self.has(Key::of(bytes))));
         }
         passed.n = n_kept;
     }
 
     fn has(&self, key: Key) -> bool {
-        let hash = key.hash(self.n_bits);
+        let hash = key.hash(N_BITS);
         self.bits[hash / 64] >> (hash % 64) & 1 == 1
     }
 }
@@ -132,13 +168,26 @@ impl Masks {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-fn has_avx2() -> bool {
-    use std::arch::is_x86_feature_detected as has;
-    has!("avx2") && has!("bmi1") && has!("popcnt")
-}
+impl Level {
+    /// What this processor can do, the best first.
+    pub fn all() -> Vec<Level> {
+        let mut levels = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::is_x86_feature_detected as has;
+            let counts_bits = has!("bmi1") && has!("popcnt");
+            if counts_bits && has!("avx512f") && has!("avx512bw") {
+                levels.push(Level::Avx512);
+            }
+            if counts_bits && has!("avx2") {
+                levels.push(Level::Avx2);
+            }
+        }
+        levels.push(Level::Portable);
+        levels
+    }
 
-#[cfg(not(target_arch = "x86_64"))]
-fn has_avx2() -> bool {
-    false
+    fn best() -> Level {
+        Level::all()[0]
+    }
 }

@@ -64,7 +64,7 @@ impl Table {
 }
 
 /// The key at `at`; zeros stand behind the end of the buffer.
-pub fn key_at(buffer: &[u8], at: usize) -> Key {
+fn key_at(buffer: &[u8], at: usize) -> Key {
     let rest = &buffer[at..];
     let mut bytes = [0; LEN];
     let len = rest.len().min(LEN);

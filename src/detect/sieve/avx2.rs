@@ -7,51 +7,39 @@ use std::arch::x86_64::{
 };
 use std::ops::Range;
 
-use super::{Halves, Masks, Passed};
+use super::{GROUPS, Halves, Masks, Passed};
 use crate::detect::gram::LEN;
 
 /// Positions that one step looks at.
 const STEP: usize = size_of::<__m256i>();
 
-/// Slots that are filled at once.
-const AT_ONCE: usize = 4;
-
 /// Appends the positions in `range` that pass, counted from its start, and returns up to where it has looked: the end of `range`, or up to 34 bytes
 /// before it where the buffer ends.
 #[target_feature(enable = "avx2,bmi1,popcnt")]
 pub fn sift(masks: &Masks, buffer: &[u8], range: Range<usize>, passed: &mut Passed) -> usize {
-    let [first, second] = masks.0.map(|group| group.map(|halves| load(halves)));
+    let groups = masks.0.map(|group| group.map(|halves| load(halves)));
     let mut at = range.start;
     while at < range.end && at + STEP + LEN - 1 <= buffer.len() {
-        let mut buckets = [_mm256_set1_epi8(-1); 2];
+        let mut buckets = [_mm256_set1_epi8(-1); GROUPS];
         let window = &buffer[at..at + STEP + LEN - 1];
         let bytes = [read(window, 0), read(window, 1), read(window, 2), read(window, 3)];
         for k in 0..LEN {
             let lower = _mm256_and_si256(bytes[k], _mm256_set1_epi8(15));
             let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes[k]), _mm256_set1_epi8(15));
-            for (buckets, (has_lower, has_upper)) in buckets.iter_mut().zip([first[k], second[k]]) {
+            for (buckets, group) in buckets.iter_mut().zip(&groups) {
+                let (has_lower, has_upper) = group[k];
                 let has =
                     _mm256_and_si256(_mm256_shuffle_epi8(has_lower, lower), _mm256_shuffle_epi8(has_upper, upper));
                 *buckets = _mm256_and_si256(*buckets, has);
             }
         }
-        let none = _mm256_cmpeq_epi8(_mm256_or_si256(buckets[0], buckets[1]), _mm256_setzero_si256());
+        let none = _mm256_cmpeq_epi8(
+            buckets.into_iter().fold(_mm256_setzero_si256(), |any, buckets| _mm256_or_si256(any, buckets)),
+            _mm256_setzero_si256(),
+        );
         // What is not ASCII passes.
-        let mut hits = !_mm256_movemask_epi8(none) as u32 | _mm256_movemask_epi8(bytes[0]) as u32;
-        // Mostly there are one or two, or none: that many are written without asking how many there are.
-        let n_hits = hits.count_ones() as usize;
-        let slots = &mut passed.slots[passed.n..passed.n + STEP];
-        let base = (at - range.start) as u32;
-        for some in slots.chunks_exact_mut(AT_ONCE) {
-            for slot in some {
-                *slot = base + hits.trailing_zeros();
-                hits &= hits.wrapping_sub(1);
-            }
-            if hits == 0 {
-                break;
-            }
-        }
-        passed.n += n_hits;
+        let hits = !_mm256_movemask_epi8(none) as u32 | _mm256_movemask_epi8(bytes[0]) as u32;
+        passed.extend((at - range.start) as u16, hits.into());
         at += STEP;
     }
     at.min(range.end)
