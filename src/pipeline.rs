@@ -71,6 +71,9 @@ pub struct Checkpoint {
     /// What begins at `offset`.
     #[serde(default)]
     pub at: At,
+    /// Records of this file have several lines.
+    #[serde(default)]
+    pub is_tall: bool,
 }
 
 /// Where in a line a checkpoint is.
@@ -89,8 +92,8 @@ pub enum Pending {
     Nothing,
     /// A record that could be over.
     Record,
-    /// A record that is in the middle of something, of JSON or of its next line, or that stands where records have several
-    /// lines.
+    /// A record that is in the middle of something, of JSON, of its next line or of a stack trace, or that stands where records
+    /// have several lines.
     Growing,
 }
 
@@ -173,7 +176,7 @@ impl Stream {
             reported: from.reported,
             copy_of: from.copy_of,
             at: from.at,
-            is_tall: false,
+            is_tall: from.is_tall,
             cut_lines: 0,
             cuts: Vec::new(),
             transcoder: Transcoder::new(known, from.offset),
@@ -222,7 +225,7 @@ impl Stream {
             return Pending::Nothing;
         }
         let Frame { range, .. } = frame::frame(&self.buffer[..self.searched], self.waiting[0]);
-        let is_growing = self.is_tall || self.buffer.len() > self.searched || is_cut_short(&self.buffer[range]);
+        let is_growing = self.is_tall || self.buffer.len() > self.searched || record::will_go_on(&self.buffer[range]);
         if is_growing { Pending::Growing } else { Pending::Record }
     }
 
@@ -237,6 +240,7 @@ impl Stream {
             copy_of: self.copy_of.clone(),
             charset: self.transcoder.charset(),
             at: self.at,
+            is_tall: self.is_tall,
         }
     }
 
@@ -465,14 +469,6 @@ impl Stream {
             None => self.drop_front(self.buffer.len()),
         }
     }
-}
-
-/// True for text that opens more than it closes, or ends with what something follows.
-fn is_cut_short(text: &[u8]) -> bool {
-    let depth = |open: &[u8], close: &[u8]| {
-        text.iter().filter(|byte| open.contains(byte)).count() > text.iter().filter(|byte| close.contains(byte)).count()
-    };
-    depth(b"{[", b"}]") || text.trim_ascii_end().last().is_some_and(|byte| b"(,:".contains(byte))
 }
 
 /// A hash of what identifies an event: the file, the record's place in it, the code. No log text goes into it.
