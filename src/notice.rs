@@ -49,8 +49,8 @@ pub enum Notice {
     LineCut { offset: u64 },
     /// A damaged database is kept under this name.
     StateLost { kept_as: String },
-    /// Events that waited for delivery were dropped.
-    Dropped { events: u64, bytes: u64, oldest: Option<Timestamp>, last_seq: i64 },
+    /// What waited for delivery was dropped: for one sink, or for all.
+    Dropped { sink: Option<String>, events: u64, bytes: u64, oldest: Option<Timestamp>, last_seq: i64 },
     /// A sink has accepted nothing since then, or wants nothing any more.
     SinkDown { sink: String, since: Timestamp, reason: String },
     /// It accepts again what it had not accepted since then.
@@ -110,10 +110,11 @@ impl Notice {
             }
             Notice::LineCut { offset } => format!("from={offset} searched={}", crate::pipeline::MAX_LINE),
             Notice::StateLost { kept_as } => format!("kept_as={kept_as}"),
-            Notice::Dropped { events, bytes, oldest: Some(oldest), .. } => {
-                format!("events={events} bytes={bytes} oldest={oldest}")
+            Notice::Dropped { sink, events, bytes, oldest, .. } => {
+                let sink = sink.as_ref().map_or(String::new(), |sink| format!("sink={sink} "));
+                let oldest = oldest.map_or(String::new(), |oldest| format!(" oldest={oldest}"));
+                format!("{sink}events={events} bytes={bytes}{oldest}")
             }
-            Notice::Dropped { events, bytes, oldest: None, .. } => format!("events={events} bytes={bytes}"),
             Notice::SinkDown { sink, since, reason } => format!("sink={sink} since={since} reason={reason:?}"),
             Notice::SinkUp { sink, since } => format!("sink={sink} down_since={since}"),
             Notice::DeadLetter { sink, id, reason } => format!("sink={sink} row={id} reason={reason:?}"),
@@ -139,8 +140,10 @@ impl Notice {
         match self {
             Notice::Gap { .. } | Notice::LineCut { .. } => {}
             Notice::StateLost { kept_as } => identity.extend_from_slice(kept_as.as_bytes()),
-            Notice::Dropped { oldest, last_seq, .. } => {
-                identity.extend_from_slice(format!("{last_seq} {oldest:?}").as_bytes());
+            Notice::Dropped { sink, oldest, last_seq, .. } => {
+                // What two sinks lose at once are two things.
+                let sink = sink.as_deref().unwrap_or_default();
+                identity.extend_from_slice(format!("{sink} {last_seq} {oldest:?}").as_bytes());
             }
             Notice::SinkDown { sink, since, .. } | Notice::SinkUp { sink, since } => {
                 identity.extend_from_slice(format!("{sink} {since}").as_bytes());
@@ -193,8 +196,12 @@ mod tests {
             (Notice::LineCut { offset: 5 }, "from=5 searched=1048576"),
             (Notice::StateLost { kept_as: "p.db.bad-1".into() }, "kept_as=p.db.bad-1"),
             (
-                Notice::Dropped { events: 2, bytes: 7, oldest: Some(now), last_seq: 9 },
+                Notice::Dropped { sink: None, events: 2, bytes: 7, oldest: Some(now), last_seq: 9 },
                 "events=2 bytes=7 oldest=1970-01-01T00:00:00Z",
+            ),
+            (
+                Notice::Dropped { sink: Some("oncall".into()), events: 2, bytes: 7, oldest: None, last_seq: 9 },
+                "sink=oncall events=2 bytes=7",
             ),
             (
                 Notice::SinkDown { sink: "oncall".into(), since: now, reason: "HTTP 500".into() },

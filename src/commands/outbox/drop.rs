@@ -131,10 +131,9 @@ impl Reporter<'_> {
     fn event(&self, dropped: &Dropped, sink: Option<&str>) -> Option<OutboxEvent> {
         let Dropped { waiting, last_seq } = *dropped;
         let oldest = time(waiting.oldest_ms);
-        let notice = Notice::Dropped { events: waiting.rows, bytes: waiting.bytes, oldest, last_seq };
-        let mut about = About::ourselves(self.dir.display().to_string(), host());
-        // What two sinks lose at once are two things.
-        about.identity.extend_from_slice(sink.unwrap_or_default().as_bytes());
+        let sink = sink.map(str::to_owned);
+        let notice = Notice::Dropped { sink, events: waiting.rows, bytes: waiting.bytes, oldest, last_seq };
+        let about = About::ourselves(self.dir.display().to_string(), host());
         let event = notice.event(&about, &self.catalog, Timestamp::now())?;
         let mut body = Vec::new();
         self.writer.write(&event, &mut body);
