@@ -234,9 +234,7 @@ impl Reader {
         }
         let watched = self.plan.selection.written();
         self.newcomers.walked(watched.clone());
-        if self.kin.is_empty() {
-            self.newcomers.all_clear();
-        }
+        self.clear_if_none_is_held();
         self.pending.watched = Some(watched);
         self.commit(clock);
         if let Err(error) = self.newcomers.forget_old(&self.store) {
