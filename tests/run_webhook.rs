@@ -470,7 +470,7 @@ fn what_waits_for_too_long_is_dropped_for_its_sink_only_and_reported() {
     let mut daemon = run(&env, ARGS);
     let event = about_itself(&mut daemon);
     assert_eq!(event["code"], "PT.DROPPED", "{event}");
-    assert!(event["excerpt"].as_str().unwrap().starts_with("events=5 "), "{event}");
+    assert!(event["excerpt"].as_str().unwrap().starts_with("sink=away events=5 "), "{event}");
     arrive(&mut daemon, 5, &[&here]);
     away.resume();
     write(&env, 5..10);
