@@ -20,6 +20,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
@@ -32,9 +33,10 @@ use sinks::Sinks;
 use crate::config::{Notify, StdoutFormat, Webhook};
 use crate::deliver::stdout;
 use crate::http;
+use crate::notice::Notice;
 use crate::source::selection::Own;
 use crate::source::wake::Wake;
-use crate::store::{StateDir, Store};
+use crate::store::{Backlog, Dropped, StateDir, Store};
 use crate::telemetry::Metrics;
 
 /// From the request to end until the process is gone, whatever does not move.
@@ -211,6 +213,9 @@ impl Parts {
                 () = signals.stop.asked() => break,
                 _ = signals.hang_up.recv() => reload.run(&mut self),
                 _ = &mut self.reader => return Err(Failure::Broken("the reader ended unexpectedly".into())),
+                sink = self.sinks.broken() => {
+                    return Err(Failure::Broken(format!("the worker of sink {sink} ended unexpectedly")));
+                }
                 end = next_end(&mut self.stdout) => {
                     if !self.goes_on_without_stdout(&end) {
                         ended = Some(end);
@@ -282,6 +287,13 @@ fn set_sinks(store: &Store, stdout: Option<Notify>, webhooks: &[Webhook], metric
         }
     }
     Ok(())
+}
+
+/// The notice of what one sink will not get.
+fn dropped(sink: String, dropped: &Dropped) -> Notice {
+    let Dropped { waiting: Backlog { rows: events, bytes, oldest_ms }, last_seq } = *dropped;
+    let oldest = oldest_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    Notice::Dropped { sink: Some(sink), events, bytes, oldest, last_seq }
 }
 
 /// The end of the sink; never, if there is none.

@@ -200,6 +200,10 @@ mod tests {
             ),
             (Notice::Dropped { sink: None, events: 2, bytes: 7, oldest: None, last_seq: 9 }, "events=2 bytes=7"),
             (
+                Notice::Dropped { sink: Some("oncall".into()), events: 2, bytes: 7, oldest: None, last_seq: 9 },
+                "sink=oncall events=2 bytes=7",
+            ),
+            (
                 Notice::SinkDown { sink: "oncall".into(), since: now, reason: "HTTP 500".into() },
                 "sink=oncall since=1970-01-01T00:00:00Z reason=\"HTTP 500\"",
             ),

@@ -4,11 +4,15 @@
 //! chunking of the same bytes gives the same events, and a [`Checkpoint`] taken at any time lets a later
 //! stream go on as if nothing had happened. No I/O, no clock.
 
+mod excerpt;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
+
+use excerpt::excerpt;
 
 use crate::catalog::Catalog;
 use crate::detect::Detector;
@@ -18,10 +22,7 @@ use crate::provider::Provider;
 use crate::record::frame::{self, Frame};
 use crate::record::utf16::Transcoder;
 use crate::record::{self, Charset, Text};
-use crate::redact::{Redacted, Redactor};
-
-/// Longest excerpt of an event, in bytes of UTF-8.
-const MAX_EXCERPT: usize = 2048;
+use crate::redact::Redactor;
 
 /// Longest line that is looked at as a whole. Of a longer one the first part is; the rest, up to its line end, is
 /// skipped and counted in [`Stream::cut_lines`].
@@ -70,6 +71,9 @@ pub struct Checkpoint {
     /// What begins at `offset`.
     #[serde(default)]
     pub at: At,
+    /// Records of this file have several lines.
+    #[serde(default)]
+    pub is_tall: bool,
 }
 
 /// Where in a line a checkpoint is.
@@ -88,8 +92,8 @@ pub enum Pending {
     Nothing,
     /// A record that could be over.
     Record,
-    /// A record that is in the middle of something, of JSON or of its next line, or that stands where records have several
-    /// lines.
+    /// A record that is in the middle of something, of JSON, of its next line or of a stack trace, or that stands where records
+    /// have several lines.
     Growing,
 }
 
@@ -167,7 +171,7 @@ impl Stream {
             reported: from.reported,
             copy_of: from.copy_of,
             at: from.at,
-            is_tall: false,
+            is_tall: from.is_tall,
             cut_lines: 0,
             cuts: Vec::new(),
             transcoder: Transcoder::new(known, from.offset),
@@ -216,7 +220,7 @@ impl Stream {
             return Pending::Nothing;
         }
         let Frame { range, .. } = frame::frame(&self.buffer[..self.searched], self.waiting[0]);
-        let is_growing = self.is_tall || self.buffer.len() > self.searched || is_cut_short(&self.buffer[range]);
+        let is_growing = self.is_tall || self.buffer.len() > self.searched || record::will_go_on(&self.buffer[range]);
         if is_growing { Pending::Growing } else { Pending::Record }
     }
 
@@ -231,6 +235,7 @@ impl Stream {
             copy_of: self.copy_of.clone(),
             charset: self.transcoder.charset(),
             at: self.at,
+            is_tall: self.is_tall,
         }
     }
 
@@ -353,7 +358,7 @@ impl Stream {
         .into_iter()
         .filter_map(|id| id.as_deref())
         .collect();
-        let (excerpt, redactions) = self.excerpt(&text.text, occurrence.range.start, &known);
+        let (excerpt, redactions) = excerpt(&self.engine.redactor, &text.text, occurrence.range.start, &known);
         Event {
             id: event_id(&self.file.identity, self.record_offset(range), &occurrence.code, ordinal),
             time: record::time(text, &self.file.timezone, now),
@@ -390,21 +395,6 @@ impl Stream {
             record_first_line: first,
             record_last_line: first + (text.n_lines.max(1) - 1) as u64,
         }
-    }
-
-    /// The record if it is short; else the part around the match, with the record's beginning before it.
-    fn excerpt(&self, text: &str, at: usize, ids: &[&str]) -> (Redacted, u32) {
-        let text = text.trim_end();
-        if text.len() <= MAX_EXCERPT {
-            let (redacted, n_masks) = self.engine.redactor.redact(text, ids);
-            return (redacted.cut(MAX_EXCERPT), n_masks);
-        }
-        let from = word_start(text, at.min(text.len()).saturating_sub(MAX_EXCERPT / 4));
-        let to = word_end(text, (from + MAX_EXCERPT).min(text.len()));
-        let head = &text[..word_end(text, from.min(MAX_EXCERPT / 4))];
-        let part = if from > head.len() { format!("{head} … {}", &text[from..to]) } else { text[..to].to_owned() };
-        let (redacted, n_masks) = self.engine.redactor.redact(&part, ids);
-        (redacted.cut(MAX_EXCERPT), n_masks)
     }
 
     /// Lets go of the lines that nothing later can need.
@@ -476,14 +466,6 @@ impl Stream {
     }
 }
 
-/// True for text that opens more than it closes, or ends with what something follows.
-fn is_cut_short(text: &[u8]) -> bool {
-    let depth = |open: &[u8], close: &[u8]| {
-        text.iter().filter(|byte| open.contains(byte)).count() > text.iter().filter(|byte| close.contains(byte)).count()
-    };
-    depth(b"{[", b"}]") || text.trim_ascii_end().last().is_some_and(|byte| b"(,:".contains(byte))
-}
-
 /// A hash of what identifies an event: the file, the record's place in it, the code. No log text goes into it.
 pub fn event_id(identity: &[u8], record_offset: u64, code: &str, ordinal: u32) -> EventId {
     let mut hash = Sha256::new();
@@ -498,77 +480,5 @@ pub fn event_id(identity: &[u8], record_offset: u64, code: &str, ordinal: u32) -
     EventId(id)
 }
 
-/// How far a cut is moved so that no word (and no number that must be masked as a whole) is cut in two.
-const WORD: usize = 256;
-
-fn word_start(text: &str, at: usize) -> usize {
-    let from = (at.saturating_sub(WORD)..=at)
-        .rev()
-        .find(|&i| text.is_char_boundary(i) && text[..i].ends_with([' ', '\n', ',', '&']));
-    from.unwrap_or_else(|| (0..=at).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0))
-}
-
-fn word_end(text: &str, at: usize) -> usize {
-    let to = (at..text.len().min(at + WORD))
-        .find(|&i| text.is_char_boundary(i) && text[i..].starts_with([' ', '\n', ',', '&']));
-    to.unwrap_or_else(|| (at..=text.len()).find(|&i| text.is_char_boundary(i)).unwrap_or(text.len()))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LINE: &str = "2026-07-01 12:00:00 ERROR alipay.trade.pay failed: {\"sub_code\":\"ACQ.TRADE_HAS_SUCCESS\"}";
-
-    fn stream(engine: &Arc<Engine>, from: Checkpoint) -> Stream {
-        let origin = Origin { name: "a".into(), path: "a.log".into(), host: None, labels: Default::default() };
-        let file = FileContext {
-            origin: Arc::new(origin),
-            identity: vec![1],
-            provider: None,
-            timezone: TimeZone::UTC,
-            charset: Charset::Auto,
-        };
-        Stream::new(Arc::clone(engine), file, from)
-    }
-
-    /// Lines of the events and of the cuts, where the stream is replaced by another whenever `n` pieces were pushed.
-    fn lines(engine: &Arc<Engine>, bytes: &[u8], n: usize) -> (Vec<u64>, Vec<u64>) {
-        let (now, mut events, mut cuts) = (Timestamp::UNIX_EPOCH, Vec::new(), Vec::new());
-        let mut stream = stream(engine, Checkpoint::default());
-        for (k, piece) in bytes.chunks(100_001).enumerate() {
-            if k % n == n - 1 {
-                let (position, from) = (stream.position() as usize, stream.checkpoint());
-                let stored = serde_json::to_string(&from).unwrap();
-                let again = from.offset as usize..position;
-                stream = super::tests::stream(engine, serde_json::from_str(&stored).unwrap());
-                stream.push(&bytes[again], now, &mut events);
-            }
-            stream.push(piece, now, &mut events);
-            cuts.extend(stream.take_cuts());
-        }
-        stream.finish(now, &mut events);
-        (events.iter().map(|event| event.position.line).collect(), cuts.iter().map(|cut| cut.line).collect())
-    }
-
-    #[test]
-    fn a_checkpoint_in_a_line_that_was_cut_skips_the_rest_of_it() {
-        let engine = Arc::new(Engine::new(Arc::new(Catalog::builtin()), Redactor::default()));
-        // The second line has a code where it is looked at, and more where it is not, at its very end too.
-        let filler = format!(" {} {LINE} ", "x".repeat(MAX_LINE)).repeat(3);
-        let text = format!("{LINE}\n{LINE}{filler}{LINE}\n{LINE}\n{LINE}\n");
-        let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        for bytes in [text.as_bytes(), &utf16] {
-            for n in [usize::MAX, 1, 2, 7, 13, 17] {
-                assert_eq!(lines(&engine, bytes, n), (vec![1, 2, 3, 4], vec![2]), "a new stream after {n} pieces");
-            }
-        }
-    }
-
-    #[test]
-    fn a_checkpoint_of_an_earlier_version_is_at_the_start_of_a_line() {
-        let before = r#"{"offset":7,"line":1,"done":7,"reported":[],"charset":"auto"}"#;
-        let checkpoint: Checkpoint = serde_json::from_str(before).unwrap();
-        assert_eq!((checkpoint.offset, checkpoint.at), (7, At::LineStart));
-    }
-}
+mod tests;

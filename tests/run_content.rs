@@ -441,6 +441,44 @@ fn json_over_several_lines_is_one_event_also_when_it_is_written_in_pieces() {
 }
 
 #[test]
+fn a_stack_trace_that_is_written_line_by_line_is_one_event_with_what_its_last_lines_say() {
+    let env = Env::new();
+    let order = "{\"sub_code\":\"ACQ.TRADE_HAS_SUCCESS\",\"out_trade_no\":\"ORD-7\"}";
+    let java = [
+        "2026-07-01 12:00:00 ERROR Pay - failed: com.alipay.api.AlipayApiException: ACQ.TRADE_HAS_SUCCESS",
+        "\tat com.alipay.api.DefaultAlipayClient.execute(DefaultAlipayClient.java:1)",
+        "\tat com.shop.Pay.pay(Pay.java:2)",
+        &format!("Caused by: java.io.IOException: {order}"),
+        "\tat com.shop.Http.send(Http.java:3)",
+    ];
+    let python = [
+        "2026-07-01 12:00:00 ERROR pay failed: ACQ.TRADE_HAS_SUCCESS, shop.pay.PayError: see below",
+        "Traceback (most recent call last):",
+        "  File \"/shop/pay.py\", line 7, in pay",
+        "    raise PayError(answer)",
+        &format!("shop.pay.PayError: {order}"),
+    ];
+    let node = [
+        "PayError: ACQ.TRADE_HAS_SUCCESS",
+        "    at pay (/shop/pay.js:3:9)",
+        "    at process (/shop/index.js:1:2) {",
+        &format!("  body: '{order}'"),
+        "}",
+    ];
+    let mut daemon = run(&env, &["logs", "--state", "state"]);
+    for (name, trace) in [("java", java), ("python", python), ("node", node)] {
+        for line in trace {
+            append(&env, &format!("logs/{name}.log"), &format!("{line}\n"));
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let event = daemon.event();
+        assert_eq!(event["ids"]["out_trade_no"], "ORD-7", "{name}: {event}");
+        assert_eq!(event["source"]["record_last_line"], 5, "{name}: {event}");
+    }
+    exactly_once(daemon, []);
+}
+
+#[test]
 fn reading_that_begins_at_the_end_of_a_file_begins_with_a_line() {
     let env = Env::new();
     // The beginning of the last line is further back than anybody looks.

@@ -57,6 +57,104 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
 }
 "#;
 
+/// Makes the monotonic clock two minutes late while the file `late` is there.
+pub const LATE: &str = r#"
+#include <sys/syscall.h>
+#include <time.h>
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    int done = syscall(SYS_clock_gettime, clock, now);
+    if (clock == CLOCK_MONOTONIC && access("late", F_OK) == 0) now->tv_sec -= 120;
+    return done;
+}
+"#;
+
+/// Writes down, in the file `journal`, what is done to the files of the directory `state`, and what is written to standard output, in
+/// the order in which it happens: a byte for what it is (`C` made, `W` written, `T` cut to a length, `S` synced, `U` unlinked, `R`
+/// renamed, `O` output), the length of the name (1 byte), an offset and the length of the data (8 bytes each), the name, the data.
+pub const JOURNAL: &str = r#"
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <sys/types.h>
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+static int journal = -1;
+#define REAL(name, type) ((type)dlsym(RTLD_NEXT, #name))
+static const char *in_state(const char *path) {
+    const char *found = strstr(path, "state");
+    if (found == NULL || (found != path && found[-1] != '/') || (found[5] != '/' && found[5] != 0)) return NULL;
+    return found[5] == 0 ? "." : found + 6;
+}
+static void note(char what, const char *name, uint64_t at, const void *data, uint64_t len) {
+    char head[18];
+    ssize_t (*real)(int, const void *, size_t) = REAL(write, ssize_t (*)(int, const void *, size_t));
+    if (journal < 0) {
+        journal = REAL(open64, int (*)(const char *, int, ...))("journal", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    }
+    head[0] = what;
+    head[1] = strlen(name);
+    memcpy(head + 2, &at, 8);
+    memcpy(head + 10, &len, 8);
+    real(journal, head, sizeof head);
+    real(journal, name, strlen(name));
+    real(journal, data, len);
+}
+static void note_fd(char what, int fd, uint64_t at, const void *data, uint64_t len) {
+    char path[4096];
+    path_of(fd, path, sizeof path);
+    const char *name = in_state(path);
+    if (name != NULL) note(what, name, at, data, len);
+}
+#define LOCKED(type, call, noting) \
+    pthread_mutex_lock(&turn); \
+    type done = call; \
+    int error = errno; \
+    if (done >= 0) { noting; } \
+    pthread_mutex_unlock(&turn); \
+    errno = error; \
+    return done;
+ssize_t write(int fd, const void *data, size_t len) {
+    ssize_t (*real)(int, const void *, size_t) = REAL(write, ssize_t (*)(int, const void *, size_t));
+    if (fd == 1) { LOCKED(ssize_t, real(fd, data, len), note('O', "", 0, data, done)) }
+    off64_t at = lseek64(fd, 0, SEEK_CUR);
+    LOCKED(ssize_t, real(fd, data, len), note_fd('W', fd, at, data, done))
+}
+ssize_t pwrite64(int fd, const void *data, size_t len, off64_t at) {
+    LOCKED(ssize_t, REAL(pwrite64, ssize_t (*)(int, const void *, size_t, off64_t))(fd, data, len, at), note_fd('W', fd, at, data, done))
+}
+ssize_t pwrite(int fd, const void *data, size_t len, off_t at) { return pwrite64(fd, data, len, at); }
+int ftruncate64(int fd, off64_t len) {
+    LOCKED(int, REAL(ftruncate64, int (*)(int, off64_t))(fd, len), note_fd('T', fd, len, "", 0))
+}
+int ftruncate(int fd, off_t len) { return ftruncate64(fd, len); }
+int fsync(int fd) { LOCKED(int, REAL(fsync, int (*)(int))(fd), note_fd('S', fd, 0, "", 0)) }
+int fdatasync(int fd) { LOCKED(int, REAL(fdatasync, int (*)(int))(fd), note_fd('S', fd, 0, "", 0)) }
+int unlink(const char *path) {
+    const char *name = in_state(path);
+    LOCKED(int, REAL(unlink, int (*)(const char *))(path), if (name) note('U', name, 0, "", 0))
+}
+int rename(const char *from, const char *to) {
+    const char *name = in_state(from), *other = in_state(to);
+    LOCKED(int, REAL(rename, int (*)(const char *, const char *))(from, to), if (name && other) note('R', name, 0, other, strlen(other)))
+}
+int open64(const char *path, int flags, ...) {
+    va_list more;
+    va_start(more, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(more, mode_t) : 0;
+    va_end(more);
+    const char *name = flags & O_CREAT ? in_state(path) : NULL;
+    if (name != NULL && access(path, F_OK) == 0) name = NULL;
+    LOCKED(int, REAL(open64, int (*)(const char *, int, ...))(path, flags, mode), if (name) note('C', name, 0, "", 0))
+}
+int open(const char *path, int flags, ...) {
+    va_list more;
+    va_start(more, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(more, mode_t) : 0;
+    va_end(more);
+    return open64(path, flags, mode);
+}
+"#;
+
 const HEAD: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -1,6 +1,7 @@
 //! The files that are followed, the names they are known by, and whose turn it is.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -8,12 +9,23 @@ use super::follow::Follow;
 use crate::identity::FileKey;
 use crate::source::step::Place;
 
+/// Where a listed name leads.
+#[derive(Debug, Clone, Copy)]
+struct Name {
+    key: FileKey,
+    /// The last look at everything that found it so.
+    seen: u64,
+}
+
 #[derive(Debug, Default)]
 pub struct Files {
     /// Boxed: a table that grows has a good part of its places empty.
     follows: HashMap<FileKey, Box<Follow>>,
-    /// Names that a source lists. Several can lead to one file (hard links, symbolic links).
-    names: HashMap<PathBuf, FileKey>,
+    /// Names that a source lists. Several can lead to one file (hard links, symbolic links). By their bytes, which are hashed faster
+    /// than their components: each look at everything asks for all of them.
+    names: HashMap<OsString, Name>,
+    /// Counts looks at everything.
+    looks: u64,
     /// Files that have no listed name.
     displaced: HashSet<FileKey>,
     queue: VecDeque<FileKey>,
@@ -35,7 +47,7 @@ impl Files {
     pub fn insert(&mut self, follow: Follow) {
         let key = follow.key();
         if follow.place == Place::Listed {
-            self.names.insert(follow.path.clone(), key);
+            self.names.insert(follow.path.clone().into(), Name { key, seen: self.looks });
         } else {
             self.displaced.insert(key);
         }
@@ -44,20 +56,20 @@ impl Files {
     }
 
     pub fn remove(&mut self, key: FileKey) -> Option<Follow> {
-        self.names.retain(|_, named| *named != key);
+        self.names.retain(|_, named| named.key != key);
         self.displaced.remove(&key);
         self.follows.remove(&key).map(|follow| *follow)
     }
 
     /// The file that a listed name led to when it was last looked at.
     pub fn named(&self, path: &Path) -> Option<FileKey> {
-        self.names.get(path).copied()
+        self.names.get(path.as_os_str()).map(|named| named.key)
     }
 
     /// A listed name leads to this file, which is followed.
     pub fn name(&mut self, path: &Path, key: FileKey, clock: Instant) {
-        if self.names.get(path) != Some(&key) {
-            self.names.insert(path.to_path_buf(), key);
+        if self.named(path) != Some(key) {
+            self.names.insert(path.into(), Name { key, seen: self.looks });
         }
         let displaced = |follow: &&mut Box<Follow>| follow.place != Place::Listed;
         if let Some(follow) = self.follows.get_mut(&key).filter(displaced) {
@@ -69,12 +81,12 @@ impl Files {
 
     /// A name leads nowhere any more, or elsewhere. Returns the file that has no listed name left by this.
     pub fn unname(&mut self, path: &Path, clock: Instant) -> Option<FileKey> {
-        let key = self.names.remove(path)?;
-        let other = self.names.iter().find(|(_, named)| **named == key).map(|(name, _)| name.clone());
+        let key = self.names.remove(path.as_os_str())?.key;
+        let other = self.names.iter().find(|(_, named)| named.key == key).map(|(name, _)| name.clone());
         let follow = self.follows.get_mut(&key)?;
         match other {
             Some(name) => {
-                follow.path = name;
+                follow.path = name.into();
                 None
             }
             None => {
@@ -85,10 +97,22 @@ impl Files {
         }
     }
 
-    /// Names that `keep` does not know.
-    pub fn names_not_in(&self, keep: &HashMap<&Path, FileKey>) -> Vec<PathBuf> {
-        let stale = self.names.iter().filter(|(name, key)| keep.get(name.as_path()) != Some(key));
-        stale.map(|(name, _)| name.clone()).collect()
+    /// All names are looked at; [`Files::seen`] is told what there is.
+    pub fn look_begins(&mut self) {
+        self.looks += 1;
+    }
+
+    /// A look found that this name leads to this file. Returns what is followed, if it led there before.
+    pub fn seen(&mut self, path: &Path, key: FileKey) -> Option<&Follow> {
+        let named = self.names.get_mut(path.as_os_str()).filter(|named| named.key == key)?;
+        named.seen = self.looks;
+        self.get(key)
+    }
+
+    /// Names that the look has not found, or leading elsewhere.
+    pub fn unseen(&self) -> Vec<PathBuf> {
+        let stale = self.names.iter().filter(|(_, named)| named.seen != self.looks);
+        stale.map(|(name, _)| name.into()).collect()
     }
 
     pub fn queue(&mut self, key: FileKey) {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::source::selection::visible;
-use crate::source::walk::Problem;
+use crate::source::walk::{Found, Problem};
 
 #[derive(Debug, Default)]
 pub struct Problems {
@@ -38,9 +38,12 @@ impl Problems {
         new
     }
 
-    /// Forgets files that are no longer there.
-    pub fn retain(&mut self, is_there: impl Fn(&Path) -> bool) {
-        self.unreadable.retain(|path| is_there(path));
+    /// Forgets files that are no longer there; these are, and those that are followed.
+    pub fn retain(&mut self, there: &[Found], is_followed: impl Fn(&Path) -> bool) {
+        if !self.unreadable.is_empty() {
+            let there: HashSet<&Path> = there.iter().map(|found| found.path.as_path()).collect();
+            self.unreadable.retain(|path| there.contains(path.as_path()) || is_followed(path));
+        }
     }
 
     pub fn readable(&mut self, path: &Path) {

@@ -10,6 +10,7 @@ mod look;
 #[cfg(test)]
 mod model;
 mod report;
+mod room;
 mod strays;
 mod work;
 
@@ -22,10 +23,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use kin::Kin;
+use room::Fullness;
 use work::Stall;
 
 use super::files::Files;
-use super::follow::PER_TURN;
 use super::meet::Newcomers;
 use super::pending::{Load, Pending};
 use super::plan::Plan;
@@ -45,16 +46,6 @@ use crate::store::{StateError, Store};
 use crate::telemetry::Metrics;
 use crate::wire::EventWriter;
 
-/// Reading pauses while so many events wait for delivery, or so many bytes of them as are configured. The log files
-/// are the buffer.
-const MAX_WAITING: u64 = 100_000;
-/// Bytes of events where they wait in memory.
-const MAX_IN_MEMORY: u64 = 16 * 1024 * 1024;
-/// What must be free in the outbox for anything to be read: more than the events of the smallest read take.
-const RESERVE: u64 = 512 * 1024;
-/// Events take up to this many times the bytes of the lines that they are about.
-const AMPLIFICATION: u64 = 128;
-const MIN_READ: u64 = 4096;
 const BLOCKED_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What others can ask of the reader.
@@ -103,6 +94,7 @@ pub struct Reader {
     stalled: Option<Stall>,
     /// Since then nothing is read, because too much waits for delivery.
     blocked: Option<Instant>,
+    fullness: Fullness,
     max_outbox: u64,
     /// Milliseconds since 1970.
     round_began_ms: i64,
@@ -117,10 +109,7 @@ impl Reader {
         let wake = Arc::<Wake<Request>>::default();
         let clock = Instant::now();
         let mut reader = Reader {
-            max_outbox: match store.is_in_memory() {
-                true => plan.setup.config.state.max_outbox.min(MAX_IN_MEMORY),
-                false => plan.setup.config.state.max_outbox,
-            },
+            max_outbox: room::max_outbox(&plan, &store),
             writer: EventWriter::new(&plan.setup.catalog, plan.setup.config.lang),
             watcher: watcher(&plan, &wake),
             newcomers: Newcomers::load(&store)?,
@@ -144,6 +133,7 @@ impl Reader {
             next_displaced: None,
             stalled: None,
             blocked: None,
+            fullness: Fullness::default(),
             round_began_ms: Timestamp::now().as_millisecond(),
             now: Instant::now,
         };
@@ -210,6 +200,8 @@ impl Reader {
             self.read_round(clock);
             self.settle(clock);
             self.look_for_copies(clock);
+        } else {
+            self.make_room(clock);
         }
         self.tell_incidents((self.now)());
         self.commit_if_due((self.now)());
@@ -234,45 +226,6 @@ impl Reader {
             at(self.pending.due(Load::Quiet, clock));
         }
         deadline
-    }
-
-    /// False while nothing more may be taken in: a commit failed, or too much waits for delivery.
-    fn may_read(&mut self, clock: Instant) -> bool {
-        if self.stalled.is_some_and(|stall| clock < stall.until) {
-            return false;
-        }
-        let waiting = self.store.waiting();
-        let blocked = match self.blocked {
-            None => self.room() < RESERVE || waiting.rows >= MAX_WAITING,
-            // A little more than one row has to go before reading goes on.
-            Some(_) => self.room() < RESERVE.max(self.max_outbox / 8) || waiting.rows >= MAX_WAITING / 8 * 7,
-        };
-        if blocked != self.blocked.is_some() {
-            self.blocked = blocked.then_some(clock);
-            self.metrics.paused(self.blocked);
-            if blocked {
-                self.metrics.backpressure.fetch_add(1, Relaxed);
-                tracing::warn!(
-                    events = waiting.rows,
-                    bytes = waiting.bytes,
-                    max_outbox = self.max_outbox,
-                    "the outbox is full; reading pauses until its sinks take events"
-                );
-            } else {
-                tracing::info!(events = waiting.rows, bytes = waiting.bytes, "reading goes on");
-            }
-        }
-        !blocked && self.stalled.is_none()
-    }
-
-    /// Bytes of events that may still come to the outbox.
-    fn room(&self) -> u64 {
-        self.max_outbox.saturating_sub(self.store.waiting().bytes + self.pending.bytes())
-    }
-
-    /// Bytes to read in one turn, so that their events find room.
-    fn budget(&self) -> usize {
-        (self.room() / AMPLIFICATION).clamp(MIN_READ, PER_TURN as u64) as usize
     }
 
     fn measure(&self) {

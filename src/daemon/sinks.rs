@@ -4,8 +4,11 @@
 //! of itself goes to the metrics, the log and, as a notice, through the reader to the other sinks.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::thread;
 
 use tokio::sync::{oneshot, watch};
@@ -86,6 +89,19 @@ impl Sinks {
         self.workers.is_empty()
     }
 
+    /// Comes when a worker ends that nobody has asked to, and is the name of its sink.
+    pub async fn broken(&mut self) -> String {
+        poll_fn(|context| {
+            for (name, Worker { ended, .. }) in &mut self.workers {
+                if !ended.is_terminated() && Pin::new(ended).poll(context).is_ready() {
+                    return Poll::Ready(name.clone());
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
     /// No attempt is begun any more.
     pub fn stop(&mut self) {
         for worker in self.workers.values() {
@@ -163,9 +179,7 @@ impl Surroundings {
             SinkState::Expired(dropped) => {
                 self.metrics.dropped_events.fetch_add(dropped.waiting.rows, Relaxed);
                 tracing::error!(sink = name, events = dropped.waiting.rows, "gave up what has waited for too long");
-                let oldest = dropped.waiting.oldest_ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-                let (events, bytes) = (dropped.waiting.rows, dropped.waiting.bytes);
-                Notice::Dropped { sink: Some(sink()), events, bytes, oldest, last_seq: dropped.last_seq }
+                super::dropped(sink(), &dropped)
             }
             SinkState::Dead { id, reason } => {
                 self.metrics.dead_letters.fetch_add(1, Relaxed);

@@ -9,6 +9,7 @@ mod line;
 mod text;
 mod time;
 mod unescape;
+mod unfinished;
 pub mod utf16;
 pub mod words;
 
@@ -16,3 +17,4 @@ pub use charset::{Charset, Encoding};
 pub use level::{Level, level};
 pub use text::Text;
 pub use time::time;
+pub use unfinished::will_go_on;

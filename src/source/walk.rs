@@ -46,14 +46,23 @@ pub struct Walk<'a> {
     own: &'a Own,
     /// Told each directory before it is listed.
     enter: &'a mut dyn FnMut(&Path),
+    /// Asked whether nothing about a regular file is new.
+    is_known: &'a mut dyn FnMut(&Path, FileKey, Stamp) -> bool,
     /// Directories that were reached through a link; walked through links only once.
     linked: HashSet<(u64, u64)>,
     out: Outcome,
 }
 
 impl<'a> Walk<'a> {
-    pub fn new(selection: &'a Selection, own: &'a Own, enter: &'a mut dyn FnMut(&Path)) -> Walk<'a> {
-        Walk { selection, own, enter, linked: HashSet::new(), out: Outcome::default() }
+    /// `enter` is told each directory before it is listed. Files of which `is_known` says that nothing about them is new are passed
+    /// over: of many thousand, most are idle.
+    pub fn new(
+        selection: &'a Selection,
+        own: &'a Own,
+        enter: &'a mut dyn FnMut(&Path),
+        is_known: &'a mut dyn FnMut(&Path, FileKey, Stamp) -> bool,
+    ) -> Walk<'a> {
+        Walk { selection, own, enter, is_known, linked: HashSet::new(), out: Outcome::default() }
     }
 
     /// Looks at everything the sources mean. Files come in the order of their paths: an original before its copies.
@@ -115,18 +124,27 @@ impl<'a> Walk<'a> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => return self.problem(dir, reason(&error)),
         };
+        let mut path = dir.to_path_buf();
         for entry in entries.flatten() {
-            let Ok(kind) = entry.file_type() else { continue };
-            if !(kind.is_file() || kind.is_dir() || kind.is_symlink()) {
-                continue;
+            path.push(entry.file_name());
+            self.entry(&entry, &path, depth);
+            path.pop();
+        }
+    }
+
+    fn entry(&mut self, entry: &fs::DirEntry, path: &Path, depth: usize) {
+        let Ok(kind) = entry.file_type() else { return };
+        // A file that is gone again, or a link that leads nowhere, is as good as not there.
+        if kind.is_symlink() {
+            let Ok(metadata) = fs::metadata(path) else { return };
+            if !metadata.is_dir() || self.linked.insert((metadata.dev(), metadata.ino())) {
+                self.visit(path.to_path_buf(), &metadata, true, depth + 1);
             }
-            // A file that is gone again, or a link that leads nowhere, is as good as not there.
-            let Ok(metadata) = (if kind.is_symlink() { fs::metadata(entry.path()) } else { entry.metadata() }) else {
-                continue;
-            };
-            let again = kind.is_symlink() && metadata.is_dir() && !self.linked.insert((metadata.dev(), metadata.ino()));
-            if !again {
-                self.visit(entry.path(), &metadata, kind.is_symlink(), depth + 1);
+        } else if kind.is_file() || kind.is_dir() {
+            let Ok(metadata) = entry.metadata() else { return };
+            let is_known = metadata.is_file() && (self.is_known)(path, FileKey::of(&metadata), Stamp::of(&metadata));
+            if !is_known {
+                self.visit(path.to_path_buf(), &metadata, false, depth + 1);
             }
         }
     }
@@ -177,7 +195,7 @@ mod tests {
     fn walk(paths: &[&Path], own: &Own) -> (Vec<PathBuf>, Vec<Problem>, Vec<PathBuf>) {
         let (selection, mut entered) = (selection(paths), Vec::new());
         let mut enter = |dir: &Path| entered.push(dir.to_path_buf());
-        let outcome = Walk::new(&selection, own, &mut enter).all();
+        let outcome = Walk::new(&selection, own, &mut enter, &mut |_, _, _| false).all();
         let mut files: Vec<_> = outcome.files.into_iter().map(|found| found.path).collect();
         files.sort();
         (files, outcome.problems, entered)
@@ -198,6 +216,24 @@ mod tests {
         assert!(files.iter().all(|file| file.ends_with("x.log")) && files.len() < 5, "{files:?}");
         assert!(problems.is_empty());
         assert!(entered.contains(&dir.join("a/b")));
+    }
+
+    #[test]
+    fn what_is_known_is_passed_over_unless_a_link_leads_to_it() {
+        let tmp = tempfile::tempdir().unwrap();
+        for name in ["known.log", "new.log"] {
+            fs::write(tmp.path().join(name), name).unwrap();
+        }
+        symlink("known.log", tmp.path().join("link.log")).unwrap();
+        let selection = selection(&[tmp.path()]);
+        let known = FileKey::of(&fs::metadata(tmp.path().join("known.log")).unwrap());
+        let mut is_known = |path: &Path, key, stamp: Stamp| {
+            assert_eq!((path.parent(), stamp.size), (Some(tmp.path()), path.file_name().unwrap().len() as u64));
+            key == known
+        };
+        let outcome = Walk::new(&selection, &Own::default(), &mut |_| (), &mut is_known).all();
+        let files: Vec<_> = outcome.files.iter().map(|found| found.path.file_name().unwrap()).collect();
+        assert_eq!(files, ["link.log", "new.log"]);
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl Db {
     /// file cannot be trusted it is closed.
     pub fn with<T>(&mut self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, StateError> {
         let result = work(self.connection()?);
-        result.map_err(|error| {
+        bearable(result.map_err(|error| {
             let Some(home) = &self.home else { return StateError::sqlite(":memory:".as_ref(), error) };
             // A transaction that could not even be rolled back would be in the way of all that follow.
             let stuck = self.connection.as_ref().is_some_and(|connection| !connection.is_autocommit());
@@ -91,7 +91,7 @@ impl Db {
                 self.connection = None;
             }
             StateError::sqlite(&home.database, error)
-        })
+        }))
     }
 
     /// The connection as it is, for hooks and limits.
@@ -104,7 +104,7 @@ impl Db {
         let connection = match (self.connection.take(), &mut self.home) {
             (Some(connection), _) => connection,
             (None, Some(home)) => {
-                let (mut connection, reopened) = home.reopen()?;
+                let (mut connection, reopened) = bearable(home.reopen())?;
                 self.begun_anew |= reopened != Reopened::Same;
                 if reopened == Reopened::Gone {
                     self.missing = Some(missing());
@@ -126,7 +126,7 @@ impl Db {
     /// Brings the database back if it was deleted or replaced; the connection still has all of it.
     fn stay_in_place(&mut self) -> Result<(), StateError> {
         let (Some(home), Some(open)) = (&mut self.home, &self.connection) else { return Ok(()) };
-        match home.restore(open) {
+        match bearable(home.restore(open)) {
             Ok(None) => {}
             Ok(Some(restored)) => {
                 self.begun_anew |= restored.set_aside.is_some();
@@ -293,6 +293,18 @@ impl Db {
         untold.sort();
         Ok(untold)
     }
+}
+
+/// Ends the process where SQLite got no memory, as it ends where anything else gets none: trying again would need as much, and
+/// who watches over the process can start it anew. What was committed is stored.
+fn bearable<T>(result: Result<T, StateError>) -> Result<T, StateError> {
+    if let Err(StateError::Sqlite { error, .. }) = &result
+        && schema::is_want_of_memory(error)
+    {
+        tracing::error!(%error, "no memory is left; ending. What was stored is safe, and the next start goes on from there");
+        std::process::abort();
+    }
+    result
 }
 
 /// Each transaction says itself how it is stored, so that none depends on the one before it.

@@ -11,33 +11,70 @@ use crate::config::Notify;
 impl Store {
     /// Gives up what was stored before `cutoff_ms` (milliseconds since 1970) and still waits for a sink.
     pub fn expire_before(&self, sink: &str, cutoff_ms: i64) -> Result<Dropped, StateError> {
-        self.expire(sink, |transaction, notify, delivered| before(transaction, (sink, notify, delivered), cutoff_ms))
-    }
-
-    /// Gives up the oldest rows that wait for a sink, at least so many bytes of them.
-    pub fn expire_bytes(&self, sink: &str, bytes: u64) -> Result<Dropped, StateError> {
-        self.expire(sink, |transaction, notify, delivered| oldest(transaction, (sink, notify, delivered), bytes))
-    }
-
-    /// Gives up everything up to the row that `find` says.
-    fn expire(
-        &self,
-        sink: &str,
-        find: impl FnOnce(&Transaction, Notify, i64) -> rusqlite::Result<i64>,
-    ) -> Result<Dropped, StateError> {
         let mut expired = Dropped::default();
         self.settle(|transaction| {
-            let Some((notify, delivered)) = rows::sink(transaction, sink)? else { return Ok(()) };
-            let through = find(transaction, notify, delivered)?;
-            if through > delivered {
-                expired.waiting = rows::backlog_of(transaction, notify, delivered, through)?;
-                expired.last_seq = through;
-                drop_through(transaction, sink, through)?;
+            if let Some((notify, delivered)) = rows::sink(transaction, sink)? {
+                let sink = (sink, notify, delivered);
+                expired = give_up(transaction, sink, before(transaction, sink, cutoff_ms)?)?;
             }
             Ok(())
         })?;
         Ok(expired)
     }
+
+    /// Gives up the oldest rows of the sink that has most waiting, at least so many and so many bytes of them, if another sink has
+    /// taken all there is. Where all of them wait it is nobody's fault, and nothing goes.
+    ///
+    /// # Errors
+    /// Nothing was given up.
+    pub fn make_room(&self, rows: u64, bytes: u64) -> Result<Option<(String, Dropped)>, StateError> {
+        let (mut expired, mut in_the_way) = (Dropped::default(), None);
+        self.settle(|transaction| {
+            in_the_way = self::in_the_way(transaction)?;
+            if let Some((name, notify, delivered)) = &in_the_way {
+                let sink = (name.as_str(), *notify, *delivered);
+                expired = give_up(transaction, sink, oldest(transaction, sink, (rows, bytes))?)?;
+            }
+            Ok(())
+        })?;
+        Ok(in_the_way.map(|(name, ..)| (name, expired)))
+    }
+}
+
+/// A sink: its name, what it takes, and the last row that it has.
+type Sink<'a> = (&'a str, Notify, i64);
+
+/// Gives up everything up to a row.
+fn give_up(transaction: &Transaction, sink: Sink, through: i64) -> rusqlite::Result<Dropped> {
+    let (name, notify, delivered) = sink;
+    if through <= delivered {
+        return Ok(Dropped::default());
+    }
+    let waiting = rows::backlog_of(transaction, notify, delivered, through)?;
+    drop_through(transaction, name, through)?;
+    Ok(Dropped { waiting, last_seq: through })
+}
+
+/// The sink that has most waiting, if another one has taken all there is.
+fn in_the_way(transaction: &Transaction) -> rusqlite::Result<Option<(String, Notify, i64)>> {
+    let sinks = rows::sinks(transaction)?;
+    let mut behind = Vec::with_capacity(sinks.len());
+    for (name, notify, delivered) in &sinks {
+        if last(transaction, *notify)? > *delivered {
+            behind.push((name, *notify, *delivered));
+        }
+    }
+    if behind.len() == sinks.len() {
+        return Ok(None);
+    }
+    let mut most = None;
+    for (name, notify, delivered) in behind {
+        let bytes = rows::backlog_of(transaction, notify, delivered, i64::MAX)?.bytes;
+        if most.as_ref().is_none_or(|(more, _)| bytes > *more) {
+            most = Some((bytes, (name.clone(), notify, delivered)));
+        }
+    }
+    Ok(most.map(|(_, sink)| sink))
 }
 
 /// Takes everything up to a row from a sink that waits in order.
@@ -48,7 +85,7 @@ pub fn drop_through(transaction: &Transaction, sink: &str, through: i64) -> rusq
 }
 
 /// The last of the rows that are all too old; of a request that is only partly so, none. Rows of an old version have no time.
-fn before(transaction: &Transaction, sink: (&str, Notify, i64), cutoff_ms: i64) -> rusqlite::Result<i64> {
+fn before(transaction: &Transaction, sink: Sink, cutoff_ms: i64) -> rusqlite::Result<i64> {
     let (name, notify, delivered) = sink;
     let young = "SELECT seq FROM outbox WHERE kind = ?1 AND seq > ?2 AND (stored_ms >= ?3 OR stored_ms = 0) ORDER BY seq LIMIT 1";
     let young: Option<i64> = transaction
@@ -65,18 +102,19 @@ fn before(transaction: &Transaction, sink: (&str, Notify, i64), cutoff_ms: i64) 
     Ok(whole.map_or(through, |whole| whole.min(through)))
 }
 
-/// The row up to which there are so many bytes, or the end of the request that it is in.
-fn oldest(transaction: &Transaction, sink: (&str, Notify, i64), bytes: u64) -> rusqlite::Result<i64> {
+/// The row up to which there are so many and so many bytes of them, or the end of the request that it is in.
+fn oldest(transaction: &Transaction, sink: Sink, (n_rows, n_bytes): (u64, u64)) -> rusqlite::Result<i64> {
     let (name, notify, delivered) = sink;
     let mut select =
         transaction.prepare_cached("SELECT seq, length(body) FROM outbox WHERE kind = ?1 AND seq > ?2 ORDER BY seq")?;
     let mut found = select.query(params![rows::kind(notify), delivered])?;
-    let (mut through, mut sum) = (delivered, 0);
-    while sum < bytes
+    let (mut through, mut rows, mut bytes) = (delivered, 0, 0);
+    while (rows < n_rows || bytes < n_bytes)
         && let Some(row) = found.next()?
     {
         through = row.get(0)?;
-        sum += row.get::<_, i64>(1)?.cast_unsigned();
+        rows += 1;
+        bytes += row.get::<_, i64>(1)?.cast_unsigned();
     }
     let whole = "SELECT max(through) FROM batch WHERE sink = ?1 AND row IS NULL AND position <= ?2";
     let whole: Option<i64> = transaction.prepare_cached(whole)?.query_row(params![name, through], |row| row.get(0))?;

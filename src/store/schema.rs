@@ -191,6 +191,14 @@ pub fn is_damage(error: &rusqlite::Error) -> bool {
         || matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..))
 }
 
+/// True if SQLite got no memory, on the heap or for the index of its write-ahead log.
+pub fn is_want_of_memory(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi::{SQLITE_IOERR_NOMEM, SQLITE_IOERR_SHMMAP};
+    let extended = error.sqlite_error().map(|error| error.extended_code);
+    error.sqlite_error_code() == Some(ErrorCode::OutOfMemory)
+        || matches!(extended, Some(SQLITE_IOERR_NOMEM | SQLITE_IOERR_SHMMAP))
+}
+
 /// What the names of damaged databases have between their old name and the time.
 pub const BAD: &str = ".bad-";
 

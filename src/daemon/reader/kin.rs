@@ -133,6 +133,11 @@ impl Reader {
         for key in self.kin.held.keys().copied().collect::<Vec<_>>() {
             self.look_at_held_file(key, clock);
         }
+        self.clear_if_none_is_held();
+    }
+
+    /// Once nothing is held back, copies of what earlier runs left behind are told from new files.
+    pub(super) fn clear_if_none_is_held(&mut self) {
         if self.kin.is_empty() {
             self.newcomers.all_clear();
         }

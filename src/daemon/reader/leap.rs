@@ -6,7 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::{RESERVE, Reader};
+use super::Reader;
+use super::room::RESERVE;
 use crate::daemon::follow::Follow;
 use crate::daemon::meet;
 use crate::identity::FileKey;

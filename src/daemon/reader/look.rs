@@ -1,6 +1,6 @@
 //! Where the reader looks: at what was notified, at everything now and then, and at files that lost their name.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -159,7 +159,7 @@ impl Reader {
         self.bound_pinned(clock);
     }
 
-    /// Walks with the watcher in place; returns also the directories that were entered.
+    /// Walks with the watcher in place, over what is not as it was; returns also the directories that were entered.
     fn search(&mut self, look: impl FnOnce(Walk) -> Outcome) -> (Outcome, HashSet<PathBuf>) {
         let (watcher, selection, metrics) = (&mut self.watcher, &self.plan.selection, &self.metrics);
         let mut entered = HashSet::new();
@@ -171,7 +171,13 @@ impl Reader {
             }
             entered.insert(dir.to_path_buf());
         };
-        let outcome = look(Walk::new(selection, &self.own, &mut enter));
+        // The first look by a plan is at everything: a source may mean less than before, or a file be another source's.
+        let (files, is_first) = (&mut self.files, self.newcomers.is_first_walk());
+        let mut is_known = |path: &Path, key, stamp| {
+            let follow = files.seen(path, key).filter(|follow| follow.place == Place::Listed);
+            !is_first && follow.is_some_and(|follow| !follow.is_due(stamp))
+        };
+        let outcome = look(Walk::new(selection, &self.own, &mut enter, &mut is_known));
         (outcome, entered)
     }
 
@@ -179,6 +185,7 @@ impl Reader {
     pub(super) fn walk(&mut self, clock: Instant) {
         let (began, before) = (Moment::now(), cpu_time());
         self.watcher.walk_begins();
+        self.files.look_begins();
         let (outcome, mut entered) = self.search(|walk| walk.all());
         self.walk_cost = cpu_time().saturating_sub(before);
         self.problems.missing(outcome.problems);
@@ -188,9 +195,11 @@ impl Reader {
         });
         self.watch_targets(&outcome.files);
         entered.extend(self.targets.keys().filter_map(|target| target.parent()).map(Path::to_path_buf));
-        let names: HashMap<_, _> = outcome.files.iter().map(|found| (found.path.as_path(), found.key)).collect();
-        self.problems.retain(|path| names.contains_key(path));
-        let stale = self.files.names_not_in(&names);
+        for found in &outcome.files {
+            self.files.seen(&found.path, found.key);
+        }
+        self.problems.retain(&outcome.files, |path| self.files.named(path).is_some());
+        let stale = self.files.unseen();
         for name in &stale {
             self.unname(name, clock);
         }
@@ -225,9 +234,7 @@ impl Reader {
         }
         let watched = self.plan.selection.written();
         self.newcomers.walked(watched.clone());
-        if self.kin.is_empty() {
-            self.newcomers.all_clear();
-        }
+        self.clear_if_none_is_held();
         self.pending.watched = Some(watched);
         self.commit(clock);
         if let Err(error) = self.newcomers.forget_old(&self.store) {

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::Reader;
 use super::leap::Leap;
-use super::{RESERVE, Reader};
+use super::room::RESERVE;
 use crate::daemon::follow::{Follow, Turn, Turned};
 use crate::daemon::meet;
 use crate::daemon::pending::{self, Load};

@@ -1,0 +1,151 @@
+//! Room in the outbox: reading slows as it fills up and pauses while it is full; the log files are the buffer. Where one sink
+//! keeps it full although another has taken everything, the oldest rows of that one go, and are reported.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use super::Reader;
+use crate::daemon::dropped;
+use crate::daemon::follow::PER_TURN;
+use crate::daemon::plan::Plan;
+use crate::store::Store;
+
+/// Reading pauses while so many events wait for delivery, or so many bytes of them as are configured.
+const MAX_WAITING: u64 = 100_000;
+/// With so many it goes on.
+const FEW_WAITING: u64 = MAX_WAITING / 8 * 7;
+/// Bytes of events where they wait in memory.
+const MAX_IN_MEMORY: u64 = 16 * 1024 * 1024;
+/// What must be free in the outbox for anything to be read: more than the events of the smallest read take.
+pub(super) const RESERVE: u64 = 512 * 1024;
+/// More than a notice takes.
+const A_ROW: u64 = 16 * 1024;
+/// Events take up to this many times the bytes of the lines that they are about.
+const AMPLIFICATION: u64 = 128;
+const MIN_READ: u64 = 4096;
+/// A sink may keep the outbox full for so long before others are worth more than its oldest rows.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Since when the outbox has been full. That reading goes on for a moment whenever a few rows went changes nothing: it is over
+/// when half of it is empty.
+#[derive(Debug, Default)]
+pub(super) struct Fullness {
+    since: Option<Instant>,
+}
+
+impl Fullness {
+    fn seen(&mut self, is_full: bool, is_half_empty: bool, clock: Instant) {
+        if is_full {
+            self.since.get_or_insert(clock);
+        } else if is_half_empty {
+            self.since = None;
+        }
+    }
+
+    fn has_lasted(&self, clock: Instant) -> bool {
+        self.since.is_some_and(|since| clock.saturating_duration_since(since) >= PATIENCE)
+    }
+}
+
+/// Bytes of events that may wait for delivery.
+pub(super) fn max_outbox(plan: &Plan, store: &Store) -> u64 {
+    let configured = plan.setup.config.state.max_outbox;
+    if store.is_in_memory() { configured.min(MAX_IN_MEMORY) } else { configured }
+}
+
+impl Reader {
+    /// False while nothing more may be taken in: a commit failed, or too much waits for delivery.
+    pub(super) fn may_read(&mut self, clock: Instant) -> bool {
+        if self.stalled.is_some_and(|stall| clock < stall.until) {
+            return false;
+        }
+        let waiting = self.store.waiting();
+        let blocked = match self.blocked {
+            None => self.room() < RESERVE || waiting.rows >= MAX_WAITING,
+            // A little more than one row has to go before reading goes on.
+            Some(_) => self.room() < self.room_to_go_on() || waiting.rows >= FEW_WAITING,
+        };
+        let half = self.max_outbox.saturating_sub(RESERVE) / 2;
+        let is_half_empty = self.max_outbox - self.room() < half && waiting.rows < MAX_WAITING / 2;
+        self.fullness.seen(blocked, is_half_empty, clock);
+        if blocked != self.blocked.is_some() {
+            self.blocked = blocked.then_some(clock);
+            self.metrics.paused(self.blocked);
+            if blocked {
+                self.metrics.backpressure.fetch_add(1, Relaxed);
+                tracing::warn!(
+                    events = waiting.rows,
+                    bytes = waiting.bytes,
+                    max_outbox = self.max_outbox,
+                    "the outbox is full; reading pauses until its sinks take events"
+                );
+            } else {
+                tracing::info!(events = waiting.rows, bytes = waiting.bytes, "reading goes on");
+            }
+        }
+        !blocked && self.stalled.is_none()
+    }
+
+    /// Gives up the oldest of what waits for a sink that has kept the outbox full for too long, as much as reading needs to go on.
+    /// Never where all sinks wait: then it would be lost to everybody.
+    pub(super) fn make_room(&mut self, clock: Instant) {
+        if self.blocked.is_none() || self.stalled.is_some() || !self.fullness.has_lasted(clock) {
+            return;
+        }
+        let rows = (self.store.waiting().rows + 1).saturating_sub(FEW_WAITING);
+        let bytes = (self.room_to_go_on() + A_ROW).saturating_sub(self.room());
+        match self.store.make_room(rows, bytes) {
+            Ok(Some((sink, lost))) => {
+                self.metrics.dropped_events.fetch_add(lost.waiting.rows, Relaxed);
+                tracing::error!(
+                    sink,
+                    events = lost.waiting.rows,
+                    bytes = lost.waiting.bytes,
+                    "the outbox was full for a minute although other sinks are up to date; gave up the oldest of what waits for this one"
+                );
+                self.pass_on(&dropped(sink, &lost), clock);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot make room in the outbox; trying again in a minute");
+                self.fullness = Fullness { since: Some(clock) };
+            }
+        }
+    }
+
+    /// Bytes of events that may still come to the outbox.
+    pub(super) fn room(&self) -> u64 {
+        self.max_outbox.saturating_sub(self.store.waiting().bytes + self.pending.bytes())
+    }
+
+    fn room_to_go_on(&self) -> u64 {
+        RESERVE.max(self.max_outbox / 8)
+    }
+
+    /// Bytes to read in one turn, so that their events find room.
+    pub(super) fn budget(&self) -> usize {
+        (self.room() / AMPLIFICATION).clamp(MIN_READ, PER_TURN as u64) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_time_and_again_is_full_all_the_time() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut fullness = Fullness::default();
+        fullness.seen(false, false, at(0));
+        fullness.seen(true, false, at(10));
+        fullness.seen(false, false, at(20));
+        fullness.seen(true, false, at(69));
+        assert!(!fullness.has_lasted(at(69)));
+        assert!(fullness.has_lasted(at(70)));
+        fullness.seen(false, true, at(71));
+        fullness.seen(true, false, at(72));
+        assert!(!fullness.has_lasted(at(131)));
+        assert!(fullness.has_lasted(at(132)));
+    }
+}
