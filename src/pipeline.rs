@@ -151,6 +151,10 @@ impl Engine {
         Engine { detector: Detector::new(literals, fields, messages), diagnoser: Diagnoser::new(catalog), redactor }
     }
 
+    pub fn detector(&self) -> &Detector {
+        &self.detector
+    }
+
     pub fn diagnoser(&self) -> &Diagnoser {
         &self.diagnoser
     }

@@ -54,6 +54,7 @@ enum Literal {
 pub struct Detector {
     automaton: AhoCorasick,
     literals: Vec<Literal>,
+    texts: Vec<Vec<u8>>,
 }
 
 impl Detector {
@@ -90,7 +91,12 @@ impl Detector {
             .match_kind(MatchKind::Standard)
             .build(&texts)
             .expect("a catalogue of less than 100 MiB");
-        Detector { automaton, literals }
+        Detector { automaton, literals, texts }
+    }
+
+    /// What it looks for, whatever the case of ASCII letters.
+    pub fn literals(&self) -> impl Iterator<Item = &[u8]> {
+        self.texts.iter().map(Vec::as_slice)
     }
 
     /// Offsets of candidates in `buffer`, in the order of their ends. `buffer` holds whole lines.
