@@ -43,7 +43,7 @@ impl Rounds {
 
     /// GB a second.
     pub fn speed(&self, who: usize) -> String {
-        format!("{:.2}", median(self.costs[who].iter().map(|cost| self.bytes[who] / cost.wall / 1e9)))
+        format!("{:.3}", median(self.costs[who].iter().map(|cost| self.bytes[who] / cost.wall / 1e9)))
     }
 
     /// Seconds of processor for a GiB.

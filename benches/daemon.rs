@@ -33,7 +33,7 @@ fn daemon(state: &Path, paths: &[&Path]) -> Command {
 
 /// Until the first event, and `explain`.
 pub fn start(_: &Options, inputs: &Inputs) {
-    let (log, many) = (inputs.log("one-error"), inputs.path("many.toml"));
+    let (log, many) = (inputs.log("short"), inputs.path("many.toml"));
     let scan = |options: &[&Path]| {
         let mut command = child::paytriage(["scan", "--format", "json", "-j1"]);
         command.args(options).arg(&log).stdout(Stdio::piped());
@@ -90,7 +90,7 @@ pub fn backlog(options: &Options, inputs: &Inputs) {
             rounds.push((scanned, (running.lines(n_events), running.kill())));
         }
         let bytes = size_of(&log) as f64;
-        let speed = |wall: f64| format!("{:.2}", bytes / wall / 1e9);
+        let speed = |wall: f64| format!("{:.3}", bytes / wall / 1e9);
         let cpu = |cost: &Cost| cost.cpu / bytes * f64::from(1 << 30);
         let of = |value: &dyn Fn(&(Taken, Taken)) -> f64| median(rounds.iter().map(value));
         rows.push(vec![
@@ -160,7 +160,7 @@ pub fn idle(_: &Options, inputs: &Inputs) {
         fs::write(directory.join(format!("{n}.log")), "2026-11-23 10:20:30 INFO all is well\n")
             .expect("the disk has room");
     }
-    let error = inputs.log("one-error");
+    let error = inputs.log("short");
     let mut rows = Vec::new();
     for (name, paths) in [("1 file", &[&*error][..]), (&format!("{} files", IDLE_FILES + 1), &[&*directory, &*error])] {
         let mut running = Running::begin(&mut daemon(&inputs.fresh("state"), paths));

@@ -94,7 +94,7 @@ pub fn write(directory: &Path, bytes: u64) {
         ("half-2", Kind::Mixed, bytes / 2),
         ("clean", Kind::Clean, bytes),
         ("storm", Kind::Storm, bytes / 4),
-        ("one-error", Kind::Storm, 1),
+        ("short", Kind::Storm, 8 << 10),
         ("snake", Kind::Snake(&unseen), bytes),
         ("snake-known", Kind::Snake(&known), bytes),
     ];
