@@ -150,6 +150,10 @@ impl Engine {
         Engine { detector, diagnoser: Diagnoser::new(catalog), redactor }
     }
 
+    pub fn detector(&self) -> &Detector {
+        &self.detector
+    }
+
     pub fn diagnoser(&self) -> &Diagnoser {
         &self.diagnoser
     }

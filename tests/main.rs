@@ -4,6 +4,7 @@
 mod authority;
 mod catalog;
 mod cli_env;
+mod corpus;
 mod daemon;
 mod formats;
 mod hooks;

@@ -3,6 +3,7 @@
 //! It is walked from positions that the sieve has picked, and only as far as some literal goes. There are two, because
 //! escaped text is rare and most literals are escapes: theirs is built when it is first wanted.
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use aho_corasick::automaton::Automaton as _;
@@ -46,8 +47,10 @@ impl Automaton {
         group.is_candidate(buffer, start.at)
     }
 
+    /// Each once.
     pub fn literals(&self) -> impl Iterator<Item = &[u8]> {
-        self.plain.literals.iter().chain(&self.literals).map(|literal| &literal.text[..])
+        let plain: BTreeSet<&[u8]> = self.plain.literals.iter().map(|literal| &literal.text[..]).collect();
+        plain.into_iter().chain(self.literals.iter().map(|literal| &literal.text[..]))
     }
 }
 
