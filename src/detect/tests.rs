@@ -31,6 +31,7 @@ fn codes_messages_families_and_fields_are_candidates() {
         "respCode=34&respMsg=x",
         "declineCode=R3 order=1",
         "respCode=6P&respMsg=x",
+        "{\"ccAuthReply_merchantAdviceCode\":\"1\"}",
         "Pay Error code: NEW_CODE, message",
         "2026-11-23T01:42:30.15Z stdout P half a line",
         "错误码：NEW_CODE",

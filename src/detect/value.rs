@@ -67,9 +67,9 @@ fn is_code_like(before: &[u8], value: &[u8]) -> bool {
         let success = value.starts_with(b"00") || value.starts_with(b"10000");
         return says_more(before) && !success || value.starts_with(b"4000") || value.starts_with(b"2000");
     }
-    // Adyen numbers its reasons from 1.
+    // Adyen numbers its reasons from 1, card schemes their advice to merchants.
     if value.first().is_some_and(|b| matches!(b, b'1'..=b'9')) && ends_behind(1) {
-        return before.ends_with(b"Reason") || before.ends_with(b"reason_");
+        return [&b"Reason"[..], b"reason_", b"Advice", b"advice_"].iter().any(|end| before.ends_with(end));
     }
     if two(u8::is_ascii_uppercase) {
         return !is_success(value);
