@@ -4,13 +4,17 @@
 //! Pure: decoded text in, findings out. No text makes it fail.
 
 mod evidence;
+mod finder;
 mod ids;
 mod index;
 mod judge;
 mod keys;
 mod mention;
 mod messages;
+mod names;
 mod operations;
+mod phrases;
+mod reading;
 mod request_id;
 mod verdict;
 
@@ -20,14 +24,20 @@ use std::sync::Arc;
 use crate::catalog::{Catalog, Entry, EntryId, Specificity};
 use crate::event::{Confidence, Ids, Kind};
 use crate::provider::Provider;
-use crate::record::{Level, words};
+use crate::record::Level;
+use crate::record::key::{Key, normal_key};
+use crate::record::words::{Word, Worded};
 
 use evidence::{Evidence, WEAK};
-use index::{Candidate, Claim, Index};
+use finder::Finder;
+use index::{Candidate, Candidates, Claim, Index};
 use judge::{Setting, Weight};
 use mention::Mention;
 use messages::{Found, Messages};
+use phrases::{Phrase, Phrases};
+use reading::Reading;
 
+pub use names::Providers;
 pub use verdict::{Because, Verdict, WhyNot};
 
 /// What is known about a record before its text is read.
@@ -35,8 +45,8 @@ pub use verdict::{Because, Verdict, WhyNot};
 pub struct Hints<'h> {
     /// The source's configured provider.
     pub provider: Option<&'h Provider>,
-    /// The file's path: its name may name a provider.
-    pub path: &'h str,
+    /// Those that the file's path names.
+    pub of_path: Providers,
     pub level: Option<Level>,
 }
 
@@ -54,7 +64,7 @@ pub struct Occurrence {
     /// How specific it is among the mentions of its record.
     rank: u8,
     /// The field that holds it, in normal spelling.
-    key: Option<String>,
+    key: Option<Key>,
 }
 
 /// One failed operation.
@@ -72,6 +82,9 @@ pub struct Diagnoser {
     catalog: Arc<Catalog>,
     codes: Index,
     messages: Messages,
+    /// Of all anchors of messages, and the phrases behind them.
+    finder: Finder,
+    phrases: Vec<(Phrase, &'static str)>,
 }
 
 /// Length from which a number is no longer likely to be some other program's error code.
@@ -102,45 +115,74 @@ impl Diagnoser {
         let codes = Index::new(catalog.entries().iter());
         let entries = catalog.entries().iter().enumerate();
         let messages = Messages::new(entries.flat_map(|(index, entry)| entry.messages.iter().map(move |m| (m, index))));
-        Diagnoser { catalog, codes, messages }
+        let phrases: Vec<(Phrase, &str)> = phrases::all().collect();
+        let finder = Finder::new(messages.anchors().chain(phrases.iter().map(|&(_, text)| text)));
+        Diagnoser { catalog, codes, messages, finder, phrases }
     }
 
     /// The failed operations of a record, in the order in which they stand.
-    pub fn diagnose(&self, text: &str, hints: Hints<'_>) -> Vec<Finding> {
-        let confirmed = self.examine(text, hints).into_iter().filter(|o| o.verdict.is_ok()).collect();
-        operations::operations(text, confirmed)
+    pub fn diagnose(&self, record: &Worded<'_>, hints: Hints<'_>) -> Vec<Finding> {
+        let (reading, found) = self.read(record);
+        let mut occurrences = self.occurrences(&reading, found, hints);
+        occurrences.retain(|o| o.verdict.is_ok());
+        operations::operations(&reading, occurrences)
     }
 
     /// Every occurrence in a record, detections or not.
-    pub fn examine(&self, text: &str, hints: Hints<'_>) -> Vec<Occurrence> {
-        let evidence = Evidence::of_record(text, hints.provider, hints.path);
-        let found: Vec<Found<'_>> = self.messages.find(text);
-        let evidence = self.with_pairs(evidence, text, &found);
-        let about_payments = evidence.is_strong() || judge::is_about_payments(text);
-        let setting = Setting { text, level: hints.level, about_payments };
-        let codes = words::words(text).filter_map(|range| self.code_at(setting, &evidence, range));
-        let messages = found.into_iter().map(|found| {
-            let mention = Mention::at(text, found.range.clone());
-            let here = evidence.at(text, &mention);
-            let verdict = judge::message(setting, &mention);
-            let verdict = verdict.and_then(|because| {
-                self.has_provider(text, &here, &mention, &found)?;
-                Ok(because)
-            });
-            let occurrence = self.occurrence(text, &here, mention, found.entries, verdict, Kind::Message);
-            Occurrence { code: occurrence.entry.code_of_message(found.written).to_owned(), ..occurrence }
+    pub fn examine(&self, record: &Worded<'_>, hints: Hints<'_>) -> Vec<Occurrence> {
+        let (reading, found) = self.read(record);
+        self.occurrences(&reading, found, hints)
+    }
+
+    /// Looks for messages and phrases.
+    fn read<'t>(&self, record: &'t Worded<'t>) -> (Reading<'t>, Vec<Found<'_>>) {
+        let text = record.text;
+        let (mut phrases, mut anchors) = (Phrases::default(), Vec::new());
+        let n_messages = self.messages.anchors().len();
+        self.finder.find(text, |at, number| match number.checked_sub(n_messages).map(|n| self.phrases[n]) {
+            None => anchors.push((at, number)),
+            // Phrases are to be written just so.
+            Some((group, phrase)) if text[at..].starts_with(phrase) => phrases.add(group),
+            Some(_) => {}
         });
-        codes.chain(messages).collect()
+        (Reading::new(record, phrases), self.messages.confirm(text, &anchors))
+    }
+
+    fn occurrences(&self, reading: &Reading<'_>, found: Vec<Found<'_>>, hints: Hints<'_>) -> Vec<Occurrence> {
+        let evidence = Evidence::of_record(reading, hints.provider, hints.of_path);
+        let evidence = self.with_pairs(evidence, reading, &found);
+        let about_payments = evidence.is_strong() || reading.is_about_payments();
+        let setting = Setting { reading, level: hints.level, about_payments };
+        let words = reading.record.words().iter();
+        let mut occurrences: Vec<Occurrence> =
+            words.filter_map(|word| self.code_at(setting, &evidence, word)).collect();
+        occurrences.extend(found.into_iter().map(|found| self.message_at(setting, &evidence, &found)));
+        occurrences
+    }
+
+    fn message_at(&self, setting: Setting<'_>, evidence: &Evidence, found: &Found<'_>) -> Occurrence {
+        let text = setting.reading.text;
+        let mention = Mention::at(text, found.range.clone());
+        let here = evidence.at(setting.reading, &mention);
+        let verdict = judge::message(setting, &mention);
+        let verdict = verdict.and_then(|because| {
+            self.has_provider(text, &here, &mention, found)?;
+            Ok(because)
+        });
+        let occurrence = self.occurrence(text, &here, mention, found.entries, verdict, Kind::Message);
+        Occurrence { code: occurrence.entry.code_of_message(found.written).to_owned(), ..occurrence }
     }
 
     /// A code beside an official text of the same provider names that provider as well as a name does.
-    fn with_pairs(&self, mut evidence: Evidence, text: &str, found: &[Found<'_>]) -> Evidence {
+    fn with_pairs(&self, mut evidence: Evidence, reading: &Reading<'_>, found: &[Found<'_>]) -> Evidence {
         if found.is_empty() {
             return evidence;
         }
-        let coded: Vec<&Provider> = words::words(text)
-            .filter(|word| word.len() >= PAIRED)
-            .flat_map(|word| self.codes.all(&text[word]))
+        let record = reading.record;
+        let long = record.words().iter().filter(|word| word.n_bytes() >= PAIRED);
+        let coded: Vec<&Provider> = long
+            .filter_map(|word| self.codes.get_word(record, word))
+            .flat_map(Candidates::all)
             .filter_map(|candidate| self.catalog.entries()[candidate.entry].provider.as_ref())
             .collect();
         for &entry in found.iter().flat_map(|found| found.entries) {
@@ -151,27 +193,34 @@ impl Diagnoser {
         evidence
     }
 
-    fn code_at(&self, setting: Setting<'_>, evidence: &Evidence, range: Range<usize>) -> Option<Occurrence> {
-        let text = setting.text;
+    fn code_at(&self, setting: Setting<'_>, evidence: &Evidence, word: &Word) -> Option<Occurrence> {
+        let reading = setting.reading;
+        let (text, range) = (reading.text, word.range());
         if let Some(code) = request_id::code(text, &range) {
             return self.request_id_code(text, evidence, code);
         }
-        let known = self.codes.knows(&text[range.clone()]);
-        if !known && !is_code_like(&text[range.clone()]) {
+        let known = self.codes.get_word(reading.record, word);
+        if known.is_none() && !is_code_like(&text[range.clone()], word) {
             return None;
         }
         let mention = Mention::at(text, range);
-        let here = evidence.at(text, &mention);
-        let claim = self.codes.claim(&text[mention.range.clone()], mention.key());
+        let claim = known.and_then(|known| known.claim(mention.key()));
+        match &claim {
+            Some(Claim::Open(candidates)) if judge::is_mere_number(text, &mention, candidates) => return None,
+            // Two characters are everywhere.
+            None if !may_be_unknown_code(text, word, &mention) => return None,
+            _ => {}
+        }
+        let here = evidence.at(reading, &mention);
         if let Some(claim) = claim.filter(|claim| !self.is_anothers(&here, claim)) {
             return self.known_code(setting, &here, mention, &claim);
         }
-        if !may_be_unknown_code(text, &mention) {
+        if !may_be_unknown_code(text, word, &mention) {
             return None;
         }
         let is_family = mention::is_family(&text[mention.range.clone()]);
         let known_provider = here.winner().is_some_and(|winner| here.weight(winner) > WEAK)
-            && (is_family || here.is_manifold() || judge::is_about_payments(text));
+            && (is_family || here.is_manifold() || reading.is_about_payments());
         let specificity = if is_family { Specificity::Distinctive } else { Specificity::Field };
         let verdict = match known_provider {
             true => judge::unknown_code(setting, &mention, specificity),
@@ -187,6 +236,7 @@ impl Diagnoser {
         mention: Mention,
         claim: &Claim<'_>,
     ) -> Option<Occurrence> {
+        let text = setting.reading.text;
         let candidates = claim.candidates();
         let own_provider = self.is_spoken_for(here, &mention, candidates);
         let verdict = match claim {
@@ -196,28 +246,27 @@ impl Diagnoser {
                 let meant = own_provider || setting.about_payments && candidates.iter().any(is_issuers);
                 judge::named_field(setting, &mention, meant)
             }
-            Claim::Open(_) if judge::is_mere_number(setting.text, &mention, candidates) => return None,
-            Claim::Open(_) if keys::is_approval(mention.key(), &setting.text[mention.range.clone()]) => return None,
+            Claim::Open(_) if keys::is_approval(mention.key(), &text[mention.range.clone()]) => return None,
             Claim::Open(_) => {
                 let specificity = candidates.iter().map(|c| c.specificity).min_by_key(|&s| s as u8);
                 let specificity = specificity.unwrap_or(Specificity::Field);
-                let own_fields = here.has_fields() || keys::has_gateway_message(setting.text);
+                let own_fields = here.has_fields() || setting.reading.phrases.has(Phrase::Gateway);
                 judge::code(setting, &mention, Weight { specificity, own_provider, own_fields })
             }
         };
         let entries: Vec<usize> = candidates.iter().map(|c| c.entry).collect();
-        Some(self.occurrence(setting.text, here, mention, &entries, verdict, Kind::Code))
+        Some(self.occurrence(text, here, mention, &entries, verdict, Kind::Code))
     }
 
     /// The end of a request's id tells the cause of a failure that other words of the record tell less finely.
     fn request_id_code(&self, text: &str, evidence: &Evidence, code: Range<usize>) -> Option<Occurrence> {
-        let claim = self.codes.claim(&text[code.clone()], "")?;
+        let claim = self.codes.get(&text[code.clone()])?.claim("")?;
         let entries: Vec<usize> = claim.candidates().iter().map(|c| c.entry).collect();
         let mention = Mention { range: code, field: None, bracketed: false, quoted: false };
         let verdict = Ok(Because::ErrorField(request_id::FIELD.to_owned()));
-        let here = evidence.and(Provider::WechatPay);
+        let here = evidence.and(&Provider::WechatPay);
         let occurrence = self.occurrence(text, &here, mention, &entries, verdict, Kind::Code);
-        Some(Occurrence { rank: REQUEST_ID, key: Some(request_id::KEY.to_owned()), ..occurrence })
+        Some(Occurrence { rank: REQUEST_ID, key: Some(normal_key(request_id::KEY)), ..occurrence })
     }
 
     /// True if something speaks for the provider of one of the entries. An issuer's codes come through every provider: they
@@ -333,11 +382,9 @@ fn confidence(entry: &Entry, evidence: &Evidence, kind: Kind, rank: u8) -> Confi
 
 /// True for words that are written like a code: of a provider's own family, capitals, or the two characters of a
 /// response code; and that say more than that there is an error.
-fn is_code_like(word: &str) -> bool {
-    let capitals = word.len() >= 4
-        && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
-        && word.bytes().any(|b| b.is_ascii_uppercase());
-    (mention::is_family(word) || capitals || is_response(word)) && word.len() <= MAX_UNKNOWN && !is_outcome(word)
+fn is_code_like(text: &str, word: &Word) -> bool {
+    let capitals = text.len() >= 4 && word.is_constant();
+    (capitals || is_response(text) || mention::is_family(text)) && text.len() <= MAX_UNKNOWN && !is_outcome(text)
 }
 
 fn is_response(word: &str) -> bool {
@@ -345,11 +392,11 @@ fn is_response(word: &str) -> bool {
 }
 
 /// True for a code-like word in an error field or right behind a word of failure, or of a provider's own family.
-fn may_be_unknown_code(text: &str, mention: &Mention) -> bool {
-    let word = &text[mention.range.clone()];
-    let in_field = if is_response(word) { mention.key() == "respcode" } else { mention.rank() >= keys::CODE };
-    let announced = || mention::is_code_shaped(word) && judge::is_announced(text, mention);
-    is_code_like(word) && (mention::is_family(word) || in_field || announced())
+fn may_be_unknown_code(text: &str, word: &Word, mention: &Mention) -> bool {
+    let written = &text[word.range()];
+    let in_field = if is_response(written) { mention.key() == "respcode" } else { mention.rank() >= keys::CODE };
+    let announced = || mention::is_code_shaped(written) && judge::is_announced(text, mention);
+    is_code_like(written, word) && (mention::is_family(written) || in_field || announced())
 }
 
 /// Values of error fields that are no errors, or say no more than that there is one.

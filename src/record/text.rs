@@ -60,9 +60,7 @@ impl Text {
 
     fn append(&mut self, line: &[u8], charset: Charset, tally: &mut Tally) {
         let (decoded, encoding) = charset::decode(line, charset);
-        if !decoded.is_ascii() {
-            tally.add(encoding, decoded.chars().filter(|c| !c.is_ascii()).count());
-        }
+        tally.add(encoding, n_beyond_ascii(&decoded));
         unescape::unescape(&decoded, &mut self.text, tally);
         self.text.push('\n');
     }
@@ -72,6 +70,11 @@ impl Text {
         let next = self.lines.partition_point(|&(start, _)| start <= at);
         self.lines.get(next.saturating_sub(1)).map_or(0, |&(_, number)| number)
     }
+}
+
+/// Characters that are not of ASCII: as many as there are first bytes of such.
+pub(super) fn n_beyond_ascii(text: &str) -> usize {
+    text.bytes().filter(|&b| b >= 0xC0).count()
 }
 
 /// Where a logger writes time and level: the first line, or the first lines of an object or element that is spread over many.

@@ -6,6 +6,7 @@
 //! as the input.
 
 use super::charset::{self, Encoding};
+use super::text::n_beyond_ascii;
 
 /// How much non-ASCII text was found in each form, in characters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,15 +54,30 @@ pub fn unescape(line: &str, out: &mut String, tally: &mut Tally) {
 }
 
 fn has_escapes(text: &str) -> bool {
-    memchr::memchr3(b'\\', b'%', b'&', text.as_bytes()).is_some()
-        || memchr::memchr3(b'\x1b', b'#', b'[', text.as_bytes()).is_some()
+    next_lead(text.as_bytes()).is_some()
 }
+
+/// Where the next byte stands with which an escape may begin.
+fn next_lead(text: &[u8]) -> Option<usize> {
+    text.iter().position(|&b| IS_LEAD[usize::from(b)])
+}
+
+static IS_LEAD: [bool; 256] = {
+    let mut is_lead = [false; 256];
+    let leads = b"\\%&#[\x1b";
+    let mut n = 0;
+    while n < leads.len() {
+        is_lead[leads[n] as usize] = true;
+        n += 1;
+    }
+    is_lead
+};
 
 /// One level of escapes. True if there was any.
 fn pass(text: &str, out: &mut String, tally: &mut Tally) -> bool {
     let mut rest = text;
     let mut changed = false;
-    while let Some(at) = rest.find(['\\', '%', '&', '#', '[', '\x1b']) {
+    while let Some(at) = next_lead(rest.as_bytes()) {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
         let lead = rest.as_bytes()[0];
@@ -154,7 +170,7 @@ fn escaped_bytes(
         return None;
     }
     let decoded = charset::decode_escaped(&bytes);
-    tally.add(form, decoded.chars().filter(|c| !c.is_ascii()).count());
+    tally.add(form, n_beyond_ascii(&decoded));
     out.push_str(&decoded);
     Some(used)
 }
