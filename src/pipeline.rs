@@ -18,7 +18,7 @@ use crate::provider::Provider;
 use crate::record::frame::{self, Frame};
 use crate::record::utf16::Transcoder;
 use crate::record::words::Worded;
-use crate::record::{self, Charset, Level, Text};
+use crate::record::{self, Charset, Text};
 use crate::redact::{Redacted, Redactor};
 
 /// Longest excerpt of an event, in bytes of UTF-8.
@@ -137,7 +137,6 @@ struct Record<'r> {
     bytes: &'r [u8],
     text: &'r Text,
     words: &'r Worded<'r>,
-    level: Option<Level>,
 }
 
 /// A place in the buffer, with its offset in the file and the number, from 0, of its line.
@@ -350,8 +349,8 @@ impl Stream {
             text.encoding = encoding;
         }
         let words = Worded::new(&text.text);
-        let record = Record { start, bytes, text: &text, words: &words, level: record::level(&words) };
-        let hints = Hints { provider: self.file.provider.as_ref(), of_path: self.of_path, level: record.level };
+        let record = Record { start, bytes, text: &text, words: &words };
+        let hints = Hints { provider: self.file.provider.as_ref(), of_path: self.of_path };
         for finding in self.engine.diagnoser.diagnose(&words, hints) {
             let id = event_id(&self.file.identity, record.start.offset, &finding.occurrence.code, finding.ordinal);
             if !self.is_reported(id, &record, &finding) {
@@ -369,7 +368,7 @@ impl Stream {
     }
 
     fn event(&self, id: EventId, record: &Record<'_>, finding: Finding, now: Timestamp) -> Event {
-        let Finding { occurrence, ids, .. } = finding;
+        let Finding { occurrence, ids, level, .. } = finding;
         let text = record.text;
         let redactor = &self.engine.redactor;
         let known: Vec<&str> = [
@@ -399,7 +398,7 @@ impl Stream {
             encoding: text.encoding,
             origin: self.file.origin.clone(),
             position: self.position_of(record, occurrence.range.start),
-            level: record.level,
+            level,
             ids,
             excerpt,
             redactions,

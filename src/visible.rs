@@ -37,9 +37,12 @@ pub fn next_hidden_or(text: &str, from: usize, wanted: [u8; 2]) -> Option<(usize
         if lead.is_ascii() {
             return Some((at, char::from(lead)));
         }
-        // Three quarters of all Chinese characters begin with one of these, and none that is hidden.
+        // Nearly all Chinese characters begin with one of these, and none that is hidden.
         if matches!(lead, 0xE4..=0xE9) {
             at += 3;
+            while matches!(bytes.get(at), Some(0xE4..=0xE9)) {
+                at += 3;
+            }
             continue;
         }
         let c = text[at..].chars().next()?;

@@ -1,18 +1,19 @@
 //! Finds many literals in the text of a record at once, whatever the case of their ASCII letters.
 //!
-//! Looks at every third place of the text only. A literal gives the four bytes at three places in a row of its own, the
-//! rarest it has, so one of the three is looked at wherever it stands; a bit says of four bytes that they are no literal's.
-//! Literals too short for that are left to an automaton; a catalogue seldom has any.
+//! Looks at every second place of the text only. A literal gives the four bytes at two places in a row of its own, the
+//! rarest it has, so one of the two is looked at wherever it stands; a bit says of four bytes that they are no literal's.
+//! A literal of four bytes gives its last three with every byte that may follow. Still shorter ones, which a catalogue
+//! seldom has, are left to an automaton.
 
 use std::collections::HashMap;
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
 
 /// Every how many bytes the text is looked at, and how many bytes are looked at there.
-const STRIDE: usize = 3;
+const STRIDE: usize = 2;
 const WINDOW: usize = 4;
-/// Shortest literal that has enough places.
-const MIN: usize = WINDOW + STRIDE - 1;
+/// Shortest literal whose places can be listed.
+const MIN: usize = WINDOW;
 
 /// Bits of the filter, as a power of two: what fits beside the text into the fastest cache.
 const FILTER: u32 = 16;
@@ -21,14 +22,16 @@ const FILTER: u32 = 16;
 pub struct Finder {
     literals: Vec<Box<[u8]>>,
     filter: Box<[u64]>,
-    /// Where each window stands in which literal, in the order of the windows.
+    /// Where each window stands in which literal, in the order of their bits.
     windows: Vec<Window>,
+    /// Where the windows of each word of the filter begin; and the end.
+    starts: Vec<u32>,
     short: Option<AhoCorasick>,
     /// The literals that `short` knows.
     is_short: Vec<usize>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy)]
 struct Window {
     bytes: u32,
     literal: u32,
@@ -46,21 +49,31 @@ impl Finder {
         let mut finder = Finder {
             filter: vec![0; (1 << FILTER) / 64].into_boxed_slice(),
             windows: Vec::new(),
+            starts: Vec::new(),
             short: None,
             is_short: (0..literals.len()).filter(|&n| literals[n].len() < MIN).collect(),
             literals,
         };
         for (n, literal) in finder.literals.iter().enumerate().filter(|(_, literal)| literal.len() >= MIN) {
             let cost = |&at: &usize| (at..at + STRIDE).map(|at| frequencies[&folded(&literal[at..])]).sum::<usize>();
-            let start = (0..=literal.len() - MIN).min_by_key(cost).unwrap_or_default();
-            for offset in start..start + STRIDE {
-                let bytes = folded(&literal[offset..]);
+            let starts = 0..=literal.len().saturating_sub(WINDOW + STRIDE - 1);
+            let start = if literal.len() > WINDOW { starts.min_by_key(cost).unwrap_or_default() } else { 0 };
+            let mut list = |offset: usize, bytes: u32| {
                 finder.windows.push(Window { bytes, literal: n as u32, offset: offset as u32 });
                 let bit = bit(bytes);
                 finder.filter[bit / 64] |= 1 << (bit % 64);
+            };
+            list(start, folded(&literal[start..]));
+            if literal.len() > WINDOW {
+                list(start + 1, folded(&literal[start + 1..]));
+            } else {
+                let any = (0..=u8::MAX).filter(|next| next & 0x20 != 0);
+                any.for_each(|next| list(1, folded(&[literal[1], literal[2], literal[3], next])));
             }
         }
-        finder.windows.sort_unstable();
+        finder.windows.sort_unstable_by_key(|window| bit(window.bytes));
+        let start = |word| finder.windows.partition_point(|window| bit(window.bytes) / 64 < word) as u32;
+        finder.starts = (0..=finder.filter.len()).map(start).collect();
         if !finder.is_short.is_empty() {
             let short = finder.is_short.iter().map(|&n| &finder.literals[n]);
             let automaton = AhoCorasickBuilder::new().ascii_case_insensitive(true).build(short);
@@ -72,14 +85,20 @@ impl Finder {
     /// Tells the start and the number of each literal in `text`, in no order.
     pub fn find(&self, text: &str, mut found: impl FnMut(usize, usize)) {
         let bytes = text.as_bytes();
-        let mut at = 0;
-        while let Some(window) = bytes.get(at..at + WINDOW) {
-            let window = folded(window);
+        let mut look = |at: usize, window: u32| {
             let bit = bit(window);
             if self.filter[bit / 64] >> (bit % 64) & 1 != 0 {
                 self.confirm(bytes, at, window, &mut found);
             }
+        };
+        let mut at = 0;
+        while let Some(window) = bytes.get(at..at + WINDOW) {
+            look(at, folded(window));
             at += STRIDE;
+        }
+        // Three bytes at the end may be the last of a literal.
+        if let [a, b, c] = bytes[at..] {
+            look(at, folded(&[a, b, c, 0]));
         }
         if let Some(short) = &self.short {
             short
@@ -90,8 +109,9 @@ impl Finder {
 
     #[inline(never)]
     fn confirm(&self, text: &[u8], at: usize, window: u32, found: &mut impl FnMut(usize, usize)) {
-        let first = self.windows.partition_point(|known| known.bytes < window);
-        for known in self.windows[first..].iter().take_while(|known| known.bytes == window) {
+        let word = bit(window) / 64;
+        let known = &self.windows[self.starts[word] as usize..self.starts[word + 1] as usize];
+        for known in known.iter().filter(|known| known.bytes == window) {
             let literal = &self.literals[known.literal as usize];
             let Some(start) = at.checked_sub(known.offset as usize) else { continue };
             if text.get(start..start + literal.len()).is_some_and(|part| part.eq_ignore_ascii_case(literal)) {

@@ -193,7 +193,7 @@ mod tests {
     fn ids(text: &str, failed_at: usize) -> Ids {
         let record = Worded::new(text);
         let diagnoser = Diagnoser::new(std::sync::Arc::new(crate::catalog::Catalog::builtin()));
-        super::ids(&diagnoser.read(&record).0, 0..text.len(), failed_at)
+        super::ids(&Reading::new(&record, diagnoser.search(text).0), 0..text.len(), failed_at)
     }
 
     #[test]

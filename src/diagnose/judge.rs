@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use crate::catalog::Specificity;
-use crate::record::Level;
 use crate::record::key::normal_key;
 use crate::record::words::{self, line_around};
+use crate::record::{self, Level};
 
 use super::index::Candidate;
 use super::keys::{self, Role, SURE};
@@ -20,6 +20,12 @@ pub struct Setting<'t> {
     pub level: Option<Level>,
     /// The record or its source names a provider, or is about a payment.
     pub about_payments: bool,
+}
+
+impl<'t> Setting<'t> {
+    pub fn new(reading: &'t Reading<'t>) -> Setting<'t> {
+        Setting { reading, level: record::level(reading.record), about_payments: false }
+    }
 }
 
 /// How far a code may be believed.

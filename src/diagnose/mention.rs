@@ -289,7 +289,9 @@ pub fn is_code_shaped(word: &str) -> bool {
 
 /// True for codes of a family that one provider reserves (`ACQ.`, `isv.`).
 pub fn is_family(word: &str) -> bool {
-    FAMILIES.iter().any(|family| word.len() > family.len() + 2 && word.starts_with(family))
+    // The names of all families have three letters, and most words have no dot behind those.
+    word.as_bytes().get(3) == Some(&b'.')
+        && FAMILIES.iter().any(|family| word.len() > family.len() + 2 && word.starts_with(family))
 }
 
 fn follows_in_list(right: &str) -> bool {

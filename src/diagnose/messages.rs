@@ -4,7 +4,7 @@
 //! other, and full-width punctuation matches its ASCII twin.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use crate::catalog::Message;
@@ -25,6 +25,8 @@ struct Phrase {
 #[derive(Debug)]
 pub struct Messages {
     phrases: Vec<Phrase>,
+    /// Each anchor in lower case, and the phrases that have it in any.
+    anchors: Vec<(String, Vec<usize>)>,
 }
 
 /// A message found in a text.
@@ -56,29 +58,34 @@ impl Messages {
                 }
             }
         }
-        Messages { phrases }
+        let mut anchors: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (number, message) in phrases.iter().enumerate() {
+            let anchor = message.text[message.anchor.clone()].to_ascii_lowercase();
+            anchors.entry(anchor).or_default().push(number);
+        }
+        Messages { phrases, anchors: anchors.into_iter().collect() }
     }
 
-    /// What of each message is to be looked for.
+    /// What is to be looked for, in any case of ASCII letters.
     pub fn anchors(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.phrases.iter().map(|message| &message.text[message.anchor.clone()])
+        self.anchors.iter().map(|(anchor, _)| anchor.as_str())
     }
 
     /// The messages in `text`, given where which anchors stand, without those inside a longer one.
     pub fn confirm<'m>(&'m self, text: &str, anchors: &[(usize, usize)]) -> Vec<Found<'m>> {
         let mut found: Vec<(usize, usize, Found<'m>)> = anchors
             .iter()
-            .filter_map(|&(at, number)| {
+            .flat_map(|&(at, anchor)| self.anchors[anchor].1.iter().map(move |&number| (at, number)))
+            .filter_map(|(at, number)| {
                 let message = &self.phrases[number];
-                let start = at - backward(&text[..at], &message.text[..message.anchor.start])?;
-                let end = at + forward(&text[at..], &message.text[message.anchor.start..])?;
+                let range = message.around(text, at).filter(|range| whole_words(text, range))?;
                 let found = Found {
-                    range: start..end,
+                    range,
                     written: &message.text,
                     entries: &message.entries,
                     needs_provider: message.needs_provider,
                 };
-                whole_words(text, &(start..end)).then_some((at, number, found))
+                Some((at, number, found))
             })
             .collect();
         // Of those that read the same, the one whose anchor ends first counts, then the one with the longer anchor.
@@ -93,6 +100,17 @@ impl Messages {
             !inside
         });
         longest.collect()
+    }
+}
+
+impl Phrase {
+    /// Where the message stands whose anchor stands at `at`.
+    fn around(&self, text: &str, at: usize) -> Option<Range<usize>> {
+        let start = at - backward(&text[..at], &self.text[..self.anchor.start])?;
+        // The anchor reads alike; but blanks and punctuation in one that is the whole message may match more.
+        let known = if self.anchor.len() == self.text.len() { 0 } else { self.anchor.len() };
+        let end = at + known + forward(&text[at + known..], &self.text[self.anchor.start + known..])?;
+        Some(start..end)
     }
 }
 

@@ -47,7 +47,6 @@ pub struct Hints<'h> {
     pub provider: Option<&'h Provider>,
     /// Those that the file's path names.
     pub of_path: Providers,
-    pub level: Option<Level>,
 }
 
 /// One place of a record where a code or message stands, with the decision about it.
@@ -74,6 +73,14 @@ pub struct Finding {
     pub ids: Ids,
     /// Counts findings of the same code in the same record, from 0.
     pub ordinal: u32,
+    /// Of its record.
+    pub level: Option<Level>,
+}
+
+/// A word that may be a code.
+enum Written<'i> {
+    RequestId(Range<usize>),
+    Code(Word, Mention, Option<Claim<'i>>),
 }
 
 /// Looks codes and messages up in a catalogue.
@@ -97,6 +104,9 @@ fn is_everyday(message: &str) -> bool {
 
 /// Longest word that is taken for a code no entry knows, in bytes; no provider has longer ones.
 const MAX_UNKNOWN: usize = 80;
+
+/// Length of a response code, in bytes.
+const RESPONSE: usize = 2;
 
 /// Shortest code that tells anything by standing beside its text.
 const PAIRED: usize = 6;
@@ -122,42 +132,55 @@ impl Diagnoser {
 
     /// The failed operations of a record, in the order in which they stand.
     pub fn diagnose(&self, record: &Worded<'_>, hints: Hints<'_>) -> Vec<Finding> {
-        let (reading, found) = self.read(record);
-        let mut occurrences = self.occurrences(&reading, found, hints);
+        let Some((reading, written, found)) = self.read(record) else { return Vec::new() };
+        let setting = Setting::new(&reading);
+        let mut occurrences = self.occurrences(setting, written, found, hints);
         occurrences.retain(|o| o.verdict.is_ok());
-        operations::operations(&reading, occurrences)
+        operations::operations(setting, occurrences)
     }
 
     /// Every occurrence in a record, detections or not.
     pub fn examine(&self, record: &Worded<'_>, hints: Hints<'_>) -> Vec<Occurrence> {
-        let (reading, found) = self.read(record);
-        self.occurrences(&reading, found, hints)
+        let Some((reading, written, found)) = self.read(record) else { return Vec::new() };
+        self.occurrences(Setting::new(&reading), written, found, hints)
     }
 
-    /// Looks for messages and phrases.
-    fn read<'t>(&self, record: &'t Worded<'t>) -> (Reading<'t>, Vec<Found<'_>>) {
-        let text = record.text;
+    /// What stands in a record that may be a code or a message; `None`, as for most records, if there is nothing.
+    fn read<'t>(&self, record: &'t Worded<'t>) -> Option<(Reading<'t>, Vec<Written<'_>>, Vec<Found<'_>>)> {
+        let (phrases, found) = self.search(record.text);
+        let written: Vec<Written<'_>> = record.words().iter().filter_map(|word| self.written(record, word)).collect();
+        let is_empty = written.is_empty() && found.is_empty();
+        (!is_empty).then(|| (Reading::new(record, phrases), written, found))
+    }
+
+    /// Looks for phrases and messages.
+    fn search(&self, text: &str) -> (Phrases, Vec<Found<'_>>) {
         let (mut phrases, mut anchors) = (Phrases::default(), Vec::new());
-        let n_messages = self.messages.anchors().len();
-        self.finder.find(text, |at, number| match number.checked_sub(n_messages).map(|n| self.phrases[n]) {
+        let n_anchors = self.messages.anchors().len();
+        self.finder.find(text, |at, number| match number.checked_sub(n_anchors).map(|n| self.phrases[n]) {
             None => anchors.push((at, number)),
             // Phrases are to be written just so.
             Some((group, phrase)) if text[at..].starts_with(phrase) => phrases.add(group),
             Some(_) => {}
         });
-        (Reading::new(record, phrases), self.messages.confirm(text, &anchors))
+        (phrases, self.messages.confirm(text, &anchors))
     }
 
-    fn occurrences(&self, reading: &Reading<'_>, found: Vec<Found<'_>>, hints: Hints<'_>) -> Vec<Occurrence> {
+    fn occurrences(
+        &self,
+        setting: Setting<'_>,
+        written: Vec<Written<'_>>,
+        found: Vec<Found<'_>>,
+        hints: Hints<'_>,
+    ) -> Vec<Occurrence> {
+        let reading = setting.reading;
         let evidence = Evidence::of_record(reading, hints.provider, hints.of_path);
         let evidence = self.with_pairs(evidence, reading, &found);
         let about_payments = evidence.is_strong() || reading.is_about_payments();
-        let setting = Setting { reading, level: hints.level, about_payments };
-        let words = reading.record.words().iter();
-        let mut occurrences: Vec<Occurrence> =
-            words.filter_map(|word| self.code_at(setting, &evidence, word)).collect();
-        occurrences.extend(found.into_iter().map(|found| self.message_at(setting, &evidence, &found)));
-        occurrences
+        let setting = Setting { about_payments, ..setting };
+        let codes = written.into_iter().filter_map(|written| self.code_at(setting, &evidence, written));
+        let messages = found.into_iter().map(|found| self.message_at(setting, &evidence, &found));
+        codes.chain(messages).collect()
     }
 
     fn message_at(&self, setting: Setting<'_>, evidence: &Evidence, found: &Found<'_>) -> Occurrence {
@@ -193,29 +216,41 @@ impl Diagnoser {
         evidence
     }
 
-    fn code_at(&self, setting: Setting<'_>, evidence: &Evidence, word: &Word) -> Option<Occurrence> {
-        let reading = setting.reading;
-        let (text, range) = (reading.text, word.range());
-        if let Some(code) = request_id::code(text, &range) {
-            return self.request_id_code(text, evidence, code);
-        }
-        let known = self.codes.get_word(reading.record, word);
-        if known.is_none() && !is_code_like(&text[range.clone()], word) {
+    /// What a word may be as a code, by itself and by its field.
+    fn written(&self, record: &Worded<'_>, word: &Word) -> Option<Written<'_>> {
+        let text = record.text;
+        let known = self.codes.get_word(record, word);
+        // Most words are in no table, and written like no code.
+        if known.is_none() && word.is_plain() && !word.is_constant() && word.n_bytes() != RESPONSE {
             return None;
         }
-        let mention = Mention::at(text, range);
+        if let Some(code) = request_id::code(text, &word.range()) {
+            return Some(Written::RequestId(code));
+        }
+        if known.is_none() && !is_code_like(&text[word.range()], word) || is_of_clock(text, word) {
+            return None;
+        }
+        let mention = Mention::at(text, word.range());
         let claim = known.and_then(|known| known.claim(mention.key()));
         match &claim {
-            Some(Claim::Open(candidates)) if judge::is_mere_number(text, &mention, candidates) => return None,
-            // Two characters are everywhere.
-            None if !may_be_unknown_code(text, word, &mention) => return None,
-            _ => {}
+            Some(Claim::Open(candidates)) if judge::is_mere_number(text, &mention, candidates) => None,
+            None if !may_be_unknown_code(text, word, &mention) => None,
+            _ => Some(Written::Code(*word, mention, claim)),
         }
+    }
+
+    fn code_at(&self, setting: Setting<'_>, evidence: &Evidence, written: Written<'_>) -> Option<Occurrence> {
+        let reading = setting.reading;
+        let text = reading.text;
+        let (word, mention, claim) = match written {
+            Written::RequestId(code) => return self.request_id_code(text, evidence, code),
+            Written::Code(word, mention, claim) => (word, mention, claim),
+        };
         let here = evidence.at(reading, &mention);
         if let Some(claim) = claim.filter(|claim| !self.is_anothers(&here, claim)) {
             return self.known_code(setting, &here, mention, &claim);
         }
-        if !may_be_unknown_code(text, word, &mention) {
+        if !may_be_unknown_code(text, &word, &mention) {
             return None;
         }
         let is_family = mention::is_family(&text[mention.range.clone()]);
@@ -388,7 +423,17 @@ fn is_code_like(text: &str, word: &Word) -> bool {
 }
 
 fn is_response(word: &str) -> bool {
-    word.len() == 2 && word.bytes().all(|b| b.is_ascii_alphanumeric())
+    word.len() == RESPONSE && word.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+/// True for the minutes and seconds of a time, `08:51:05`: they are written like response codes, and behind a colon.
+fn is_of_clock(text: &str, word: &Word) -> bool {
+    let before = &text.as_bytes()[..word.start];
+    let is_clock = matches!(before, [.., a, b, b':'] if a.is_ascii_digit() && b.is_ascii_digit());
+    is_clock
+        && word.is_number()
+        && word.n_bytes() == 2
+        && before.get(before.len().wrapping_sub(4)).is_none_or(|&b| matches!(b, b' ' | b':' | b'T'))
 }
 
 /// True for a code-like word in an error field or right behind a word of failure, or of a provider's own family.

@@ -40,7 +40,7 @@ pub fn place(provider: &Provider) -> Option<usize> {
 /// Where a record names providers.
 #[derive(Debug)]
 pub struct Names {
-    /// Places of names, in the order in which they stand, and whose they are.
+    /// Places of names, and whose they are.
     places: Vec<(usize, usize, Providers)>,
     /// Others may stand among the letters of Chinese.
     is_chinese: bool,
@@ -48,16 +48,23 @@ pub struct Names {
 
 impl Names {
     pub fn new(record: &Worded<'_>, phrases: Phrases) -> Names {
+        let (text, bytes) = (record.text, record.text.as_bytes());
         let mut places = Vec::new();
-        for word in record.words() {
-            for start in parts(record.text.as_bytes(), word).filter(|&at| may_name(&record.text.as_bytes()[at..])) {
-                let end = part_end(record.text.as_bytes(), start);
+        let mut look = |start: usize| {
+            if may_name(&bytes[start..]) {
+                let end = part_end(bytes, start);
                 let mut providers = Providers::default();
-                providers.add_named(&record.text[start..end]);
-                if providers != Providers::default() {
-                    places.push((start, end, providers));
-                }
+                providers.add_named(&text[start..end]);
+                places.push((start, end, providers));
             }
+        };
+        for &Word { start, .. } in record.words().iter().filter(|word| word.n_bytes() >= SHORTEST) {
+            if start == 0 || !is_part(bytes[start - 1]) {
+                look(start);
+            }
+        }
+        for word in record.words().iter().filter(|word| !word.is_plain()) {
+            (word.start + 1..word.end).filter(|&at| !is_part(bytes[at - 1]) && is_part(bytes[at])).for_each(&mut look);
         }
         Names { places, is_chinese: phrases.has(Phrase::Provider) }
     }
@@ -91,20 +98,25 @@ fn in_chinese(text: &str) -> Providers {
 
 /// What a name is made of, and what surrounds it is not: letters of any script, digits, `+`.
 fn is_part(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || !b.is_ascii() || b == b'+'
+    IS_PART[usize::from(b)]
 }
+
+static IS_PART: [bool; 256] = {
+    let mut is_part = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        is_part[b] = b >= 0x80 || b as u8 == b'+' || (b as u8).is_ascii_alphanumeric();
+        b += 1;
+    }
+    is_part
+};
 
 fn part_end(bytes: &[u8], start: usize) -> usize {
     bytes[start..].iter().position(|&b| !is_part(b)).map_or(bytes.len(), |len| start + len)
 }
 
-/// Where in a word names may begin.
-fn parts<'b>(bytes: &'b [u8], word: &Word) -> impl Iterator<Item = usize> + use<'b> {
-    let &Word { start, end, .. } = word;
-    let first = (start == 0 || !is_part(bytes[start - 1])).then_some(start);
-    let inner = if word.is_plain() { end..end } else { start + 1..end };
-    first.into_iter().chain(inner.filter(|&at| !is_part(bytes[at - 1]) && is_part(bytes[at])))
-}
+/// Letters of the shortest name.
+const SHORTEST: usize = 4;
 
 /// The first four letters of every name in [`named`].
 const STARTS: [[u8; 4]; 19] = [

@@ -7,6 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::judge::Setting;
 use super::keys::{self, Role};
 use super::reading::Reading;
 use super::{Finding, Occurrence, ids, request_id};
@@ -18,7 +19,8 @@ use crate::record::words::line_around;
 const OBJECT: usize = 8 * 1024;
 
 /// The operations that the confirmed occurrences of a record speak of.
-pub(super) fn operations(reading: &Reading<'_>, confirmed: Vec<Occurrence>) -> Vec<Finding> {
+pub(super) fn operations(setting: Setting<'_>, confirmed: Vec<Occurrence>) -> Vec<Finding> {
+    let reading = setting.reading;
     let mut findings = Vec::new();
     let mut parts = by_order(reading, without_inner_codes(reading.text, confirmed));
     if let [only] = &mut parts[..] {
@@ -28,7 +30,7 @@ pub(super) fn operations(reading: &Reading<'_>, confirmed: Vec<Occurrence>) -> V
         for (occurrence, ids) in of_one_part(reading, &range, occurrences) {
             let same = |f: &&Finding| f.occurrence.code == occurrence.code;
             let ordinal = findings.iter().filter(same).count() as u32;
-            findings.push(Finding { occurrence, ids, ordinal });
+            findings.push(Finding { occurrence, ids, ordinal, level: setting.level });
         }
     }
     findings

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::catalog::{Catalog, Entry, Lang};
 use crate::diagnose::{Diagnoser, Hints, Occurrence, Providers};
 use crate::record::words::Worded;
-use crate::record::{self, Charset, Text};
+use crate::record::{Charset, Text};
 
 /// What is known of a text.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub fn answer(text: &str, catalog: &Catalog, diagnoser: &Diagnoser) -> Answer {
     }
     let decoded = Text::decode(text.as_bytes(), Charset::Auto);
     let words = Worded::new(&decoded.text);
-    let hints = Hints { provider: None, of_path: Providers::default(), level: record::level(&words) };
+    let hints = Hints { provider: None, of_path: Providers::default() };
     let occurrences = diagnoser.examine(&words, hints);
     match &occurrences[..] {
         [] => {}
