@@ -115,15 +115,16 @@ impl Mention {
     /// True for `name{label="CODE"} 3`, in whichever brackets.
     pub fn is_metric(&self, text: &str) -> bool {
         let line = line_around(text, self.range.start);
-        let Some(open) = text[line.start..self.range.start].rfind(['{', '(']).map(|at| line.start + at) else {
-            return false;
-        };
-        let Some(close) = text[self.range.end..line.end].find(['}', ')']).map(|at| self.range.end + at) else {
-            return false;
-        };
-        text[..open].trim_end_matches('{').bytes().next_back().is_some_and(is_core)
-            && !text[open..close].contains(':')
-            && text[close + 1..line.end].trim_start_matches([' ', '}', ')']).starts_with(|c: char| c.is_ascii_digit())
+        let bytes = text.as_bytes();
+        let open = memchr::memrchr2(b'{', b'(', &bytes[line.start..self.range.start]).map(|at| line.start + at);
+        let close = memchr::memchr2(b'}', b')', &bytes[self.range.end..line.end]).map(|at| self.range.end + at);
+        open.zip(close).is_some_and(|(open, close)| {
+            text[..open].trim_end_matches('{').bytes().next_back().is_some_and(is_core)
+                && memchr::memchr(b':', &bytes[open..close]).is_none()
+                && text[close + 1..line.end]
+                    .trim_start_matches([' ', '}', ')'])
+                    .starts_with(|c: char| c.is_ascii_digit())
+        })
     }
 
     /// True if its line is code that a traceback quotes, or a variable that it dumps.

@@ -157,6 +157,9 @@ fn is_space(c: char) -> bool {
 }
 
 fn same(found: char, wanted: char) -> bool {
+    if found.is_ascii() && wanted.is_ascii() {
+        return found.eq_ignore_ascii_case(&wanted);
+    }
     found == wanted
         || is_account(found) && is_account(wanted)
         || half_width(found).eq_ignore_ascii_case(&half_width(wanted))

@@ -148,7 +148,8 @@ impl Diagnoser {
     /// What stands in a record that may be a code or a message; `None`, as for most records, if there is nothing.
     fn read<'t>(&self, record: &'t Worded<'t>) -> Option<(Reading<'t>, Vec<Written<'_>>, Vec<Found<'_>>)> {
         let (phrases, found) = self.search(record.text);
-        let written: Vec<Written<'_>> = record.words().iter().filter_map(|word| self.written(record, word)).collect();
+        let words = record.words().iter().filter(|word| self.may_be_code(record, word));
+        let written: Vec<Written<'_>> = words.filter_map(|word| self.written(record, word)).collect();
         let is_empty = written.is_empty() && found.is_empty();
         (!is_empty).then(|| (Reading::new(record, phrases), written, found))
     }
@@ -216,17 +217,19 @@ impl Diagnoser {
         evidence
     }
 
+    /// False for most words: they are in no table, and written like no code.
+    fn may_be_code(&self, record: &Worded<'_>, word: &Word) -> bool {
+        let is_written_like_one = !word.is_plain() || word.is_constant() || word.n_bytes() == RESPONSE;
+        is_written_like_one || self.codes.get_word(record, word).is_some()
+    }
+
     /// What a word may be as a code, by itself and by its field.
     fn written(&self, record: &Worded<'_>, word: &Word) -> Option<Written<'_>> {
         let text = record.text;
-        let known = self.codes.get_word(record, word);
-        // Most words are in no table, and written like no code.
-        if known.is_none() && word.is_plain() && !word.is_constant() && word.n_bytes() != RESPONSE {
-            return None;
-        }
         if let Some(code) = request_id::code(text, &word.range()) {
             return Some(Written::RequestId(code));
         }
+        let known = self.codes.get_word(record, word);
         if known.is_none() && !is_code_like(&text[word.range()], word) || is_of_clock(text, word) {
             return None;
         }

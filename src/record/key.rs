@@ -18,7 +18,11 @@ const MAX_KEY: usize = 32;
 impl Key {
     /// The key in normal spelling; empty if it is longer than any known one.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
     }
 }
 
@@ -57,8 +61,8 @@ pub(super) const WEIGHTS: [u32; 256] = {
     weights
 };
 
-fn sum(name: &str) -> u32 {
-    name.bytes().fold(0, |sum, b| sum.wrapping_add(WEIGHTS[usize::from(b)]))
+fn sum(name: &[u8]) -> u32 {
+    name.iter().fold(0, |sum: u32, &b| sum.wrapping_add(WEIGHTS[usize::from(b)]))
 }
 
 /// What is known of some names.
@@ -84,7 +88,7 @@ impl<T> NameTable<T> {
         let n_slots = (entries.len() * 4).next_power_of_two().max(4);
         let mut table = NameTable { slots: vec![Slot { sum: 0, entry: FREE }; n_slots], entries };
         for (entry, (name, _)) in table.entries.iter().enumerate() {
-            let sum = sum(name);
+            let sum = sum(name.as_bytes());
             let mut at = table.slot(sum);
             while table.slots[at].entry != FREE {
                 at = (at + 1) & (n_slots - 1);
@@ -96,13 +100,13 @@ impl<T> NameTable<T> {
 
     /// What is known of a key.
     pub fn of_key(&self, key: &Key) -> Option<&T> {
-        let key = key.as_str();
-        self.find(sum(key), |known| known == key)
+        let key = key.as_bytes();
+        self.find(sum(key), |known| known.as_bytes() == key)
     }
 
     /// What is known of a word as it stands.
     pub fn of_word(&self, word: &str) -> Option<&T> {
-        self.find(sum(word), |known| known == word)
+        self.find(sum(word.as_bytes()), |known| known == word)
     }
 
     /// What is known of the first name with this sum that is the one.

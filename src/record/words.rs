@@ -91,12 +91,12 @@ impl<'t> Worded<'t> {
 
     /// What a table of keys knows of a word.
     pub fn key<'k, T>(&self, keys: &'k NameTable<T>, word: &Word) -> Option<&'k T> {
-        keys.find(word.sum, |key| normal_key(&self.text[word.range()]).as_str() == key)
+        keys.find(word.sum, |key| normal_key(&self.text[word.range()]).as_bytes() == key.as_bytes())
     }
 
     /// What a table of keys knows of the last dotted part of a word.
     pub fn last_key<'k, T>(&self, keys: &'k NameTable<T>, word: &Word) -> Option<&'k T> {
-        keys.find(word.last_sum, |key| normal_key(&self.text[word.last..word.end]).as_str() == key)
+        keys.find(word.last_sum, |key| normal_key(&self.text[word.last..word.end]).as_bytes() == key.as_bytes())
     }
 
     /// What a table of words knows of a word as it stands.
