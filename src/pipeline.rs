@@ -16,11 +16,12 @@ use excerpt::excerpt;
 
 use crate::catalog::Catalog;
 use crate::detect::Detector;
-use crate::diagnose::{Diagnoser, Finding, Hints};
+use crate::diagnose::{Diagnoser, Finding, Hints, Providers};
 use crate::event::{Event, EventId, Origin, Position};
 use crate::provider::Provider;
 use crate::record::frame::{self, Frame};
 use crate::record::utf16::Transcoder;
+use crate::record::words::Worded;
 use crate::record::{self, Charset, Text};
 use crate::redact::Redactor;
 
@@ -111,6 +112,8 @@ pub struct Cut {
 pub struct Stream {
     engine: Arc<Engine>,
     file: FileContext,
+    /// Those that the file's path names.
+    of_path: Providers,
     /// Whole lines that later decisions need, then the last, still incomplete line. UTF-8 where the file is UTF-16.
     buffer: Vec<u8>,
     /// Offset in the file, and line number (from 0), of `buffer[0]`.
@@ -130,6 +133,31 @@ pub struct Stream {
     cut_lines: u64,
     cuts: Vec<Cut>,
     transcoder: Transcoder,
+}
+
+/// A record of which events are made.
+struct Record<'r> {
+    start: Place,
+    bytes: &'r [u8],
+    text: &'r Text,
+    words: &'r Worded<'r>,
+}
+
+/// A place in the buffer, with its offset in the file and the number, from 0, of its line.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    at: usize,
+    offset: u64,
+    line: u64,
+}
+
+impl Place {
+    /// A place that is not before this one. Records come in order: each counts from the one before.
+    fn forward(self, at: usize, buffer: &[u8], transcoder: &Transcoder) -> Place {
+        let passed = &buffer[self.at..at];
+        let n_lines = memchr::memchr_iter(b'\n', passed).count() as u64;
+        Place { at, offset: self.offset + transcoder.raw_len(passed), line: self.line + n_lines }
+    }
 }
 
 /// Why bytes are looked at now, and so what counts as the end of a record.
@@ -165,6 +193,7 @@ impl Stream {
         let known = if from.charset == Charset::Auto { file.charset } else { from.charset };
         Stream {
             engine,
+            of_path: Providers::named_in(&file.origin.path),
             file,
             buffer: Vec::new(),
             offset: from.offset,
@@ -282,6 +311,7 @@ impl Stream {
     fn report(&mut self, complete: usize, moment: Moment, now: Timestamp, events: &mut Vec<Event>) {
         let mut waiting = std::mem::take(&mut self.waiting).into_iter();
         let mut reach = 0;
+        let mut start = Place { at: 0, offset: self.offset, line: self.line };
         while let Some(hit) = waiting.next() {
             if hit < reach {
                 continue;
@@ -294,28 +324,27 @@ impl Stream {
                 break;
             }
             reach = range.end;
-            let end = self.offset + self.transcoder.raw_len(&self.buffer[..range.end]);
+            start = start.forward(range.start, &self.buffer, &self.transcoder);
+            let end = start.offset + self.transcoder.raw_len(&self.buffer[range.clone()]);
             if end <= self.done {
                 continue;
             }
             let first = events.len();
-            self.diagnose(&range, now, events);
-            // Of an open record the events are remembered: it may grow and be looked at again.
-            let fresh: Vec<EventId> = events[first..].iter().map(|event| event.id).collect();
-            self.is_tall |= memchr::memchr_iter(b'\n', &self.buffer[range.clone()]).nth(1).is_some();
+            self.diagnose(start, &self.buffer[range.clone()], now, events);
+            self.is_tall = self.is_tall || memchr::memchr_iter(b'\n', &self.buffer[range]).nth(1).is_some();
             if closed {
                 self.reported.clear();
                 self.copy_of = None;
                 self.done = end;
             } else {
-                self.reported.extend(fresh);
+                // It may grow and be looked at again.
+                self.reported.extend(events[first..].iter().map(|event| event.id));
             }
         }
     }
 
-    fn diagnose(&self, range: &std::ops::Range<usize>, now: Timestamp, events: &mut Vec<Event>) {
-        let record = &self.buffer[range.clone()];
-        let mut text = Text::decode(record, self.file.charset);
+    fn diagnose(&self, start: Place, bytes: &[u8], now: Timestamp, events: &mut Vec<Event>) {
+        let mut text = Text::decode(bytes, self.file.charset);
         if text.text.starts_with(OWN) {
             // Its output may end up in a directory that it watches, and each event would give birth to another.
             return;
@@ -323,33 +352,29 @@ impl Stream {
         if let Some(encoding) = self.transcoder.encoding() {
             text.encoding = encoding;
         }
-        let hints = Hints {
-            provider: self.file.provider.as_ref(),
-            path: &self.file.origin.path,
-            level: record::level(&text.text),
-        };
-        for finding in self.engine.diagnoser.diagnose(&text.text, hints) {
-            if !self.is_reported(range, &finding) {
-                events.push(self.event(range, &text, finding, now));
+        let words = Worded::new(&text.text);
+        let record = Record { start, bytes, text: &text, words: &words };
+        let hints = Hints { provider: self.file.provider.as_ref(), of_path: self.of_path };
+        for finding in self.engine.diagnoser.diagnose(&words, hints) {
+            let id = event_id(&self.file.identity, record.start.offset, &finding.occurrence.code, finding.ordinal);
+            if !self.is_reported(id, &record, &finding) {
+                events.push(self.event(id, &record, finding, now));
             }
         }
     }
 
-    fn is_reported(&self, range: &std::ops::Range<usize>, finding: &Finding) -> bool {
-        let as_of = |identity: &[u8]| {
-            let id = event_id(identity, self.record_offset(range), &finding.occurrence.code, finding.ordinal);
+    fn is_reported(&self, id: EventId, record: &Record<'_>, finding: &Finding) -> bool {
+        let of_original = |identity: &Vec<u8>| {
+            let id = event_id(identity, record.start.offset, &finding.occurrence.code, finding.ordinal);
             self.reported.contains(&id)
         };
-        as_of(&self.file.identity) || self.copy_of.as_deref().is_some_and(as_of)
+        self.reported.contains(&id) || self.copy_of.as_ref().is_some_and(of_original)
     }
 
-    fn record_offset(&self, range: &std::ops::Range<usize>) -> u64 {
-        self.offset + self.transcoder.raw_len(&self.buffer[..range.start])
-    }
-
-    fn event(&self, range: &std::ops::Range<usize>, text: &Text, finding: Finding, now: Timestamp) -> Event {
-        let Finding { occurrence, ids, ordinal } = finding;
-        let position = self.position_of(range, text, occurrence.range.start);
+    fn event(&self, id: EventId, record: &Record<'_>, finding: Finding, now: Timestamp) -> Event {
+        let Finding { occurrence, ids, level, .. } = finding;
+        let text = record.text;
+        let redactor = &self.engine.redactor;
         let known: Vec<&str> = [
             &ids.out_trade_no,
             &ids.trade_no,
@@ -362,12 +387,12 @@ impl Stream {
         .into_iter()
         .filter_map(|id| id.as_deref())
         .collect();
-        let (excerpt, redactions) = excerpt(&self.engine.redactor, &text.text, occurrence.range.start, &known);
+        let (excerpt, redactions) = excerpt(&self.engine.redactor, record.words, occurrence.range.start, &known);
         Event {
-            id: event_id(&self.file.identity, self.record_offset(range), &occurrence.code, ordinal),
+            id,
             time: record::time(text, &self.file.timezone, now),
             observed: now,
-            matched: self.engine.redactor.redact(&text.text[occurrence.range.clone()], &known).0.cut(256),
+            matched: redactor.redact(&text.text[occurrence.range.clone()], &known).0.cut(256),
             code: occurrence.code,
             kind: occurrence.kind,
             entry: occurrence.entry,
@@ -376,26 +401,25 @@ impl Stream {
             alternatives: occurrence.alternatives,
             encoding: text.encoding,
             origin: self.file.origin.clone(),
-            position,
-            level: record::level(&text.text),
+            position: self.position_of(record, occurrence.range.start),
+            level,
             ids,
             excerpt,
             redactions,
         }
     }
 
-    fn position_of(&self, range: &std::ops::Range<usize>, text: &Text, at: usize) -> Position {
-        let record = &self.buffer[range.clone()];
-        let above = memchr::memchr_iter(b'\n', &self.buffer[..range.start]).count() as u64;
-        let first = self.line + above + 1;
+    fn position_of(&self, record: &Record<'_>, at: usize) -> Position {
+        let &Record { start, bytes, text, .. } = record;
+        let first = start.line + 1;
         let within = text.line_of(at);
         let line_start = match within {
             0 => 0,
-            n => memchr::memchr_iter(b'\n', record).nth(n - 1).map_or(0, |lf| lf + 1),
+            n => memchr::memchr_iter(b'\n', bytes).nth(n - 1).map_or(0, |lf| lf + 1),
         };
         Position {
             line: first + within as u64,
-            offset: self.offset + self.transcoder.raw_len(&self.buffer[..range.start + line_start]),
+            offset: start.offset + self.transcoder.raw_len(&bytes[..line_start]),
             record_first_line: first,
             record_last_line: first + (text.n_lines.max(1) - 1) as u64,
         }

@@ -1,21 +1,25 @@
 //! The event as the world sees it: JSON, version 1.
 //!
 //! A contract, apart from [`Event`] so that the inside can change without it: `data/schema/event.v1.json` is
-//! its JSON Schema, and every event written here validates. The structs borrow; values that are absent are left
-//! out, never null or empty; the order of keys is the order of the fields. All text is UTF-8: bytes of a log
-//! that were not are escaped before they get here. Characters that a terminal could obey, or that hide or
-//! reorder text, are written as `\u` escapes: the value is the same, and the line can be shown anywhere.
+//! its JSON Schema, and every event written here validates. Values that are absent are left out, never null or empty; the
+//! order of keys is that of the design. All text is UTF-8: bytes of a log that were not are escaped before they get
+//! here. Characters that a terminal could obey, or that hide or reorder text, are written as `\u` escapes: the value is
+//! the same, and the line can be shown anywhere.
+//!
+//! What an entry says is the same in every event of it. It is written once, when its first event is, and copied from then
+//! on: most of an event's bytes are these.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fmt::Display;
+mod put;
+
+use std::collections::HashMap;
 use std::io;
+use std::sync::{Arc, OnceLock};
 
-use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::ser::Formatter;
 
-use crate::catalog::{Catalog, EntryId, Lang};
-use crate::event::{Event, EventId, Ids};
+use crate::catalog::{Catalog, Entry, Lang};
+use crate::event::{Event, Ids};
 use crate::visible::is_hidden;
 
 /// Value of the key `schema`.
@@ -30,233 +34,152 @@ pub struct EventWriter {
     lang: Lang,
     /// Titles of the guides that exist, by id.
     guides: HashMap<String, String>,
+    /// What entries say, by their addresses, which are theirs alone as long as they are held here.
+    annotations: HashMap<usize, Annotation>,
+}
+
+#[derive(Debug, Clone)]
+struct Annotation {
+    _entry: Arc<Entry>,
+    json: OnceLock<Box<[u8]>>,
 }
 
 impl EventWriter {
     pub fn new(catalog: &Catalog, lang: Lang) -> EventWriter {
         let title = |guide: &crate::catalog::Guide| (guide.id.clone(), guide.title.get(lang).to_owned());
-        EventWriter { lang, guides: catalog.guides().iter().map(title).collect() }
+        let entries = catalog.entries().iter().chain(catalog.own()).chain([catalog.fallback()]);
+        let annotation =
+            |entry: &Arc<Entry>| (address(entry), Annotation { _entry: Arc::clone(entry), json: OnceLock::new() });
+        EventWriter {
+            lang,
+            guides: catalog.guides().iter().map(title).collect(),
+            annotations: entries.map(annotation).collect(),
+        }
     }
 
     /// Appends one JSON object to `out`, without a newline before or after it.
     pub fn write(&self, event: &Event, out: &mut Vec<u8>) {
-        append(&self.event(event), out);
+        put::raw(out, r#"{"schema":"#);
+        put::text(out, EVENT_SCHEMA);
+        put::raw(out, r#","id":"#);
+        put::hex(out, &event.id.0);
+        if let Some(time) = event.time {
+            put::raw(out, r#","time":"#);
+            put::time(out, time);
+        }
+        put::raw(out, r#","observed_time":"#);
+        put::time(out, event.observed);
+        put::member(out, r#","code":"#, &event.code);
+        put::member(out, r#","kind":"#, event.kind.as_str());
+        put::member(out, r#","entry":"#, &event.entry.id.0);
+        if let Some(provider) = &event.provider {
+            put::member(out, r#","provider":"#, provider.as_str());
+        }
+        match self.annotations.get(&address(&event.entry)) {
+            Some(known) => out.extend_from_slice(known.json.get_or_init(|| {
+                let mut json = Vec::new();
+                self.annotate(&event.entry, &mut json);
+                json.into_boxed_slice()
+            })),
+            None => self.annotate(&event.entry, out),
+        }
+        put::member(out, r#","confidence":"#, event.confidence.as_str());
+        put::list(out, r#","alternatives":"#, event.alternatives.iter().map(|id| &*id.0));
+        put::member(out, r#","matched":"#, event.matched.as_str());
+        put::member(out, r#","encoding":"#, event.encoding.as_str());
+        source(event, out);
+        ids(&event.ids, out);
+        if let Some(level) = event.level {
+            put::member(out, r#","level":"#, level.as_str());
+        }
+        put::member(out, r#","excerpt":"#, event.excerpt.as_str());
+        put::number(out, r#","redactions":"#, event.redactions.into());
+        out.push(b'}');
     }
 
-    fn event<'a>(&'a self, event: &'a Event) -> EventV1<'a> {
-        let entry = &*event.entry;
-        EventV1 {
-            schema: EVENT_SCHEMA,
-            id: event.id,
-            time: event.time,
-            observed_time: event.observed,
-            code: &event.code,
-            kind: event.kind.as_str(),
-            entry: &entry.id.0,
-            provider: event.provider.as_ref().map(|provider| provider.as_str()),
-            title: entry.title.get(self.lang),
-            category: entry.category.as_str(),
-            severity: entry.severity.as_str(),
-            act: entry.act.as_str(),
-            advice: entry.advice.as_str(),
-            retry: entry.retry.as_str(),
-            cause: entry.cause.get(self.lang),
-            remediation: RemediationV1 { operator: entry.operator.get(self.lang), payer: entry.payer.get(self.lang) },
-            guides: GuidesV1 { ids: &entry.guides, titles: &self.guides },
-            docs: &entry.docs,
-            confidence: event.confidence.as_str(),
-            alternatives: AlternativesV1(&event.alternatives),
-            matched: event.matched.as_str(),
-            encoding: event.encoding.as_str(),
-            source: SourceV1 {
-                name: &event.origin.name,
-                path: &event.origin.path,
-                line: event.position.line,
-                offset: event.position.offset,
-                record_first_line: event.position.record_first_line,
-                record_last_line: event.position.record_last_line,
-                host: event.origin.host.as_deref(),
-                labels: &event.origin.labels,
-            },
-            ids: IdsV1::from(&event.ids),
-            level: event.level.map(|level| level.as_str()),
-            excerpt: event.excerpt.as_str(),
-            redactions: event.redactions,
-        }
+    /// Appends what the entry of an event says.
+    fn annotate(&self, entry: &Entry, out: &mut Vec<u8>) {
+        put::member(out, r#","title":"#, entry.title.get(self.lang));
+        put::member(out, r#","category":"#, entry.category.as_str());
+        put::member(out, r#","severity":"#, entry.severity.as_str());
+        put::member(out, r#","act":"#, entry.act.as_str());
+        put::member(out, r#","advice":"#, entry.advice.as_str());
+        put::member(out, r#","retry":"#, entry.retry.as_str());
+        put::member(out, r#","cause":"#, entry.cause.get(self.lang));
+        put::object(out, r#","remediation":"#, |out| {
+            put::list(out, r#","operator":"#, entry.operator.get(self.lang).iter().map(String::as_str));
+            put::list(out, r#","payer":"#, entry.payer.get(self.lang).iter().map(String::as_str));
+        });
+        self.guides(entry, out);
+        put::list(out, r#","docs":"#, entry.docs.iter().map(String::as_str));
     }
+
+    /// `url` is part of the format but no guide has an address of its own yet.
+    fn guides(&self, entry: &Entry, out: &mut Vec<u8>) {
+        let known = entry.guides.iter().filter_map(|id| Some((id, self.guides.get(id)?)));
+        put::each(out, r#","guides":"#, known, |out, (id, title)| {
+            put::object(out, "", |out| {
+                put::member(out, r#","id":"#, id);
+                put::member(out, r#","title":"#, title);
+            });
+        });
+    }
+}
+
+fn address(entry: &Arc<Entry>) -> usize {
+    Arc::as_ptr(entry).addr()
+}
+
+fn source(event: &Event, out: &mut Vec<u8>) {
+    let (origin, position) = (&event.origin, &event.position);
+    put::object(out, r#","source":"#, |out| {
+        put::member(out, r#","name":"#, &origin.name);
+        put::member(out, r#","path":"#, &origin.path);
+        put::number(out, r#","line":"#, position.line);
+        put::number(out, r#","offset":"#, position.offset);
+        put::number(out, r#","record_first_line":"#, position.record_first_line);
+        put::number(out, r#","record_last_line":"#, position.record_last_line);
+        if let Some(host) = &origin.host {
+            put::member(out, r#","host":"#, host);
+        }
+        put::object(out, r#","labels":"#, |out| {
+            for (name, value) in &origin.labels {
+                out.push(b',');
+                put::text(out, name);
+                put::member(out, ":", value);
+            }
+        });
+    });
+}
+
+fn ids(ids: &Ids, out: &mut Vec<u8>) {
+    put::object(out, r#","ids":"#, |out| {
+        for (key, id) in [
+            (r#","out_trade_no":"#, &ids.out_trade_no),
+            (r#","trade_no":"#, &ids.trade_no),
+            (r#","transaction_id":"#, &ids.transaction_id),
+            (r#","request_id":"#, &ids.request_id),
+            (r#","trace_id":"#, &ids.trace_id),
+            (r#","mch_id":"#, &ids.mch_id),
+            (r#","app_id":"#, &ids.app_id),
+            (r#","amount":"#, &ids.amount),
+            (r#","currency":"#, &ids.currency),
+        ] {
+            // An id that is there but empty says as much as none.
+            if let Some(id) = id.as_deref().filter(|id| !id.is_empty()) {
+                put::member(out, key, id);
+            }
+        }
+    });
 }
 
 /// One JSON object without line breaks, and with hidden characters escaped: how everything that leaves is written.
 pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
     let mut out = Vec::new();
-    append(value, &mut out);
-    out
-}
-
-fn append(value: &impl Serialize, out: &mut Vec<u8>) {
-    let written = value.serialize(&mut serde_json::Serializer::with_formatter(out, Visible));
+    let written = value.serialize(&mut serde_json::Serializer::with_formatter(&mut out, Visible));
     // Only a failing writer or a map with odd keys could make this fail; a `Vec` and strings cannot.
     debug_assert!(written.is_ok());
-}
-
-#[derive(Serialize)]
-struct EventV1<'a> {
-    schema: &'static str,
-    #[serde(serialize_with = "text")]
-    id: EventId,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    time: Option<Timestamp>,
-    observed_time: Timestamp,
-    code: &'a str,
-    kind: &'static str,
-    entry: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    provider: Option<&'a str>,
-    title: &'a str,
-    category: &'static str,
-    severity: &'static str,
-    act: &'static str,
-    advice: &'static str,
-    retry: &'static str,
-    cause: &'a str,
-    #[serde(skip_serializing_if = "RemediationV1::is_empty")]
-    remediation: RemediationV1<'a>,
-    #[serde(skip_serializing_if = "GuidesV1::is_empty")]
-    guides: GuidesV1<'a>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    docs: &'a [String],
-    confidence: &'static str,
-    #[serde(skip_serializing_if = "AlternativesV1::is_empty")]
-    alternatives: AlternativesV1<'a>,
-    matched: &'a str,
-    encoding: &'static str,
-    source: SourceV1<'a>,
-    #[serde(skip_serializing_if = "IdsV1::is_empty")]
-    ids: IdsV1<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    level: Option<&'static str>,
-    excerpt: &'a str,
-    redactions: u32,
-}
-
-#[derive(Serialize)]
-struct RemediationV1<'a> {
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    operator: &'a [String],
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    payer: &'a [String],
-}
-
-impl RemediationV1<'_> {
-    fn is_empty(&self) -> bool {
-        self.operator.is_empty() && self.payer.is_empty()
-    }
-}
-
-/// `url` is part of the format but no guide has an address of its own yet.
-#[derive(Serialize)]
-struct GuideV1<'a> {
-    id: &'a str,
-    title: &'a str,
-}
-
-/// Looks the titles up while it is written, so that an event costs no list.
-struct GuidesV1<'a> {
-    ids: &'a [String],
-    titles: &'a HashMap<String, String>,
-}
-
-impl<'a> GuidesV1<'a> {
-    fn known(&self) -> impl Iterator<Item = GuideV1<'a>> {
-        let titles = self.titles;
-        self.ids.iter().filter_map(move |id| Some(GuideV1 { id, title: titles.get(id)? }))
-    }
-
-    fn is_empty(&self) -> bool {
-        self.known().next().is_none()
-    }
-}
-
-impl Serialize for GuidesV1<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.known())
-    }
-}
-
-struct AlternativesV1<'a>(&'a [EntryId]);
-
-impl AlternativesV1<'_> {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl Serialize for AlternativesV1<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|id| &*id.0))
-    }
-}
-
-#[derive(Serialize)]
-struct SourceV1<'a> {
-    name: &'a str,
-    path: &'a str,
-    line: u64,
-    offset: u64,
-    record_first_line: u64,
-    record_last_line: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    host: Option<&'a str>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    labels: &'a BTreeMap<String, String>,
-}
-
-#[derive(Serialize, PartialEq, Default)]
-struct IdsV1<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    out_trade_no: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trade_no: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    transaction_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mch_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    app_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    amount: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    currency: Option<&'a str>,
-}
-
-impl IdsV1<'_> {
-    fn is_empty(&self) -> bool {
-        *self == IdsV1::default()
-    }
-}
-
-impl<'a> From<&'a Ids> for IdsV1<'a> {
-    fn from(ids: &'a Ids) -> IdsV1<'a> {
-        /// An id that is there but empty says as much as none.
-        fn present(id: &Option<String>) -> Option<&str> {
-            id.as_deref().filter(|id| !id.is_empty())
-        }
-        IdsV1 {
-            out_trade_no: present(&ids.out_trade_no),
-            trade_no: present(&ids.trade_no),
-            transaction_id: present(&ids.transaction_id),
-            request_id: present(&ids.request_id),
-            trace_id: present(&ids.trace_id),
-            mch_id: present(&ids.mch_id),
-            app_id: present(&ids.app_id),
-            amount: present(&ids.amount),
-            currency: present(&ids.currency),
-        }
-    }
+    out
 }
 
 /// JSON without line breaks and without a single hidden character.
@@ -276,10 +199,6 @@ impl Formatter for Visible {
     }
 }
 
-fn text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
@@ -288,7 +207,8 @@ mod tests {
     use crate::event::{Confidence, Kind, samples};
 
     fn writer(lang: Lang) -> EventWriter {
-        EventWriter { lang, guides: [("issuer-declined".to_owned(), "Issuer declined".to_owned())].into() }
+        let guides = [("issuer-declined".to_owned(), "Issuer declined".to_owned())].into();
+        EventWriter { lang, guides, annotations: HashMap::new() }
     }
 
     fn written(event: &Event, lang: Lang) -> String {
@@ -392,6 +312,23 @@ mod tests {
         let mut event = samples::full();
         std::sync::Arc::make_mut(&mut event.entry).guides = vec!["no-such-guide".to_owned()];
         assert!(!written(&event, Lang::En).contains("guides"));
+    }
+
+    #[test]
+    fn what_an_entry_says_is_the_same_whether_it_was_written_before_or_not() {
+        let catalog = Catalog::builtin();
+        for lang in [Lang::En, Lang::Zh] {
+            let remembering = EventWriter::new(&catalog, lang);
+            let plain = EventWriter { annotations: HashMap::new(), ..remembering.clone() };
+            for entry in catalog.entries().iter().chain([catalog.fallback()]) {
+                let event = Event { entry: Arc::clone(entry), ..samples::full() };
+                let [mut first, mut again, mut expected] = [const { Vec::new() }; 3];
+                remembering.write(&event, &mut first);
+                remembering.write(&event, &mut again);
+                plain.write(&event, &mut expected);
+                assert!(first == expected && again == expected, "{}", entry.id);
+            }
+        }
     }
 
     #[test]

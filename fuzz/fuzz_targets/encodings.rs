@@ -2,6 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use paytriage::record::words::Worded;
 use paytriage::record::{Charset, Text, level, time};
 
 fuzz_target!(|record: &[u8]| {
@@ -14,7 +15,7 @@ fuzz_target!(|record: &[u8]| {
         for at in [0, text.text.len() / 2, text.text.len()] {
             assert!(text.line_of(at) < n_lines.max(1));
         }
-        level(&text.text);
+        level(&Worded::new(&text.text));
         time(&text, &jiff::tz::TimeZone::UTC, jiff::Timestamp::UNIX_EPOCH);
     }
 });

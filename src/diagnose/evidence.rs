@@ -1,15 +1,22 @@
 //! Whose error it is: weighs everything in a record that names a provider.
 
 use crate::provider::Provider;
-use crate::record::words::{Key, normal_key, value_after, words};
+use crate::record::key::{Key, normal_key};
+use crate::record::words::value_after;
 
-use super::keys::{self, Role};
+use super::keys::Role;
 use super::mention::Mention;
+use super::names::{self, Providers};
+use super::phrases::Phrase;
+use super::reading::Reading;
 
 /// How much each provider is spoken for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
-    weights: Vec<(Provider, u32)>,
+    /// Of the providers that are built in, in their order.
+    known: [u32; Provider::KNOWN.len()],
+    /// Of those that only a user's catalogue or configuration has.
+    custom: Vec<(Provider, u32)>,
     /// How many different fields speak for a provider.
     n_fields: usize,
     /// A provider is named: in the record, by its file's name, or in the configuration.
@@ -34,83 +41,84 @@ const NEAR: usize = 80;
 
 impl Evidence {
     /// What the record as a whole and its source tell.
-    pub fn of_record(text: &str, hint: Option<&Provider>, path: &str) -> Evidence {
+    pub fn of_record(reading: &Reading<'_>, hint: Option<&Provider>, path: Providers) -> Evidence {
         let mut evidence = Evidence::default();
         if let Some(hint) = hint {
-            evidence.add(hint.clone(), HINT);
+            evidence.add(hint, HINT);
         }
-        evidence.add_names(path, NAME);
-        evidence.add_names(text, NAMED);
+        evidence.add_all(path, NAME);
+        evidence.add_all(reading.names.within(reading.text, 0, reading.text.len()), NAMED);
         evidence.is_named = !evidence.is_empty();
-        let mut fields: Vec<Key> = Vec::new();
-        for word in words(text) {
-            let key = normal_key(&text[word]);
-            if let Some((owner, weight)) = keys::owner(key.as_str()) {
-                evidence.add_once(owner, weight);
-                if !fields.contains(&key) {
-                    fields.push(key);
-                }
-            }
+        evidence.add_fields(reading);
+        let has = |phrase| reading.phrases.has(phrase);
+        if has(Phrase::GlobalGateway) && !has(Phrase::GlobalMapi) {
+            evidence.add(&Provider::AlipayPlus, FIELD);
         }
-        evidence.n_fields = fields.len();
-        // The old overseas gateway shares a package with the new one, and is Alipay's.
-        let global = keys::GLOBAL_GATEWAY.iter().any(|part| text.contains(part));
-        if global && !text.contains("globalmapi") {
-            evidence.add(Provider::AlipayPlus, FIELD);
-        }
-        // What WeChat Pay says about a parameter.
-        let detail = text.contains("\"issue\"") && text.contains("\"location\"");
-        let answer = text.contains("return_code") && text.contains("return_msg");
-        if detail || answer || keys::WECHATPAY_CALLS.iter().any(|part| text.contains(part)) {
-            evidence.add_once(Provider::WechatPay, 4);
+        let detail = has(Phrase::Issue) && has(Phrase::Location);
+        let answer = has(Phrase::ReturnCode) && has(Phrase::ReturnMsg);
+        if detail || answer || has(Phrase::WechatPayCall) {
+            evidence.add_once(&Provider::WechatPay, 4);
         }
         evidence
     }
 
+    fn add_fields(&mut self, reading: &Reading<'_>) {
+        let mut fields: Vec<Key> = Vec::new();
+        for (word, (owner, weight)) in reading.owned_fields() {
+            self.add_once(owner, *weight);
+            let key = normal_key(&reading.text[word.range()]);
+            if !fields.contains(&key) {
+                fields.push(key);
+            }
+        }
+        self.n_fields = fields.len();
+    }
+
     /// The same, seen from one occurrence.
-    pub fn at(&self, text: &str, mention: &Mention) -> Evidence {
+    pub fn at(&self, reading: &Reading<'_>, mention: &Mention) -> Evidence {
+        let text = reading.text;
         let mut evidence = self.clone();
         let mut from = mention.range.start.saturating_sub(NEAR);
         while !text.is_char_boundary(from) {
             from += 1;
         }
-        evidence.add_names(&text[from..mention.range.start], CLOSE);
-        if let Some(Role::Code { provider: Some(provider), .. }) = mention.field.as_ref().map(|field| &field.role) {
-            evidence.add(provider.clone(), FIELD);
+        evidence.add_all(reading.names.within(text, from, mention.range.start), CLOSE);
+        if let Some(Role::Code { provider: Some(provider), .. }) = mention.field.as_ref().map(|field| field.role) {
+            evidence.add(provider, FIELD);
         }
         if mention.key() == "resultcode" && has_result_status(text) {
-            evidence.add(Provider::AlipayPlus, FIELD);
+            evidence.add(&Provider::AlipayPlus, FIELD);
         }
         // The numbers of Alipay's app SDK; Antom puts S, F and U there.
         let number = text[mention.range.clone()].bytes().all(|b| b.is_ascii_digit());
         if number && mention.key() == "resultstatus" {
-            evidence.add(Provider::Alipay, FIELD);
+            evidence.add(&Provider::Alipay, FIELD);
         }
         if super::mention::is_family(&text[mention.range.clone()]) {
-            evidence.add(Provider::Alipay, FAMILY);
+            evidence.add(&Provider::Alipay, FAMILY);
         }
         evidence
     }
 
     /// The same, and a thing that only this provider has.
-    pub fn and(&self, provider: Provider) -> Evidence {
+    pub fn and(&self, provider: &Provider) -> Evidence {
         let mut evidence = self.clone();
         evidence.add(provider, FIELD);
         evidence
     }
 
     pub fn is_empty(&self) -> bool {
-        self.weights.is_empty()
+        self.weights().next().is_none()
     }
 
     /// Adds what a code beside its own text tells.
     pub fn pair(&mut self, provider: &Provider) {
-        self.add_once(provider.clone(), PAIRED);
+        self.add_once(provider, PAIRED);
     }
 
     /// True if more speaks for some provider than a field that others have too.
     pub fn is_strong(&self) -> bool {
-        self.weights.iter().any(|&(_, weight)| weight > WEAK)
+        self.weights().any(|(_, weight)| weight > WEAK)
     }
 
     /// True if a field speaks for a provider.
@@ -124,42 +132,49 @@ impl Evidence {
     }
 
     pub fn weight(&self, provider: &Provider) -> u32 {
-        self.weights.iter().find(|(p, _)| p == provider).map_or(0, |&(_, weight)| weight)
+        match names::place(provider) {
+            Some(place) => self.known[place],
+            None => self.custom.iter().find(|(p, _)| p == provider).map_or(0, |&(_, weight)| weight),
+        }
     }
 
     /// The provider that is spoken for most; `None` when nobody is, or two equally.
     pub fn winner(&self) -> Option<&Provider> {
-        let (best, weight) = self.weights.iter().max_by_key(|&&(_, weight)| weight)?;
-        let tied = self.weights.iter().filter(|&&(_, w)| w == *weight).count() > 1;
+        let (best, weight) = self.weights().max_by_key(|&(_, weight)| weight)?;
+        let tied = self.weights().filter(|&(_, w)| w == weight).count() > 1;
         (!tied).then_some(best)
     }
 
-    fn add(&mut self, provider: Provider, weight: u32) {
-        match self.weights.iter_mut().find(|(p, _)| *p == provider) {
-            Some((_, sum)) => *sum += weight,
-            None => self.weights.push((provider, weight)),
+    /// The providers that are spoken for.
+    fn weights(&self) -> impl Iterator<Item = (&Provider, u32)> {
+        let known = names::KNOWN.iter().zip(self.known);
+        known.chain(self.custom.iter().map(|(provider, weight)| (provider, *weight))).filter(|&(_, weight)| weight > 0)
+    }
+
+    fn weight_mut(&mut self, provider: &Provider) -> &mut u32 {
+        if let Some(place) = names::place(provider) {
+            return &mut self.known[place];
         }
+        let at = self.custom.iter().position(|(p, _)| p == provider).unwrap_or_else(|| {
+            self.custom.push((provider.clone(), 0));
+            self.custom.len() - 1
+        });
+        &mut self.custom[at].1
+    }
+
+    fn add(&mut self, provider: &Provider, weight: u32) {
+        *self.weight_mut(provider) += weight;
     }
 
     /// Adds a weight that says the same thing however often it stands there.
-    fn add_once(&mut self, provider: Provider, weight: u32) {
-        if self.weight(&provider) < weight {
-            self.weights.retain(|(p, _)| *p != provider);
-            self.weights.push((provider, weight));
-        }
+    fn add_once(&mut self, provider: &Provider, weight: u32) {
+        let held = self.weight_mut(provider);
+        *held = weight.max(*held);
     }
 
-    /// Adds each provider named in `text`, once.
-    fn add_names(&mut self, text: &str, weight: u32) {
-        let mut seen: Vec<Provider> = Vec::new();
-        let parts = text.split(|c: char| !c.is_ascii_alphanumeric() && c.is_ascii() && c != '+');
-        let chinese = ["支付宝", "微信", "银联", "checkout.com"].into_iter().filter(|name| text.contains(name));
-        for part in parts.chain(chinese) {
-            if let Some(provider) = keys::named(normal_key(part).as_str()).filter(|provider| !seen.contains(provider)) {
-                self.add(provider.clone(), weight);
-                seen.push(provider);
-            }
-        }
+    /// Adds each of some providers, once.
+    fn add_all(&mut self, providers: Providers, weight: u32) {
+        providers.iter().for_each(|provider| self.add(provider, weight));
     }
 }
 

@@ -1,29 +1,28 @@
 //! Takes the identifiers out of a record that support people search for.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::event::Ids;
-use crate::record::words::{line_around, normal_key, value_after, words};
+use crate::record::words::{Word, Worded, line_around};
 
 use super::keys::{self, Id};
 use super::mention::Mention;
+use super::reading::{Reading, is_id_char};
 
-/// Longest identifier that any of the providers allows, with room (UnionPay's `reqReserved` aside).
-const MAX_LEN: usize = 128;
-
-/// The ids in `text` (a record, or the part of it that belongs to one operation). Fields win over prose; among fields the
+/// The ids in a part of a record that belongs to one operation. Fields win over prose; among fields the
 /// most specific, then the first. `failed_at` is where the failure stands.
-pub fn ids(text: &str, failed_at: usize) -> Ids {
-    let mut best: HashMap<Id, (u8, Range<usize>)> = HashMap::new();
-    for (id, rank, value) in fields(text) {
-        if best.get(&id).is_none_or(|(held, _)| rank > *held) {
-            best.insert(id, (rank, value));
+pub fn ids(reading: &Reading<'_>, part: Range<usize>, failed_at: usize) -> Ids {
+    let text = reading.text;
+    let mut best: [Option<(u8, Range<usize>)>; Id::COUNT] = Default::default();
+    for (id, rank, value) in reading.ids(part.clone()) {
+        let held = &mut best[id as usize];
+        if held.as_ref().is_none_or(|(held, _)| rank > *held) {
+            *held = Some((rank, value));
         }
     }
-    let mut take = |id: Id| best.remove(&id).map(|(_, value)| text[value].to_owned());
+    let mut take = |id: Id| best[id as usize].take().map(|(_, value)| text[value].to_owned());
     Ids {
-        out_trade_no: take(Id::OutTradeNo).or_else(|| order_in_prose(text, failed_at)),
+        out_trade_no: take(Id::OutTradeNo).or_else(|| order_in_prose(reading.record, part, failed_at)),
         trade_no: take(Id::TradeNo),
         transaction_id: take(Id::Transaction),
         request_id: take(Id::Request),
@@ -35,21 +34,11 @@ pub fn ids(text: &str, failed_at: usize) -> Ids {
     }
 }
 
-/// The merchant's order number, if a field of `text` holds it.
-pub fn order_in_field(text: &str) -> Option<&str> {
-    let orders = fields(text).filter(|(id, ..)| *id == Id::OutTradeNo);
+/// The merchant's order number, if a field of this part of a record holds it.
+pub fn order_in_field<'t>(reading: &Reading<'t>, part: Range<usize>) -> Option<&'t str> {
+    let orders = reading.ids(part).filter(|(id, ..)| *id == Id::OutTradeNo);
     let best = orders.reduce(|best, next| if next.1 > best.1 { next } else { best });
-    best.map(|(.., value)| &text[value])
-}
-
-/// The fields of `text` that hold ids, each with its rank and the place of its value.
-fn fields(text: &str) -> impl Iterator<Item = (Id, u8, Range<usize>)> + '_ {
-    words(text).chain(chinese_keys(text)).filter_map(move |word| {
-        let key = text[word.clone()].rsplit('.').next().unwrap_or_default();
-        let (id, rank) = keys::id(normal_key(key).as_str())?;
-        let value = value_after(text, word.end).or_else(|| path_value(text, word.end))?;
-        is_plausible(id, &text[value.clone()]).then_some((id, rank, value))
-    })
+    best.map(|(.., value)| &reading.text[value])
 }
 
 /// ISO 4217 letters. UnionPay and ISO 8583 write the three digits; of those only the ones that occur are known.
@@ -71,44 +60,21 @@ fn currency(code: &str) -> Option<String> {
     letters.bytes().all(|b| b.is_ascii_alphabetic()).then(|| letters.to_ascii_uppercase())
 }
 
-fn chinese_keys(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
-    ["商户订单号", "订单号"].into_iter().flat_map(|key| text.match_indices(key).map(move |(at, _)| at..at + key.len()))
-}
-
-/// `/out-trade-no/SO2026…`: the next part of a path.
-fn path_value(text: &str, end: usize) -> Option<Range<usize>> {
-    let rest = text[end..].strip_prefix('/')?;
-    let len = rest.find(|c: char| !is_id_char(c)).unwrap_or(rest.len());
-    (len > 0).then_some(end + 1..end + 1 + len)
-}
-
-fn is_id_char(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
-}
-
-fn is_plausible(id: Id, value: &str) -> bool {
-    let fits = |ok: fn(char) -> bool| !value.is_empty() && value.len() <= MAX_LEN && value.chars().all(ok);
-    match id {
-        Id::Amount => fits(|c| c.is_ascii_digit() || c == '.') && value.len() <= 16,
-        Id::Currency => value.len() == 3 && fits(|c| c.is_ascii_alphanumeric()),
-        Id::OutTradeNo => {
-            fits(|c| is_id_char(c) || matches!(c, '.' | '*' | '@' | '|'))
-                && value.len() >= 4
-                && value.contains(|c: char| c.is_ascii_digit())
-        }
-        _ => fits(|c| is_id_char(c) || matches!(c, '.' | ':' | '@')) && !matches!(value, "null" | "None" | "undefined"),
-    }
-}
-
 /// An order number without a field: the word that looks most like one, in the line of the failure or the record's first.
-fn order_in_prose(text: &str, failed_at: usize) -> Option<String> {
-    let lines = [line_around(text, failed_at), line_around(text, 0)];
+fn order_in_prose(record: &Worded<'_>, part: Range<usize>, failed_at: usize) -> Option<String> {
+    let text = &record.text[part.clone()];
+    let lines = [line_around(text, failed_at.saturating_sub(part.start)), line_around(text, 0)];
     lines.into_iter().find_map(|line| {
-        let line_text = &text[line];
-        let named = words(line_text)
+        let line = part.start + line.start..part.start + line.end;
+        let words = record.within(&line);
+        let line_text = &record.text[line.clone()];
+        let within = |word: &Word| word.start - line.start..word.end - line.start;
+        let numbers = || words.iter().filter(|word| word.has_digits()).map(within);
+        let named = numbers()
+            .filter(|w| may_be_order_number(&line_text[w.clone()]))
             .filter(|w| follows_order_word(&line_text[..w.start]))
             .find(|w| is_order_number(line_text, w));
-        named.or_else(|| words(line_text).find(|w| is_order_like(line_text, w))).map(|w| line_text[w].to_owned())
+        named.or_else(|| numbers().find(|w| is_order_like(line_text, w))).map(|w| line_text[w].to_owned())
     })
 }
 
@@ -138,37 +104,68 @@ fn follows_order_word(before: &str) -> bool {
 
 /// What stands behind a word for it may be shorter.
 fn is_order_number(line: &str, word: &Range<usize>) -> bool {
-    let value = &line[word.clone()];
-    let announced = line[..word.start].trim_end_matches([' ', '#', ':']).to_ascii_lowercase();
-    let short = (5..8).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit());
-    is_order_like(line, word) || short && (announced.ends_with("order") || announced.ends_with("订单"))
+    let is_announced = || {
+        let before = line[..word.start].trim_end_matches([' ', '#', ':']);
+        let is_order = before.len() >= 5 && before.as_bytes()[before.len() - 5..].eq_ignore_ascii_case(b"order");
+        is_order || before.ends_with("订单")
+    };
+    is_order_like(line, word) || is_short_number(&line[word.clone()]) && is_announced()
 }
 
-/// Long enough, mostly digits, and none of the other things with many digits: a time, an address, a host, a field's value.
+fn is_short_number(value: &str) -> bool {
+    (5..8).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn may_be_order_number(value: &str) -> bool {
+    is_short_number(value) || has_order_shape(value)
+}
+
+/// Long enough, and mostly digits.
+fn has_order_shape(value: &str) -> bool {
+    let n_digits = || value.bytes().filter(u8::is_ascii_digit).count();
+    (8..=64).contains(&value.len()) && n_digits() >= 6 && n_digits() * 2 >= value.len() && value.chars().all(is_id_char)
+}
+
+/// It has the shape, and is none of the other things with many digits: a time, an address, a host, a field's value.
 fn is_order_like(line: &str, word: &Range<usize>) -> bool {
     let value = &line[word.clone()];
-    let digits = value.bytes().filter(u8::is_ascii_digit).count();
-    let shape =
-        (8..=64).contains(&value.len()) && digits >= 6 && digits * 2 >= value.len() && value.chars().all(is_id_char);
-    let bytes = value.as_bytes();
-    let date = value.len() >= 10 && (bytes[4] == b'-' && bytes[7] == b'-' || bytes[2] == b'-' && bytes[6] == b'-');
+    has_order_shape(value)
+        && !is_date(value)
+        && !value.starts_with("0x")
+        && !is_uuid(value)
+        && !is_app(value)
+        && !is_thread(value)
+        && !is_serial(value)
+        && !is_of_something_else(line, word)
+}
+
+/// By what stands around it, it is part of a time or a path, or has a name of its own: an app, a trace, a thread.
+fn is_of_something_else(line: &str, word: &Range<usize>) -> bool {
     let before = line[..word.start].chars().next_back();
     let after = line[word.end..].chars().next();
     let in_time = after == Some(':') && line[word.end + 1..].starts_with(|c: char| c.is_ascii_digit())
         || before == Some('.')
         || before == Some(',');
     let in_path = matches!(before, Some('/' | '=' | '&' | '?' | '@' | '\\' | '%'));
-    let quoted_value =
-        line[..word.start].trim_end_matches(['"', '\'', ' ']).ends_with([':', '=']) && before != Some(' ');
-    let serial = value.len() >= 32 && value.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-    // Anything else that has a name of its own, or is made like one: an app, a trace, a thread.
-    let named = matches!(before, Some('>' | '['))
-        || Mention::at(line, word.clone()).field.is_some_and(|field| {
-            !field.key.is_empty() && !matches!(keys::id(&field.key), Some((Id::OutTradeNo, _)) | None)
-        });
-    let made = is_uuid(value) || is_app(value) || is_thread(value);
-    let address = value.starts_with("0x") || named || made;
-    shape && !address && !date && !in_time && !in_path && !quoted_value && !serial
+    let is_value =
+        || line[..word.start].trim_end_matches(['"', '\'', ' ']).ends_with([':', '=']) && before != Some(' ');
+    let is_named = || {
+        Mention::at(line, word.clone()).field.is_some_and(|field| {
+            let is_order = matches!(keys::IDS.of_key(&field.key), Some((Id::OutTradeNo, _)) | None);
+            !field.key.as_str().is_empty() && !is_order
+        })
+    };
+    in_time || in_path || matches!(before, Some('>' | '[')) || is_value() || is_named()
+}
+
+fn is_date(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    value.len() >= 10 && (bytes[4] == b'-' && bytes[7] == b'-' || bytes[2] == b'-' && bytes[6] == b'-')
+}
+
+/// Of a certificate.
+fn is_serial(value: &str) -> bool {
+    value.len() >= 32 && value.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }
 
 /// `202449f5-a3d0-30ca-ce38-00f003914feb`.
@@ -191,6 +188,13 @@ fn is_thread(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnose::Diagnoser;
+
+    fn ids(text: &str, failed_at: usize) -> Ids {
+        let record = Worded::new(text);
+        let diagnoser = Diagnoser::new(std::sync::Arc::new(crate::catalog::Catalog::builtin()));
+        super::ids(&Reading::new(&record, diagnoser.search(text).0), 0..text.len(), failed_at)
+    }
 
     #[test]
     fn order_numbers_wherever_they_stand() {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::keys;
 use crate::catalog::{Entry, Specificity};
-use crate::record::words::normal_key;
+use crate::record::key::{NameTable, normal_key};
+use crate::record::words::{Word, Worded};
 
 /// An entry that has a code.
 #[derive(Debug)]
@@ -22,7 +23,11 @@ pub struct Candidate {
 
 /// All codes of a catalogue.
 #[derive(Debug)]
-pub struct Index(HashMap<String, Vec<Candidate>>);
+pub struct Index(NameTable<Candidates>);
+
+/// Everything that has one code, wherever it stands.
+#[derive(Debug)]
+pub struct Candidates(Vec<Candidate>);
 
 /// What a code may be, where it stands.
 #[derive(Debug)]
@@ -42,27 +47,31 @@ impl Index {
             let candidate = Candidate { entry, specificity: code.specificity, fields };
             codes.entry(code.text.clone()).or_default().push(candidate);
         }
-        Index(codes)
+        Index(NameTable::new(codes.into_iter().map(|(code, candidates)| (code, Candidates(candidates)))))
     }
 
-    /// Everything that has this code, wherever it stands.
-    pub fn all(&self, code: &str) -> &[Candidate] {
-        self.0.get(code).map_or(&[], Vec::as_slice)
+    pub fn get(&self, code: &str) -> Option<&Candidates> {
+        self.0.of_word(code)
     }
 
-    pub fn knows(&self, code: &str) -> bool {
-        self.0.contains_key(code)
+    pub fn get_word(&self, record: &Worded<'_>, word: &Word) -> Option<&Candidates> {
+        record.exact(&self.0, word)
+    }
+}
+
+impl Candidates {
+    pub fn all(&self) -> &[Candidate] {
+        &self.0
     }
 
-    /// What `code` may be as the value of the field `key` (in normal spelling; empty outside of any field). `None` if no
+    /// What the code may be as the value of the field `key` (in normal spelling; empty outside of any field). `None` if no
     /// entry has it there.
-    pub fn claim(&self, code: &str, key: &str) -> Option<Claim<'_>> {
-        let all = self.0.get(code)?;
-        let named: Vec<&Candidate> = all.iter().filter(|c| c.fields.iter().any(|field| field == key)).collect();
+    pub fn claim(&self, key: &str) -> Option<Claim<'_>> {
+        let named: Vec<&Candidate> = self.0.iter().filter(|c| c.fields.iter().any(|field| field == key)).collect();
         if !named.is_empty() {
             return Some(Claim::Named(named));
         }
-        let open: Vec<&Candidate> = all.iter().filter(|c| c.specificity != Specificity::Named).collect();
+        let open: Vec<&Candidate> = self.0.iter().filter(|c| c.specificity != Specificity::Named).collect();
         (!open.is_empty() && !keys::has_own_codes(key)).then_some(Claim::Open(open))
     }
 }

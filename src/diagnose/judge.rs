@@ -1,26 +1,31 @@
 //! Decides whether an occurrence is a detection (design, section 8).
 
 use std::ops::Range;
-use std::sync::LazyLock;
-
-use regex::Regex;
 
 use crate::catalog::Specificity;
-use crate::record::Level;
+use crate::record::key::normal_key;
 use crate::record::words::{self, line_around};
+use crate::record::{self, Level};
 
 use super::index::Candidate;
 use super::keys::{self, Role, SURE};
 use super::mention::{Field, Mention};
+use super::reading::Reading;
 use super::verdict::{Because, Verdict, WhyNot};
 
 /// What is known about the record as a whole.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting<'t> {
-    pub text: &'t str,
+    pub reading: &'t Reading<'t>,
     pub level: Option<Level>,
     /// The record or its source names a provider, or is about a payment.
     pub about_payments: bool,
+}
+
+impl<'t> Setting<'t> {
+    pub fn new(reading: &'t Reading<'t>) -> Setting<'t> {
+        Setting { reading, level: record::level(reading.record), about_payments: false }
+    }
 }
 
 /// How far a code may be believed.
@@ -35,11 +40,11 @@ pub struct Weight {
 
 /// Decides about a code.
 pub fn code(setting: Setting<'_>, mention: &Mention, weight: Weight) -> Verdict {
-    let text = setting.text;
+    let text = setting.reading.text;
     if mention.is_call(text) {
         return Err(WhyNot::IsKey);
     }
-    if let Some(why) = not_a_report(text, mention) {
+    if let Some(why) = not_a_report(setting.reading, mention) {
         return Err(why);
     }
     if is_namesake(text, mention) {
@@ -55,7 +60,7 @@ pub fn code(setting: Setting<'_>, mention: &Mention, weight: Weight) -> Verdict 
         return Err(WhyNot::NeedsProvider);
     }
     let name = |field: &Field| text[field.name.clone()].to_owned();
-    match mention.field.as_ref().map(|field| (&field.role, field)) {
+    match mention.field.as_ref().map(|field| (field.role, field)) {
         Some((Role::State, field)) if !field.loose => Err(WhyNot::State(name(field))),
         Some((Role::Code { rank, .. }, field)) if *rank >= SURE => Ok(Because::ErrorField(name(field))),
         Some((Role::Code { .. }, field)) if distinctive && !field.list => Ok(Because::ErrorField(name(field))),
@@ -78,22 +83,23 @@ pub fn code(setting: Setting<'_>, mention: &Mention, weight: Weight) -> Verdict 
 
 /// Decides about a code in a field that its entry names: the field says enough, if something speaks for the provider.
 pub fn named_field(setting: Setting<'_>, mention: &Mention, own_provider: bool) -> Verdict {
-    if let Some(why) = not_a_report(setting.text, mention) {
+    if let Some(why) = not_a_report(setting.reading, mention) {
         return Err(why);
     }
-    if keys::is_advice(mention.key()) && is_approved(setting.text) {
+    if keys::is_advice(mention.key()) && is_approved(setting.reading) {
         return Err(WhyNot::NoFailure);
     }
     match &mention.field {
-        Some(field) if own_provider => Ok(Because::ErrorField(setting.text[field.name.clone()].to_owned())),
+        Some(field) if own_provider => Ok(Because::ErrorField(setting.reading.text[field.name.clone()].to_owned())),
         _ => Err(WhyNot::NeedsProvider),
     }
 }
 
 /// True if a response code in the record approves the payment.
-fn is_approved(text: &str) -> bool {
-    words::words(text).any(|word| {
-        let key = words::normal_key(&text[word.clone()]);
+fn is_approved(reading: &Reading<'_>) -> bool {
+    let text = reading.text;
+    reading.record.words().iter().any(|word| {
+        let key = normal_key(&text[word.range()]);
         let value = || words::value_after(text, word.end);
         keys::holds_short_codes(key.as_str())
             && value()
@@ -167,7 +173,7 @@ const SHORT: usize = 4;
 pub fn unknown_code(setting: Setting<'_>, mention: &Mention, specificity: Specificity) -> Verdict {
     let weight = Weight { specificity, own_provider: true, own_fields: true };
     let because = code(Setting { about_payments: true, ..setting }, mention, weight)?;
-    if (1..SURE).contains(&mention.rank()) && !has_message(setting.text, mention) {
+    if (1..SURE).contains(&mention.rank()) && !has_message(setting.reading.text, mention) {
         failure(setting, mention)?;
     }
     Ok(because)
@@ -186,14 +192,14 @@ fn has_message(text: &str, mention: &Mention) -> bool {
 
 /// Decides about a message text.
 pub fn message(setting: Setting<'_>, mention: &Mention) -> Verdict {
-    let text = setting.text;
-    if let Some(why) = not_a_report(text, mention) {
+    let text = setting.reading.text;
+    if let Some(why) = not_a_report(setting.reading, mention) {
         return Err(why);
     }
     if mention.is_translation(text) {
         return Err(WhyNot::Translation);
     }
-    match mention.field.as_ref().map(|field| (&field.role, field)) {
+    match mention.field.as_ref().map(|field| (field.role, field)) {
         Some((Role::State, field)) => Err(WhyNot::State(text[field.name.clone()].to_owned())),
         Some((Role::Message { error_only: true }, field)) => {
             Ok(Because::MessageField(text[field.name.clone()].to_owned()))
@@ -205,10 +211,11 @@ pub fn message(setting: Setting<'_>, mention: &Mention) -> Verdict {
 }
 
 /// What rules an occurrence out wherever it stands.
-fn not_a_report(text: &str, mention: &Mention) -> Option<WhyNot> {
+fn not_a_report(reading: &Reading<'_>, mention: &Mention) -> Option<WhyNot> {
+    let text = reading.text;
     if mention.is_key(text) {
         Some(WhyNot::IsKey)
-    } else if mention.is_source_line(text) {
+    } else if mention.is_source_line(reading) {
         Some(WhyNot::SourceLine)
     } else if mention.is_metric(text) {
         Some(WhyNot::Metric)
@@ -223,10 +230,27 @@ fn not_a_report(text: &str, mention: &Mention) -> Option<WhyNot> {
 
 /// True inside the referer of an access log's line: the page that asked for this one told of the failure itself.
 fn is_referer(text: &str, mention: &Mention) -> bool {
-    static REQUEST: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r#"" [1-5][0-9]{2} (?:[0-9]+|-) "[^"]*$"#).expect("literal"));
     let line = line_around(text, mention.range.start);
-    REQUEST.is_match(&text[line.start..mention.range.start])
+    follows_status(&text[line.start..mention.range.start])
+}
+
+/// `" 200 1234 "` and no other quote: what stands between request and referer.
+fn follows_status(before: &str) -> bool {
+    let Some(quote) = memchr::memrchr(b'"', before.as_bytes()) else { return false };
+    let digits = |text: &str| text.len() - text.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let status = before[..quote].strip_suffix(' ').and_then(|before| {
+        let size = match digits(before) {
+            0 => usize::from(before.ends_with('-')),
+            n_digits => n_digits,
+        };
+        before[..before.len() - size].strip_suffix(' ').filter(|_| size > 0)
+    });
+    status.is_some_and(|before| {
+        let request = before.len() - digits(before);
+        before[..request].ends_with("\" ")
+            && before.len() - request == 3
+            && matches!(before.as_bytes()[request], b'1'..=b'5')
+    })
 }
 
 /// What in the record speaks of a failure.
@@ -234,13 +258,14 @@ fn failure(setting: Setting<'_>, mention: &Mention) -> Verdict {
     if let Some(level) = setting.level.filter(|&level| level >= Level::Warn) {
         return Ok(Because::Level(level));
     }
-    let line = line_around(setting.text, mention.range.start);
-    let before = &setting.text[line.start..mention.range.start];
+    let text = setting.reading.text;
+    let line = line_around(text, mention.range.start);
+    let before = &text[line.start..mention.range.start];
     if let Some(word) = find_word(before, ABOUT_CODES) {
         return Err(WhyNot::TalksAboutCodes(word.to_owned()));
     }
     // What stands above a body that is spread over lines speaks for all of it.
-    let header = &setting.text[line_around(setting.text, 0)];
+    let header = &text[line_around(text, 0)];
     match failure_word(before).or_else(|| failure_word(header).filter(|_| line.start > 0)) {
         Some(word) => Ok(Because::FailureWord(word.to_owned())),
         None => Err(WhyNot::NoFailure),
@@ -308,19 +333,6 @@ const ABOUT_CODES: &[&str] = &[
     "metrics",
 ];
 
-/// True if the record is about a payment: it says so, or has fields that only payments have.
-pub fn is_about_payments(text: &str) -> bool {
-    keys::PAYMENT_ZH.iter().any(|word| text.contains(word))
-        || words::words(text).any(|word| {
-            let word = &text[word];
-            let key = words::normal_key(word);
-            keys::id(key.as_str()).is_some_and(|(id, _)| matches!(id, keys::Id::OutTradeNo | keys::Id::Merchant))
-                || word
-                    .split(['_', '-', '.'])
-                    .any(|part| keys::PAYMENT.iter().any(|want| part.eq_ignore_ascii_case(want)))
-        })
-}
-
 fn find_word<'t>(text: &'t str, wanted: &[&str]) -> Option<&'t str> {
     words::words(text).map(|range| &text[range]).find(|word| {
         let last = word.rsplit('.').next().unwrap_or(word);
@@ -341,4 +353,19 @@ fn is_shown(text: &str, mention: &Mention) -> bool {
         )
         .is_some()
             || ["提示", "显示", "弹窗"].iter().any(|word| before.contains(word)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn a_status_is_where_an_expression_finds_it(before in r#"([0-9]{1,4}|[" -]|" |x){0,10}"#) {
+            let status = regex::Regex::new(r#"" [1-5][0-9]{2} (?:[0-9]+|-) "[^"]*$"#).unwrap();
+            proptest::prop_assert_eq!(follows_status(&before), status.is_match(&before));
+            let before = format!("\" 404 {before}");
+            proptest::prop_assert_eq!(follows_status(&before), status.is_match(&before));
+        }
+    }
 }

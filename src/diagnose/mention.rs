@@ -3,9 +3,12 @@
 use std::ops::Range;
 
 use crate::detect::FAMILIES;
-use crate::record::words::{self, is_core, line_around, normal_key, word_before};
+use crate::record::key::{Key, normal_key};
+use crate::record::words::{self, is_core, line_around, word_before};
 
 use super::keys::{self, Role};
+use super::phrases::{ERRORS_BEFORE, ERRORS_BEHIND, Phrase};
+use super::reading::Reading;
 
 /// Where an occurrence stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,9 +27,8 @@ pub struct Mention {
 pub struct Field {
     /// As written.
     pub name: Range<usize>,
-    /// In normal spelling.
-    pub key: String,
-    pub role: Role,
+    pub key: Key,
+    pub role: &'static Role,
     /// `key: [value`: the value is an element of a list.
     pub list: bool,
     /// A colon and a blank, as in prose: `pay failed: CODE`.
@@ -56,7 +58,7 @@ impl Mention {
 
     /// Rank of the field as an error field; 0 outside of one.
     pub fn rank(&self) -> u8 {
-        match self.field.as_ref().map(|field| &field.role) {
+        match self.field.as_ref().map(|field| field.role) {
             Some(Role::Code { rank, .. }) => *rank,
             _ => 0,
         }
@@ -113,35 +115,39 @@ impl Mention {
     /// True for `name{label="CODE"} 3`, in whichever brackets.
     pub fn is_metric(&self, text: &str) -> bool {
         let line = line_around(text, self.range.start);
-        let Some(open) = text[line.start..self.range.start].rfind(['{', '(']).map(|at| line.start + at) else {
-            return false;
-        };
-        let Some(close) = text[self.range.end..line.end].find(['}', ')']).map(|at| self.range.end + at) else {
-            return false;
-        };
-        text[..open].trim_end_matches('{').bytes().next_back().is_some_and(is_core)
-            && !text[open..close].contains(':')
-            && text[close + 1..line.end].trim_start_matches([' ', '}', ')']).starts_with(|c: char| c.is_ascii_digit())
+        let bytes = text.as_bytes();
+        let open = memchr::memrchr2(b'{', b'(', &bytes[line.start..self.range.start]).map(|at| line.start + at);
+        let close = memchr::memchr2(b'}', b')', &bytes[self.range.end..line.end]).map(|at| self.range.end + at);
+        open.zip(close).is_some_and(|(open, close)| {
+            text[..open].trim_end_matches('{').bytes().next_back().is_some_and(is_core)
+                && memchr::memchr(b':', &bytes[open..close]).is_none()
+                && text[close + 1..line.end]
+                    .trim_start_matches([' ', '}', ')'])
+                    .starts_with(|c: char| c.is_ascii_digit())
+        })
     }
 
     /// True if its line is code that a traceback quotes, or a variable that it dumps.
-    pub fn is_source_line(&self, text: &str) -> bool {
+    pub fn is_source_line(&self, reading: &Reading<'_>) -> bool {
+        let text = reading.text;
         let line = line_around(text, self.range.start);
         let content = &text[line.clone()];
         let above = line.start.checked_sub(1).map(|end| text[line_around(text, end)].trim_start());
         let left = &text[line.start..self.range.start];
-        content.contains(['│', '└'])
+        has_frame_marks(content)
             || above.is_some_and(quotes_source)
             || is_frame(content.trim_start())
             || is_compared(left)
-            || self.rank() == 0 && is_programming_error(left, &text[self.range.end..line.end])
+            || self.rank() == 0
+                && reading.phrases.has(Phrase::ProgrammingError)
+                && is_programming_error(left, &text[self.range.end..line.end])
     }
 
     /// True if a translation table or a list of messages holds it: its key is a code, or a dotted path.
     pub fn is_translation(&self, text: &str) -> bool {
         self.field.as_ref().is_some_and(|field| {
             let name = &text[field.name.clone()];
-            is_code_shaped(name) || (name.contains('.') && field.role == Role::Other && !field.loose)
+            is_code_shaped(name) || (name.contains('.') && *field.role == Role::Other && !field.loose)
         })
     }
 }
@@ -155,19 +161,12 @@ fn is_numbered_text(value: &str) -> bool {
 
 /// `KeyError: 'CODE'`, `"CODE" is not a valid Status`: a program that tripped over a name, not a payment that failed.
 fn is_programming_error(left: &str, right: &str) -> bool {
-    const BEFORE: [&str; 8] = [
-        "KeyError:",
-        "NameError:",
-        "TypeError: Cannot read propert",
-        "TypeError: Cannot set propert",
-        "cannot find symbol",
-        "duplicate key",
-        "ndefined array key",
-        "ndefined index",
-    ];
-    BEFORE.iter().any(|error| left.contains(error))
-        || right.contains("is not a valid ")
-        || right.contains("is not defined")
+    ERRORS_BEFORE.iter().any(|error| left.contains(error)) || ERRORS_BEHIND.iter().any(|error| right.contains(error))
+}
+
+/// `│` and `└`, with which some tracebacks point from a line of code to what is in its variables.
+fn has_frame_marks(line: &str) -> bool {
+    memchr::memchr_iter(0xE2, line.as_bytes()).any(|at| line[at..].starts_with(['│', '└']))
 }
 
 /// `if code == "CODE"`, `case 'CODE'`: what stands before a constant in source code.
@@ -219,7 +218,7 @@ fn field_before(text: &str, at: usize) -> Option<Field> {
     let word = word_before(text, bare.len())?;
     let name = error_code_phrase(text, &word).unwrap_or_else(|| word.clone());
     // A phrase is one key: `Pay Error code`.
-    let key = normal_key(&text[name.clone()]).as_str().to_owned();
+    let key = normal_key(&text[name.clone()]);
     let role = role_of(&key, &text[word]);
     Some(Field { name, key, role, list, loose: colon && spaced && !quoted })
 }
@@ -230,7 +229,8 @@ fn batch_row(text: &str, at: usize) -> Option<Field> {
     let row = amount.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
     let id = row.strip_suffix('^').filter(|_| row.len() < amount.len())?;
     let name = word_before(text, id.len())?;
-    Some(Field { name, key: "resultdetails".to_owned(), role: keys::role("resultdetails"), list: false, loose: false })
+    let key = normal_key("resultdetails");
+    Some(Field { name, key, role: keys::role(&key), list: false, loose: false })
 }
 
 /// `ErrorScene^_^40004^_^ACQ.X^_^…`: Alipay's Java SDK sets code and sub_code apart like this.
@@ -240,18 +240,18 @@ fn separated_field(text: &str, at: usize) -> Option<Field> {
     let name =
         text[line.start..left.len()].find("ErrorScene").map(|start| line.start + start..line.start + start + 10)?;
     let fields = text[name.end..at].matches("^_^").count();
-    let key = match fields {
+    let key = normal_key(match fields {
         1 => "code",
         2 => "subcode",
         _ => return None,
-    };
-    Some(Field { name, key: key.to_owned(), role: keys::role(key), list: false, loose: false })
+    });
+    Some(Field { name, key, role: keys::role(&key), list: false, loose: false })
 }
 
 /// The last part of a dotted key counts: `error.code`, `payer.openid`.
-fn role_of(key: &str, name: &str) -> Role {
+fn role_of(key: &Key, name: &str) -> &'static Role {
     match keys::role(key) {
-        Role::Other => name.rsplit_once('.').map_or(Role::Other, |(_, last)| keys::role(normal_key(last).as_str())),
+        Role::Other => name.rsplit_once('.').map_or(&Role::Other, |(_, last)| keys::role(&normal_key(last))),
         role => role,
     }
 }
@@ -272,10 +272,14 @@ fn error_code_phrase(text: &str, word: &Range<usize>) -> Option<Range<usize>> {
 
 /// `错误码：X`, `错误代码 X`.
 fn chinese_key(left: &str, list: bool) -> Option<Field> {
+    if left.as_bytes().last()?.is_ascii() {
+        return None;
+    }
     let keys = ["错误码", "错误代码", "返回码", "错误详情", "错误描述", "返回信息"];
     let key = keys.into_iter().find(|key| left.ends_with(key))?;
     let name = left.len() - key.len()..left.len();
-    Some(Field { name, key: key.to_owned(), role: keys::role(key), list, loose: false })
+    let key = normal_key(key);
+    Some(Field { name, key, role: keys::role(&key), list, loose: false })
 }
 
 /// True for words that are written like codes: capitals with an underscore, or of a reserved family.
@@ -286,7 +290,9 @@ pub fn is_code_shaped(word: &str) -> bool {
 
 /// True for codes of a family that one provider reserves (`ACQ.`, `isv.`).
 pub fn is_family(word: &str) -> bool {
-    FAMILIES.iter().any(|family| word.len() > family.len() + 2 && word.starts_with(family))
+    // The names of all families have three letters, and most words have no dot behind those.
+    word.as_bytes().get(3) == Some(&b'.')
+        && FAMILIES.iter().any(|family| word.len() > family.len() + 2 && word.starts_with(family))
 }
 
 fn follows_in_list(right: &str) -> bool {
@@ -334,7 +340,7 @@ mod tests {
     }
 
     fn key(text: &str) -> Option<String> {
-        mention(text).field.map(|field| field.key)
+        mention(text).field.map(|field| field.key.as_str().to_owned())
     }
 
     #[test]
@@ -397,6 +403,7 @@ mod tests {
         let metric = "metric pay_error_total{code=\"SYSTEM_ERROR\"} 0 flushed";
         assert!(mention(metric).is_metric(metric));
         let source = "  File \"/srv/app.py\", line 3, in f\n    if e.code == 'SYSTEM_ERROR':\npay.PayError";
-        assert!(mention(source).is_source_line(source));
+        let record = words::Worded::new(source);
+        assert!(mention(source).is_source_line(&Reading::new(&record, Default::default())));
     }
 }

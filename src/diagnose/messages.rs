@@ -3,10 +3,9 @@
 //! Letters match without regard to ASCII case, any run of white space (or the `+` of a query string) matches any
 //! other, and full-width punctuation matches its ASCII twin.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
 
 use crate::catalog::Message;
 use crate::detect::{anchor, is_account};
@@ -25,8 +24,9 @@ struct Phrase {
 /// All messages, searchable.
 #[derive(Debug)]
 pub struct Messages {
-    anchors: AhoCorasick,
     phrases: Vec<Phrase>,
+    /// Each anchor in lower case, and the phrases that have it in any.
+    anchors: Vec<(String, Vec<usize>)>,
 }
 
 /// A message found in a text.
@@ -42,9 +42,6 @@ pub struct Found<'m> {
 
 impl Messages {
     /// Takes each message with the index of its entry.
-    ///
-    /// # Panics
-    /// If there are more messages than an automaton can hold (beyond 100 MiB of them).
     pub fn new<'a>(messages: impl Iterator<Item = (&'a Message, usize)>) -> Messages {
         let mut phrases: Vec<Phrase> = Vec::new();
         let mut known: HashMap<&str, usize> = HashMap::new();
@@ -61,38 +58,59 @@ impl Messages {
                 }
             }
         }
-        let anchors = AhoCorasickBuilder::new()
-            .ascii_case_insensitive(true)
-            .build(phrases.iter().map(|m| &m.text[m.anchor.clone()]))
-            .expect("a catalogue of less than 100 MiB");
-        Messages { anchors, phrases }
+        let mut anchors: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (number, message) in phrases.iter().enumerate() {
+            let anchor = message.text[message.anchor.clone()].to_ascii_lowercase();
+            anchors.entry(anchor).or_default().push(number);
+        }
+        Messages { phrases, anchors: anchors.into_iter().collect() }
     }
 
-    /// The messages in `text`, without those inside a longer one.
-    pub fn find<'m>(&'m self, text: &str) -> Vec<Found<'m>> {
-        let mut found: Vec<Found<'m>> = self
-            .anchors
-            .find_overlapping_iter(text)
-            .filter_map(|hit| {
-                let message = &self.phrases[hit.pattern().as_usize()];
-                let start = hit.start() - backward(&text[..hit.start()], &message.text[..message.anchor.start])?;
-                let end = hit.start() + forward(&text[hit.start()..], &message.text[message.anchor.start..])?;
-                whole_words(text, &(start..end)).then(|| Found {
-                    range: start..end,
+    /// What is to be looked for, in any case of ASCII letters.
+    pub fn anchors(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.anchors.iter().map(|(anchor, _)| anchor.as_str())
+    }
+
+    /// The messages in `text`, given where which anchors stand, without those inside a longer one.
+    pub fn confirm<'m>(&'m self, text: &str, anchors: &[(usize, usize)]) -> Vec<Found<'m>> {
+        let mut found: Vec<(usize, usize, Found<'m>)> = anchors
+            .iter()
+            .flat_map(|&(at, anchor)| self.anchors[anchor].1.iter().map(move |&number| (at, number)))
+            .filter_map(|(at, number)| {
+                let message = &self.phrases[number];
+                let range = message.around(text, at).filter(|range| whole_words(text, range))?;
+                let found = Found {
+                    range,
                     written: &message.text,
                     entries: &message.entries,
                     needs_provider: message.needs_provider,
-                })
+                };
+                Some((at, number, found))
             })
             .collect();
-        found.sort_by_key(|f| (f.range.start, std::cmp::Reverse(f.range.end)));
+        // Of those that read the same, the one whose anchor ends first counts, then the one with the longer anchor.
+        found.sort_unstable_by_key(|(at, number, f)| {
+            let anchor = self.phrases[*number].anchor.len();
+            (f.range.start, Reverse(f.range.end), at + anchor, Reverse(anchor), *number)
+        });
         let mut reach = 0;
-        found.retain(|f| {
+        let longest = found.into_iter().map(|(.., found)| found).filter(|f| {
             let inside = f.range.end <= reach;
             reach = reach.max(f.range.end);
             !inside
         });
-        found
+        longest.collect()
+    }
+}
+
+impl Phrase {
+    /// Where the message stands whose anchor stands at `at`.
+    fn around(&self, text: &str, at: usize) -> Option<Range<usize>> {
+        let start = at - backward(&text[..at], &self.text[..self.anchor.start])?;
+        // The anchor reads alike; but blanks and punctuation in one that is the whole message may match more.
+        let known = if self.anchor.len() == self.text.len() { 0 } else { self.anchor.len() };
+        let end = at + known + forward(&text[at + known..], &self.text[self.anchor.start + known..])?;
+        Some(start..end)
     }
 }
 
@@ -139,6 +157,9 @@ fn is_space(c: char) -> bool {
 }
 
 fn same(found: char, wanted: char) -> bool {
+    if found.is_ascii() && wanted.is_ascii() {
+        return found.eq_ignore_ascii_case(&wanted);
+    }
     found == wanted
         || is_account(found) && is_account(wanted)
         || half_width(found).eq_ignore_ascii_case(&half_width(wanted))
@@ -166,6 +187,7 @@ fn whole_words(text: &str, range: &Range<usize>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::finder::Finder;
     use super::*;
 
     fn found(text: &str) -> Vec<&str> {
@@ -174,7 +196,9 @@ mod tests {
         let message = |text: &str| Message { text: text.to_owned(), code: None, needs_provider: false };
         let pairs = pairs.map(|(text, entry)| (message(text), entry));
         let messages = Messages::new(pairs.iter().map(|(message, entry)| (message, *entry)));
-        messages.find(text).into_iter().map(|f| &text[f.range]).collect()
+        let mut anchors = Vec::new();
+        Finder::new(messages.anchors()).find(text, |at, number| anchors.push((at, number)));
+        messages.confirm(text, &anchors).into_iter().map(|f| &text[f.range]).collect()
     }
 
     #[test]

@@ -4,13 +4,17 @@
 //! Pure: decoded text in, findings out. No text makes it fail.
 
 mod evidence;
+mod finder;
 mod ids;
 mod index;
 mod judge;
 mod keys;
 mod mention;
 mod messages;
+mod names;
 mod operations;
+mod phrases;
+mod reading;
 mod request_id;
 mod verdict;
 
@@ -20,14 +24,20 @@ use std::sync::Arc;
 use crate::catalog::{Catalog, Entry, EntryId, Specificity};
 use crate::event::{Confidence, Ids, Kind};
 use crate::provider::Provider;
-use crate::record::{Level, words};
+use crate::record::Level;
+use crate::record::key::{Key, normal_key};
+use crate::record::words::{Word, Worded};
 
 use evidence::{Evidence, WEAK};
-use index::{Candidate, Claim, Index};
+use finder::Finder;
+use index::{Candidate, Candidates, Claim, Index};
 use judge::{Setting, Weight};
 use mention::Mention;
 use messages::{Found, Messages};
+use phrases::{Phrase, Phrases};
+use reading::Reading;
 
+pub use names::Providers;
 pub use verdict::{Because, Verdict, WhyNot};
 
 /// What is known about a record before its text is read.
@@ -35,9 +45,8 @@ pub use verdict::{Because, Verdict, WhyNot};
 pub struct Hints<'h> {
     /// The source's configured provider.
     pub provider: Option<&'h Provider>,
-    /// The file's path: its name may name a provider.
-    pub path: &'h str,
-    pub level: Option<Level>,
+    /// Those that the file's path names.
+    pub of_path: Providers,
 }
 
 /// One place of a record where a code or message stands, with the decision about it.
@@ -54,7 +63,7 @@ pub struct Occurrence {
     /// How specific it is among the mentions of its record.
     rank: u8,
     /// The field that holds it, in normal spelling.
-    key: Option<String>,
+    key: Option<Key>,
 }
 
 /// One failed operation.
@@ -64,6 +73,14 @@ pub struct Finding {
     pub ids: Ids,
     /// Counts findings of the same code in the same record, from 0.
     pub ordinal: u32,
+    /// Of its record.
+    pub level: Option<Level>,
+}
+
+/// A word that may be a code.
+enum Written<'i> {
+    RequestId(Range<usize>),
+    Code(Word, Mention, Option<Claim<'i>>),
 }
 
 /// Looks codes and messages up in a catalogue.
@@ -72,6 +89,9 @@ pub struct Diagnoser {
     catalog: Arc<Catalog>,
     codes: Index,
     messages: Messages,
+    /// Of all anchors of messages, and the phrases behind them.
+    finder: Finder,
+    phrases: Vec<(Phrase, &'static str)>,
 }
 
 /// Length from which a number is no longer likely to be some other program's error code.
@@ -84,6 +104,9 @@ fn is_everyday(message: &str) -> bool {
 
 /// Longest word that is taken for a code no entry knows, in bytes; no provider has longer ones.
 const MAX_UNKNOWN: usize = 80;
+
+/// Length of a response code, in bytes.
+const RESPONSE: usize = 2;
 
 /// Shortest code that tells anything by standing beside its text.
 const PAIRED: usize = 6;
@@ -102,45 +125,88 @@ impl Diagnoser {
         let codes = Index::new(catalog.entries().iter());
         let entries = catalog.entries().iter().enumerate();
         let messages = Messages::new(entries.flat_map(|(index, entry)| entry.messages.iter().map(move |m| (m, index))));
-        Diagnoser { catalog, codes, messages }
+        let phrases: Vec<(Phrase, &str)> = phrases::all().collect();
+        let finder = Finder::new(messages.anchors().chain(phrases.iter().map(|&(_, text)| text)));
+        Diagnoser { catalog, codes, messages, finder, phrases }
     }
 
     /// The failed operations of a record, in the order in which they stand.
-    pub fn diagnose(&self, text: &str, hints: Hints<'_>) -> Vec<Finding> {
-        let confirmed = self.examine(text, hints).into_iter().filter(|o| o.verdict.is_ok()).collect();
-        operations::operations(text, confirmed)
+    pub fn diagnose(&self, record: &Worded<'_>, hints: Hints<'_>) -> Vec<Finding> {
+        let Some((reading, written, found)) = self.read(record) else { return Vec::new() };
+        let setting = Setting::new(&reading);
+        let mut occurrences = self.occurrences(setting, written, found, hints);
+        occurrences.retain(|o| o.verdict.is_ok());
+        operations::operations(setting, occurrences)
     }
 
     /// Every occurrence in a record, detections or not.
-    pub fn examine(&self, text: &str, hints: Hints<'_>) -> Vec<Occurrence> {
-        let evidence = Evidence::of_record(text, hints.provider, hints.path);
-        let found: Vec<Found<'_>> = self.messages.find(text);
-        let evidence = self.with_pairs(evidence, text, &found);
-        let about_payments = evidence.is_strong() || judge::is_about_payments(text);
-        let setting = Setting { text, level: hints.level, about_payments };
-        let codes = words::words(text).filter_map(|range| self.code_at(setting, &evidence, range));
-        let messages = found.into_iter().map(|found| {
-            let mention = Mention::at(text, found.range.clone());
-            let here = evidence.at(text, &mention);
-            let verdict = judge::message(setting, &mention);
-            let verdict = verdict.and_then(|because| {
-                self.has_provider(text, &here, &mention, &found)?;
-                Ok(because)
-            });
-            let occurrence = self.occurrence(text, &here, mention, found.entries, verdict, Kind::Message);
-            Occurrence { code: occurrence.entry.code_of_message(found.written).to_owned(), ..occurrence }
+    pub fn examine(&self, record: &Worded<'_>, hints: Hints<'_>) -> Vec<Occurrence> {
+        let Some((reading, written, found)) = self.read(record) else { return Vec::new() };
+        self.occurrences(Setting::new(&reading), written, found, hints)
+    }
+
+    /// What stands in a record that may be a code or a message; `None`, as for most records, if there is nothing.
+    fn read<'t>(&self, record: &'t Worded<'t>) -> Option<(Reading<'t>, Vec<Written<'_>>, Vec<Found<'_>>)> {
+        let (phrases, found) = self.search(record.text);
+        let words = record.words().iter().filter(|word| self.may_be_code(record, word));
+        let written: Vec<Written<'_>> = words.filter_map(|word| self.written(record, word)).collect();
+        let is_empty = written.is_empty() && found.is_empty();
+        (!is_empty).then(|| (Reading::new(record, phrases), written, found))
+    }
+
+    /// Looks for phrases and messages.
+    fn search(&self, text: &str) -> (Phrases, Vec<Found<'_>>) {
+        let (mut phrases, mut anchors) = (Phrases::default(), Vec::new());
+        let n_anchors = self.messages.anchors().len();
+        self.finder.find(text, |at, number| match number.checked_sub(n_anchors).map(|n| self.phrases[n]) {
+            None => anchors.push((at, number)),
+            // Phrases are to be written just so.
+            Some((group, phrase)) if text[at..].starts_with(phrase) => phrases.add(group),
+            Some(_) => {}
         });
+        (phrases, self.messages.confirm(text, &anchors))
+    }
+
+    fn occurrences(
+        &self,
+        setting: Setting<'_>,
+        written: Vec<Written<'_>>,
+        found: Vec<Found<'_>>,
+        hints: Hints<'_>,
+    ) -> Vec<Occurrence> {
+        let reading = setting.reading;
+        let evidence = Evidence::of_record(reading, hints.provider, hints.of_path);
+        let evidence = self.with_pairs(evidence, reading, &found);
+        let about_payments = evidence.is_strong() || reading.is_about_payments();
+        let setting = Setting { about_payments, ..setting };
+        let codes = written.into_iter().filter_map(|written| self.code_at(setting, &evidence, written));
+        let messages = found.into_iter().map(|found| self.message_at(setting, &evidence, &found));
         codes.chain(messages).collect()
     }
 
+    fn message_at(&self, setting: Setting<'_>, evidence: &Evidence, found: &Found<'_>) -> Occurrence {
+        let text = setting.reading.text;
+        let mention = Mention::at(text, found.range.clone());
+        let here = evidence.at(setting.reading, &mention);
+        let verdict = judge::message(setting, &mention);
+        let verdict = verdict.and_then(|because| {
+            self.has_provider(text, &here, &mention, found)?;
+            Ok(because)
+        });
+        let occurrence = self.occurrence(text, &here, mention, found.entries, verdict, Kind::Message);
+        Occurrence { code: occurrence.entry.code_of_message(found.written).to_owned(), ..occurrence }
+    }
+
     /// A code beside an official text of the same provider names that provider as well as a name does.
-    fn with_pairs(&self, mut evidence: Evidence, text: &str, found: &[Found<'_>]) -> Evidence {
+    fn with_pairs(&self, mut evidence: Evidence, reading: &Reading<'_>, found: &[Found<'_>]) -> Evidence {
         if found.is_empty() {
             return evidence;
         }
-        let coded: Vec<&Provider> = words::words(text)
-            .filter(|word| word.len() >= PAIRED)
-            .flat_map(|word| self.codes.all(&text[word]))
+        let record = reading.record;
+        let long = record.words().iter().filter(|word| word.n_bytes() >= PAIRED);
+        let coded: Vec<&Provider> = long
+            .filter_map(|word| self.codes.get_word(record, word))
+            .flat_map(Candidates::all)
             .filter_map(|candidate| self.catalog.entries()[candidate.entry].provider.as_ref())
             .collect();
         for &entry in found.iter().flat_map(|found| found.entries) {
@@ -151,27 +217,48 @@ impl Diagnoser {
         evidence
     }
 
-    fn code_at(&self, setting: Setting<'_>, evidence: &Evidence, range: Range<usize>) -> Option<Occurrence> {
-        let text = setting.text;
-        if let Some(code) = request_id::code(text, &range) {
-            return self.request_id_code(text, evidence, code);
+    /// False for most words: they are in no table, and written like no code.
+    fn may_be_code(&self, record: &Worded<'_>, word: &Word) -> bool {
+        let is_written_like_one = !word.is_plain() || word.is_constant() || word.n_bytes() == RESPONSE;
+        is_written_like_one || self.codes.get_word(record, word).is_some()
+    }
+
+    /// What a word may be as a code, by itself and by its field.
+    fn written(&self, record: &Worded<'_>, word: &Word) -> Option<Written<'_>> {
+        let text = record.text;
+        if let Some(code) = request_id::code(text, &word.range()) {
+            return Some(Written::RequestId(code));
         }
-        let known = self.codes.knows(&text[range.clone()]);
-        if !known && !is_code_like(&text[range.clone()]) {
+        let known = self.codes.get_word(record, word);
+        if known.is_none() && !is_code_like(&text[word.range()], word) || is_of_clock(text, word) {
             return None;
         }
-        let mention = Mention::at(text, range);
-        let here = evidence.at(text, &mention);
-        let claim = self.codes.claim(&text[mention.range.clone()], mention.key());
+        let mention = Mention::at(text, word.range());
+        let claim = known.and_then(|known| known.claim(mention.key()));
+        match &claim {
+            Some(Claim::Open(candidates)) if judge::is_mere_number(text, &mention, candidates) => None,
+            None if !may_be_unknown_code(text, word, &mention) => None,
+            _ => Some(Written::Code(*word, mention, claim)),
+        }
+    }
+
+    fn code_at(&self, setting: Setting<'_>, evidence: &Evidence, written: Written<'_>) -> Option<Occurrence> {
+        let reading = setting.reading;
+        let text = reading.text;
+        let (word, mention, claim) = match written {
+            Written::RequestId(code) => return self.request_id_code(text, evidence, code),
+            Written::Code(word, mention, claim) => (word, mention, claim),
+        };
+        let here = evidence.at(reading, &mention);
         if let Some(claim) = claim.filter(|claim| !self.is_anothers(&here, claim)) {
             return self.known_code(setting, &here, mention, &claim);
         }
-        if !may_be_unknown_code(text, &mention) {
+        if !may_be_unknown_code(text, &word, &mention) {
             return None;
         }
         let is_family = mention::is_family(&text[mention.range.clone()]);
         let known_provider = here.winner().is_some_and(|winner| here.weight(winner) > WEAK)
-            && (is_family || here.is_manifold() || judge::is_about_payments(text));
+            && (is_family || here.is_manifold() || reading.is_about_payments());
         let specificity = if is_family { Specificity::Distinctive } else { Specificity::Field };
         let verdict = match known_provider {
             true => judge::unknown_code(setting, &mention, specificity),
@@ -187,6 +274,7 @@ impl Diagnoser {
         mention: Mention,
         claim: &Claim<'_>,
     ) -> Option<Occurrence> {
+        let text = setting.reading.text;
         let candidates = claim.candidates();
         let own_provider = self.is_spoken_for(here, &mention, candidates);
         let verdict = match claim {
@@ -196,28 +284,27 @@ impl Diagnoser {
                 let meant = own_provider || setting.about_payments && candidates.iter().any(is_issuers);
                 judge::named_field(setting, &mention, meant)
             }
-            Claim::Open(_) if judge::is_mere_number(setting.text, &mention, candidates) => return None,
-            Claim::Open(_) if keys::is_approval(mention.key(), &setting.text[mention.range.clone()]) => return None,
+            Claim::Open(_) if keys::is_approval(mention.key(), &text[mention.range.clone()]) => return None,
             Claim::Open(_) => {
                 let specificity = candidates.iter().map(|c| c.specificity).min_by_key(|&s| s as u8);
                 let specificity = specificity.unwrap_or(Specificity::Field);
-                let own_fields = here.has_fields() || keys::has_gateway_message(setting.text);
+                let own_fields = here.has_fields() || setting.reading.phrases.has(Phrase::Gateway);
                 judge::code(setting, &mention, Weight { specificity, own_provider, own_fields })
             }
         };
         let entries: Vec<usize> = candidates.iter().map(|c| c.entry).collect();
-        Some(self.occurrence(setting.text, here, mention, &entries, verdict, Kind::Code))
+        Some(self.occurrence(text, here, mention, &entries, verdict, Kind::Code))
     }
 
     /// The end of a request's id tells the cause of a failure that other words of the record tell less finely.
     fn request_id_code(&self, text: &str, evidence: &Evidence, code: Range<usize>) -> Option<Occurrence> {
-        let claim = self.codes.claim(&text[code.clone()], "")?;
+        let claim = self.codes.get(&text[code.clone()])?.claim("")?;
         let entries: Vec<usize> = claim.candidates().iter().map(|c| c.entry).collect();
         let mention = Mention { range: code, field: None, bracketed: false, quoted: false };
         let verdict = Ok(Because::ErrorField(request_id::FIELD.to_owned()));
-        let here = evidence.and(Provider::WechatPay);
+        let here = evidence.and(&Provider::WechatPay);
         let occurrence = self.occurrence(text, &here, mention, &entries, verdict, Kind::Code);
-        Some(Occurrence { rank: REQUEST_ID, key: Some(request_id::KEY.to_owned()), ..occurrence })
+        Some(Occurrence { rank: REQUEST_ID, key: Some(normal_key(request_id::KEY)), ..occurrence })
     }
 
     /// True if something speaks for the provider of one of the entries. An issuer's codes come through every provider: they
@@ -333,23 +420,31 @@ fn confidence(entry: &Entry, evidence: &Evidence, kind: Kind, rank: u8) -> Confi
 
 /// True for words that are written like a code: of a provider's own family, capitals, or the two characters of a
 /// response code; and that say more than that there is an error.
-fn is_code_like(word: &str) -> bool {
-    let capitals = word.len() >= 4
-        && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
-        && word.bytes().any(|b| b.is_ascii_uppercase());
-    (mention::is_family(word) || capitals || is_response(word)) && word.len() <= MAX_UNKNOWN && !is_outcome(word)
+fn is_code_like(text: &str, word: &Word) -> bool {
+    let capitals = text.len() >= 4 && word.is_constant();
+    (capitals || is_response(text) || mention::is_family(text)) && text.len() <= MAX_UNKNOWN && !is_outcome(text)
 }
 
 fn is_response(word: &str) -> bool {
-    word.len() == 2 && word.bytes().all(|b| b.is_ascii_alphanumeric())
+    word.len() == RESPONSE && word.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+/// True for the minutes and seconds of a time, `08:51:05`: they are written like response codes, and behind a colon.
+fn is_of_clock(text: &str, word: &Word) -> bool {
+    let before = &text.as_bytes()[..word.start];
+    let is_clock = matches!(before, [.., a, b, b':'] if a.is_ascii_digit() && b.is_ascii_digit());
+    is_clock
+        && word.is_number()
+        && word.n_bytes() == 2
+        && before.get(before.len().wrapping_sub(4)).is_none_or(|&b| matches!(b, b' ' | b':' | b'T'))
 }
 
 /// True for a code-like word in an error field or right behind a word of failure, or of a provider's own family.
-fn may_be_unknown_code(text: &str, mention: &Mention) -> bool {
-    let word = &text[mention.range.clone()];
-    let in_field = if is_response(word) { mention.key() == "respcode" } else { mention.rank() >= keys::CODE };
-    let announced = || mention::is_code_shaped(word) && judge::is_announced(text, mention);
-    is_code_like(word) && (mention::is_family(word) || in_field || announced())
+fn may_be_unknown_code(text: &str, word: &Word, mention: &Mention) -> bool {
+    let written = &text[word.range()];
+    let in_field = if is_response(written) { mention.key() == "respcode" } else { mention.rank() >= keys::CODE };
+    let announced = || mention::is_code_shaped(written) && judge::is_announced(text, mention);
+    is_code_like(written, word) && (mention::is_family(written) || in_field || announced())
 }
 
 /// Values of error fields that are no errors, or say no more than that there is one.

@@ -7,7 +7,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::judge::Setting;
 use super::keys::{self, Role};
+use super::reading::Reading;
 use super::{Finding, Occurrence, ids, request_id};
 use crate::catalog::{Entry, Specificity};
 use crate::event::{Ids, Kind};
@@ -17,49 +19,52 @@ use crate::record::words::line_around;
 const OBJECT: usize = 8 * 1024;
 
 /// The operations that the confirmed occurrences of a record speak of.
-pub(super) fn operations(text: &str, confirmed: Vec<Occurrence>) -> Vec<Finding> {
+pub(super) fn operations(setting: Setting<'_>, confirmed: Vec<Occurrence>) -> Vec<Finding> {
+    let reading = setting.reading;
     let mut findings = Vec::new();
-    let mut parts = by_order(text, without_inner_codes(text, confirmed));
-    if parts.len() == 1 {
-        parts[0].range = 0..text.len();
+    let mut parts = by_order(reading, without_inner_codes(reading.text, confirmed));
+    if let [only] = &mut parts[..] {
+        only.range = 0..reading.text.len();
     }
     for Part { range, occurrences, .. } in parts {
-        for (occurrence, ids) in of_one_part(text, &range, occurrences) {
+        for (occurrence, ids) in of_one_part(reading, &range, occurrences) {
             let same = |f: &&Finding| f.occurrence.code == occurrence.code;
             let ordinal = findings.iter().filter(same).count() as u32;
-            findings.push(Finding { occurrence, ids, ordinal });
+            findings.push(Finding { occurrence, ids, ordinal, level: setting.level });
         }
     }
     findings
 }
 
 /// The lines of a record that speak of one order.
-struct Part {
-    order: Option<String>,
+struct Part<'t> {
+    order: Option<&'t str>,
     range: Range<usize>,
     occurrences: Vec<Occurrence>,
 }
 
 /// Lines, and objects over several lines, with different order numbers speak of different operations. What stands in a line
 /// without any belongs to those before it, or else to the first that follow.
-fn by_order(text: &str, confirmed: Vec<Occurrence>) -> Vec<Part> {
-    let mut parts: Vec<Part> = Vec::new();
+fn by_order<'t>(reading: &Reading<'t>, confirmed: Vec<Occurrence>) -> Vec<Part<'t>> {
+    let text = reading.text;
+    let mut parts: Vec<Part<'t>> = Vec::new();
     let mut in_order = confirmed;
     in_order.sort_by_key(|occurrence| occurrence.range.start);
     for occurrence in in_order {
         let mut line = line_around(text, occurrence.range.start);
-        let mut order = ids::order_in_field(&text[line.clone()]);
-        if let Some(object) = object_around(text, &occurrence.range).filter(|_| order.is_none()) {
-            order = ids::order_in_field(&text[object.clone()]);
+        let mut order = ids::order_in_field(reading, line.clone());
+        if order.is_none()
+            && let Some(object) = object_around(text, &occurrence.range)
+        {
+            order = ids::order_in_field(reading, object.clone());
             line = line.start.min(object.start)..line.end.max(object.end);
         }
-        let order = order.map(str::to_owned);
         let known = parts.iter().position(|part| part.order.is_none() || order.is_none() || part.order == order);
         let last = parts.len().saturating_sub(1);
         match known.map(|at| if order.is_none() { last } else { at }) {
             Some(at) => {
                 let part = &mut parts[at];
-                part.order = part.order.take().or(order);
+                part.order = part.order.or(order);
                 part.range = part.range.start.min(line.start)..part.range.end.max(line.end);
                 part.occurrences.push(occurrence);
             }
@@ -70,13 +75,14 @@ fn by_order(text: &str, confirmed: Vec<Occurrence>) -> Vec<Part> {
 }
 
 /// The operations of a part of a record.
-fn of_one_part(text: &str, range: &Range<usize>, confirmed: Vec<Occurrence>) -> Vec<(Occurrence, Ids)> {
+fn of_one_part(reading: &Reading<'_>, range: &Range<usize>, confirmed: Vec<Occurrence>) -> Vec<(Occurrence, Ids)> {
     let Some(best) = confirmed.iter().map(|o| o.rank).max() else { return Vec::new() };
     let details: Vec<(Detail, Arc<Entry>)> =
         confirmed.iter().filter_map(|o| Some((detail_in(o)?, o.entry.clone()))).collect();
+    let text = reading.text;
     let mut leaders: Vec<Occurrence> = Vec::new();
     for occurrence in confirmed.into_iter().filter(|o| o.rank == best) {
-        if leaders.iter().all(|leader| is_another(text, leader, &occurrence)) {
+        if leaders.iter().all(|leader| is_another(reading, leader, &occurrence)) {
             leaders.push(occurrence);
         }
     }
@@ -86,9 +92,9 @@ fn of_one_part(text: &str, range: &Range<usize>, confirmed: Vec<Occurrence>) -> 
             specify(&mut occurrence, &details);
         }
         let own = if alone { range.clone() } else { part_of(text, &occurrence) };
-        let mut ids = ids::ids(&text[own.clone()], occurrence.range.start.saturating_sub(own.start));
+        let mut ids = ids::ids(reading, own, occurrence.range.start);
         if ids.out_trade_no.is_none() && !alone {
-            ids = ids::ids(&text[range.clone()], occurrence.range.start - range.start);
+            ids = ids::ids(reading, range.clone(), occurrence.range.start);
         }
         (occurrence, ids)
     });
@@ -137,7 +143,8 @@ const CATCH_ALL: [&str; 10] = [
 
 /// What a mention may add: the text of a message field, or the code in a request's id.
 fn detail_in(occurrence: &Occurrence) -> Option<Detail> {
-    let key = occurrence.key.as_deref()?;
+    let field = occurrence.key.as_ref()?;
+    let key = field.as_str();
     if key == request_id::KEY {
         return Some(Detail::RequestId);
     }
@@ -145,7 +152,7 @@ fn detail_in(occurrence: &Occurrence) -> Option<Detail> {
     if keys::is_advice(key) && !matches!(occurrence.code.as_str(), "40" | "41" | "43") {
         return Some(Detail::Advice);
     }
-    let in_field = occurrence.kind == Kind::Message && matches!(keys::role(key), Role::Message { .. });
+    let in_field = occurrence.kind == Kind::Message && matches!(keys::role(field), Role::Message { .. });
     let own_codes = occurrence.entry.codes.iter().any(|code| code.specificity != Specificity::Field);
     in_field.then_some(if own_codes { Detail::TextOfCode } else { Detail::Text })
 }
@@ -176,7 +183,8 @@ fn specify(occurrence: &mut Occurrence, details: &[(Detail, Arc<Entry>)]) {
 }
 
 /// True if `next` speaks of another operation than `leader`.
-fn is_another(text: &str, leader: &Occurrence, next: &Occurrence) -> bool {
+fn is_another(reading: &Reading<'_>, leader: &Occurrence, next: &Occurrence) -> bool {
+    let text = reading.text;
     if leader.key.is_none() || leader.key != next.key {
         return leader.code != next.code && leader.key.is_none() && next.key.is_none() && same_line(text, leader, next);
     }
@@ -186,7 +194,7 @@ fn is_another(text: &str, leader: &Occurrence, next: &Occurrence) -> bool {
     let (one, other) = (object_around(text, &leader.range), object_around(text, &next.range));
     match (one, other) {
         (Some(one), Some(other)) if one.end <= other.start => {
-            let orders = [one, other].map(|part| ids::ids(&text[part.clone()], 0).out_trade_no);
+            let orders = [one, other].map(|part| ids::ids(reading, part.clone(), part.start).out_trade_no);
             orders[0].is_some() && orders[1].is_some() && orders[0] != orders[1]
         }
         _ => false,

@@ -17,6 +17,9 @@ const MIN_ID: usize = 16;
 
 /// The code in the word at `range`, if that word is the id of a failed request.
 pub fn code(text: &str, range: &Range<usize>) -> Option<Range<usize>> {
+    if range.len() < MIN_ID + 1 + CODE || text.as_bytes()[range.end - CODE - 1] != b'-' {
+        return None;
+    }
     let (id, code) = text[range.clone()].rsplit_once('-')?;
     let is_code = code.len() == CODE
         && REQUEST_ID_CODES.iter().any(|start| code.starts_with(start))

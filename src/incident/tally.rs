@@ -242,7 +242,7 @@ pub(super) fn sample(event: &Event) -> Sample {
         path: event.origin.path.clone(),
         line: event.position.line,
         ids: shown_ids(&event.ids),
-        excerpt: event.excerpt.cut(MAX_EXCERPT).as_str().to_owned(),
+        excerpt: event.excerpt.clone().cut(MAX_EXCERPT).as_str().to_owned(),
     }
 }
 

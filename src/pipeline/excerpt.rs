@@ -1,5 +1,6 @@
 //! What of a record's text goes into an event: all of a short one, of a longer one what surrounds the match. Masked, always.
 
+use crate::record::words::Worded;
 use crate::redact::{Redacted, Redactor};
 
 /// Longest excerpt of an event, in bytes of UTF-8.
@@ -9,10 +10,10 @@ const MAX_EXCERPT: usize = 2048;
 const WORD: usize = 256;
 
 /// The record if it is short; else the part around the match, with the record's beginning before it.
-pub fn excerpt(redactor: &Redactor, text: &str, at: usize, ids: &[&str]) -> (Redacted, u32) {
-    let text = text.trim_end();
+pub fn excerpt(redactor: &Redactor, record: &Worded<'_>, at: usize, ids: &[&str]) -> (Redacted, u32) {
+    let text = record.text.trim_end();
     if text.len() <= MAX_EXCERPT {
-        let (redacted, n_masks) = redactor.redact(text, ids);
+        let (redacted, n_masks) = redactor.redact_worded(&record.up_to(text.len()), ids);
         return (redacted.cut(MAX_EXCERPT), n_masks);
     }
     let from = word_start(text, at.min(text.len()).saturating_sub(MAX_EXCERPT / 4));

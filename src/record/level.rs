@@ -1,6 +1,9 @@
 //! Reads the level that a logger gave a record.
 
-use super::words;
+use std::sync::LazyLock;
+
+use super::key::{NameTable, normal_key};
+use super::words::{self, Worded};
 
 /// The level a logger wrote, brought to one spelling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,28 +32,36 @@ impl Level {
 /// How far into the first line a level is looked for, in words.
 const WORDS: usize = 40;
 
+/// Fields that hold a level.
+static FIELDS: LazyLock<NameTable<()>> =
+    LazyLock::new(|| NameTable::new(["level", "levelname", "severity", "lvl", "loglevel"].map(|key| (key, ()))));
+
 /// The level of a record, from its head: a word of its own in capitals, a word in brackets or before a
 /// colon, or a field (`"level":50`, `levelname`, `severity`).
-pub fn level(text: &str) -> Option<Level> {
-    let line = super::text::head(text);
-    for (n, word) in words::words(line).take(WORDS).enumerate() {
-        let name = &line[word.clone()];
-        let key = words::normal_key(name);
-        if matches!(key.as_str(), "level" | "levelname" | "severity" | "lvl" | "loglevel")
+pub fn level(record: &Worded<'_>) -> Option<Level> {
+    let head = super::text::head(record.text);
+    let is_cut = record.text.as_bytes().get(head.len()).is_some_and(|&next| next != b'\n');
+    let of_head = if is_cut { Worded::new(head) } else { record.up_to(head.len()) };
+    written(&of_head).or_else(|| java_util_logging(record.text))
+}
+
+fn written(head: &Worded<'_>) -> Option<Level> {
+    let line = head.text;
+    for (n, word) in head.words().iter().take(WORDS).enumerate() {
+        if head.key(&FIELDS, word).is_some()
             && let Some(value) = words::value_after(line, word.end)
             && let Some(level) = named(&line[value.clone()]).or_else(|| numbered(&line[value]))
         {
             return Some(level);
         }
-        let last = name.rsplit('.').next().unwrap_or(name);
+        let Some(&(name, level)) = head.last_key(&NAMES, word) else { continue };
+        let last = &line[word.last..word.end];
         let capitals = last.bytes().all(|b| b.is_ascii_uppercase()) && n < 12;
-        if (capitals || is_tag(line, &word))
-            && let Some(level) = named(last)
-        {
+        if (capitals || is_tag(line, &word.range())) && is_spelled(last, name) {
             return Some(level);
         }
     }
-    java_util_logging(text)
+    None
 }
 
 /// The second line of a record of java.util.logging begins with the level, in the language of its user.
@@ -76,17 +87,27 @@ fn is_tag(line: &str, word: &std::ops::Range<usize>) -> bool {
         && before.is_none_or(|c| matches!(c, ' ' | '[' | '\t'))
 }
 
+/// What loggers call the levels; the name again tells `W_ARN` from `WARN`.
+static NAMES: LazyLock<NameTable<(&str, Level)>> = LazyLock::new(|| {
+    let names: [(Level, &[&str]); 6] = [
+        (Level::Trace, &["trace", "trce", "finest", "finer"]),
+        (Level::Debug, &["debug", "fine", "dbg", "dbug"]),
+        (Level::Info, &["info", "notice", "information"]),
+        (Level::Warn, &["warn", "warning"]),
+        (Level::Error, &["error", "err", "severe", "fail"]),
+        (Level::Fatal, &["fatal", "critical", "crit", "alert", "emerg", "emergency", "panic"]),
+    ];
+    NameTable::new(names.into_iter().flat_map(|(level, names)| names.iter().map(move |&name| (name, (name, level)))))
+});
+
 fn named(word: &str) -> Option<Level> {
-    Some(match word.to_ascii_uppercase().as_str() {
-        "TRACE" | "TRCE" | "FINEST" | "FINER" => Level::Trace,
-        "DEBUG" | "FINE" | "DBG" | "DBUG" => Level::Debug,
-        "INFO" | "NOTICE" | "INFORMATION" => Level::Info,
-        "WARN" | "WARNING" => Level::Warn,
-        "ERROR" | "ERR" | "SEVERE" => Level::Error,
-        "FAIL" if word == "fail" => Level::Error,
-        "FATAL" | "CRITICAL" | "CRIT" | "ALERT" | "EMERG" | "EMERGENCY" | "PANIC" => Level::Fatal,
-        _ => return None,
-    })
+    let &(name, level) = NAMES.of_key(&normal_key(word))?;
+    is_spelled(word, name).then_some(level)
+}
+
+/// In any case; but `FAIL` is what failed, and only `fail` a level.
+fn is_spelled(word: &str, name: &str) -> bool {
+    word.eq_ignore_ascii_case(name) && (name != "fail" || word == "fail")
 }
 
 /// The numbers of pino and bunyan.
@@ -121,7 +142,7 @@ mod tests {
             ("127.0.0.1 - - [23/Nov/2026:01:16:03 +0000] \"GET /x HTTP/1.1\" 200", None),
             ("pay failed PayError: x", None),
         ] {
-            assert_eq!(level(line), expected, "{line}");
+            assert_eq!(level(&Worded::new(line)), expected, "{line}");
         }
     }
 }

@@ -94,12 +94,6 @@ static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
 static COLOUR: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?-u)(?:\x1b|\\u001[bB]|#033)\[[0-9;]*m").expect("literal"));
 
-/// `docker compose logs` and `pm2 logs`: the service's name and a bar.
-static COMPOSE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?-u)^(?:\x1b\[[0-9;]*m)*(?:\d{1,3}\|)?[A-Za-z0-9][\w.-]{0,62}\s{0,32}\| (?:\x1b\[[0-9;]*m)*")
-        .expect("literal")
-});
-
 static START: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
         r"(?-u)^(?:",
@@ -160,11 +154,74 @@ pub fn unwrap(line: &[u8]) -> Line<'_> {
         let content = content.strip_suffix(b"\\n").unwrap_or(content);
         return Line { content, wrapping: Wrapping::Docker { partial }, stamp };
     }
-    let content = COMPOSE.find(line).map_or(line, |prefix| &line[prefix.end()..]);
-    if let Some(prefix) = PREFIX.find(&content[..content.len().min(HEAD)]) {
+    let content = &line[compose_prefix(line)..];
+    let head = &content[..content.len().min(HEAD)];
+    if may_be_prefixed(head)
+        && let Some(prefix) = PREFIX.find(head)
+    {
         return Line { content: &content[prefix.end()..], wrapping: Wrapping::Prefixed, stamp: None };
     }
     Line { content, wrapping: Wrapping::None, stamp: None }
+}
+
+/// Length of what `docker compose logs` and `pm2 logs` write before a line: a number and a bar perhaps, the service's name
+/// and a bar, and colours around them.
+fn compose_prefix(line: &[u8]) -> usize {
+    if memchr::memchr(b'|', &line[..line.len().min(HEAD)]).is_none() {
+        return 0;
+    }
+    let start = colours(line);
+    let line = &line[start..];
+    let number = line.iter().take(3).take_while(|b| b.is_ascii_digit()).count();
+    let numbered = (number > 0 && line.get(number) == Some(&b'|')).then_some(number + 1);
+    let named = |at: usize| service(&line[at..]).map(|len| at + len);
+    let bar = numbered.and_then(named).or_else(|| named(0));
+    bar.map_or(0, |bar| start + bar + colours(&line[bar..]))
+}
+
+/// `checkout-1  | `.
+fn service(text: &[u8]) -> Option<usize> {
+    let is_name = |b: &u8| b.is_ascii_alphanumeric() || b"_.-".contains(b);
+    if !text.first()?.is_ascii_alphanumeric() {
+        return None;
+    }
+    let name = 1 + text[1..].iter().take(62).take_while(|&b| is_name(b)).count();
+    let blanks = text[name..].iter().take(32).take_while(|b| b" \t\n\r\x0b\x0c".contains(b)).count();
+    text[name + blanks..].starts_with(b"| ").then_some(name + blanks + 2)
+}
+
+/// Length of the colours that a text begins with.
+fn colours(text: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(parameters) = text[at..].strip_prefix(b"\x1b[") {
+        let len = parameters.iter().take_while(|&&b| b.is_ascii_digit() || b == b';').count();
+        if parameters.get(len) != Some(&b'm') {
+            break;
+        }
+        at += 2 + len + 1;
+    }
+    at
+}
+
+/// False for nearly every line that [`PREFIX`] does not match: those that begin with neither a capital nor a time, and those
+/// whose time is followed by what no supervisor writes there.
+fn may_be_prefixed(head: &[u8]) -> bool {
+    match head {
+        [b'<', ..] => true,
+        [b'A'..=b'Z', _, _, b' ', ..] => true,
+        // 11-23 09:30:01.123
+        [_, _, b'-', _, _, b' ', ..] => true,
+        // 2026-11-23T09:30:01
+        [b'0'..=b'9', _, _, _, b'-', _, _, b'-', _, _, b'T', ..] => true,
+        // 2026-11-23 09:30:01.123 +08:00: x
+        [b'0'..=b'9', _, _, _, b'-', _, _, b'-', _, _, b' ', _, _, b':', _, _, b':', _, _, rest @ ..] => {
+            let fraction = rest.strip_prefix(b".").unwrap_or(rest);
+            let zone = fraction.trim_ascii_start();
+            let zone = &zone[zone.iter().take_while(|b| b.is_ascii_digit()).count()..];
+            matches!(zone.trim_ascii_start(), [b'+' | b'-', ..])
+        }
+        _ => false,
+    }
 }
 
 /// `TIME stdout F content`, `TIME stderr P part` (Kubernetes CRI logging format).
@@ -210,11 +267,10 @@ impl Line<'_> {
 
 fn shape(content: &[u8]) -> Shape {
     let head = &content[..content.len().min(HEAD)];
-    let coloured = memchr::memchr3(0x1b, b'#', b'\\', head).is_some();
-    let bare = coloured.then(|| COLOUR.replace_all(head, b""));
+    let bare = is_coloured(head).then(|| COLOUR.replace_all(head, b""));
     let head = bare.as_deref().unwrap_or(head);
     let is_object = is_json_object(content);
-    if START.is_match(head) || is_object && is_log_record(content) {
+    if is_dated(head) || is_object && is_log_record(content) || START.is_match(head) {
         Shape::Start
     } else if is_object {
         Shape::Plain
@@ -229,15 +285,63 @@ fn shape(content: &[u8]) -> Shape {
     }
 }
 
+/// False for every text that [`COLOUR`] finds nothing in.
+fn is_coloured(head: &[u8]) -> bool {
+    memchr::memchr3_iter(0x1b, b'#', b'\\', head).any(|at| {
+        let rest = &head[at..];
+        [&b"\x1b["[..], b"#033[", b"\\u001b[", b"\\u001B["].iter().any(|start| rest.starts_with(start))
+    })
+}
+
+/// Whether a line begins as most do: the first alternative of [`START`].
+fn is_dated(head: &[u8]) -> bool {
+    fn digits(head: &[u8], most: usize) -> usize {
+        head.iter().take(most).take_while(|b| b.is_ascii_digit()).count()
+    }
+    let is_mark = |b: &u8| !b.is_ascii_alphanumeric() && *b != b'_' && !b" \t\n\r\x0b\x0c".contains(b);
+    let head = &head[head.iter().take(3).take_while(|&b| is_mark(b)).count()..];
+    let part = |head: &[u8], n_digits: usize| match head.get(n_digits) {
+        Some(b'-' | b'/' | b'.') if n_digits > 0 => Some(n_digits + 1),
+        _ => None,
+    };
+    let day = || {
+        let month = part(head, Some(digits(head, 4)).filter(|&n| n == 4)?)?;
+        let day = month + part(&head[month..], digits(&head[month..], 2))?;
+        let end = day + Some(digits(&head[day..], 2)).filter(|&n| n > 0)?;
+        matches!(head.get(end), None | Some(b'T' | b' ' | b':' | b',' | b'_')).then_some(())
+    };
+    day().is_some()
+}
+
 /// An object of a structured logger says when or how bad; the body of an answer does not.
 fn is_log_record(object: &[u8]) -> bool {
-    static KEYS: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r#"\\?"(?:level|levelname|lvl|severity|@?timestamp|time|ts|asctime|datetime|date)\\?"\s*:"#)
-            .expect("literal")
-    });
     // Some write the time last.
     let (head, tail) = (object.len().min(512), object.len().saturating_sub(256));
-    KEYS.is_match(&object[..head]) || KEYS.is_match(&object[tail..])
+    has_log_key(&object[..head]) || has_log_key(&object[tail..])
+}
+
+/// `"level":`, `\"ts\" :`.
+fn has_log_key(part: &[u8]) -> bool {
+    memchr::memchr_iter(b'"', part).any(|quote| {
+        let rest = &part[quote + 1..];
+        let len = rest.iter().take_while(|b| b.is_ascii_lowercase() || **b == b'@').count();
+        let is_key = matches!(
+            &rest[..len],
+            b"level"
+                | b"levelname"
+                | b"lvl"
+                | b"severity"
+                | b"timestamp"
+                | b"@timestamp"
+                | b"time"
+                | b"ts"
+                | b"asctime"
+                | b"datetime"
+                | b"date"
+        );
+        let behind = rest[len..].strip_prefix(b"\\").unwrap_or(&rest[len..]);
+        is_key && behind.strip_prefix(b"\"").is_some_and(|behind| behind.trim_ascii_start().starts_with(b":"))
+    })
 }
 
 /// A whole JSON object on one line.
@@ -355,6 +459,31 @@ mod tests {
                     "{line}"
                 );
             }
+        }
+    }
+
+    /// Text that is made of what the expressions look for.
+    const LINES: &str = concat!(
+        r#"(2026|11|[0-9]{1,3}|[-/.:T ,_+\[\]|<>({]|09:30:01|2026-11-23|\.123456789|Z|\+08:00|Nov|web-1|shop\[12\]|: |\| |#033\[1m|"#,
+        "\u{1b}\\[31m|\\\\u001b\\[0m|\"level\": |\\\\\"time\\\\\":|\"ts\":|\"@timestamp\"|\"dates\":|é){0,9}"
+    );
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_told_without_an_expression_is_what_the_expression_tells(line in LINES) {
+            let line = line.as_bytes();
+            let compose = Regex::new(
+                r"(?-u)^(?:\x1b\[[0-9;]*m)*(?:\d{1,3}\|)?[A-Za-z0-9][\w.-]{0,62}\s{0,32}\| (?:\x1b\[[0-9;]*m)*",
+            ).unwrap();
+            proptest::prop_assert_eq!(compose_prefix(line), compose.find(line).map_or(0, |found| found.end()));
+            proptest::prop_assert!(may_be_prefixed(line) || !PREFIX.is_match(line));
+            proptest::prop_assert!(is_coloured(line) || !COLOUR.is_match(line));
+            let dated = Regex::new(r"(?-u)^[^\w\s]{0,3}\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[T :,_]|$)").unwrap();
+            proptest::prop_assert_eq!(is_dated(line), dated.is_match(line));
+            let keys = Regex::new(
+                r#"\\?"(?:level|levelname|lvl|severity|@?timestamp|time|ts|asctime|datetime|date)\\?"\s*:"#,
+            ).unwrap();
+            proptest::prop_assert_eq!(has_log_key(line), keys.is_match(line));
         }
     }
 }

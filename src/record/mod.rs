@@ -4,6 +4,8 @@
 
 pub mod charset;
 pub mod frame;
+mod iso;
+pub mod key;
 mod level;
 mod line;
 mod text;

@@ -27,8 +27,12 @@ impl Text {
         let mut text = Text { text: String::with_capacity(record.len()), ..Text::default() };
         let mut tally = Tally::default();
         let mut parts: Vec<u8> = Vec::new();
-        for (number, physical) in record.split_inclusive(|&b| b == b'\n').enumerate() {
-            text.n_lines = number + 1;
+        let mut rest = record;
+        while !rest.is_empty() {
+            let (physical, behind) = rest.split_at(memchr::memchr(b'\n', rest).map_or(rest.len(), |lf| lf + 1));
+            rest = behind;
+            let number = text.n_lines;
+            text.n_lines += 1;
             let mut line = line::unwrap(physical);
             if number == 0 && line.wrapping == Wrapping::Prefixed {
                 // The prefix of the first line tells when and where.
@@ -60,9 +64,7 @@ impl Text {
 
     fn append(&mut self, line: &[u8], charset: Charset, tally: &mut Tally) {
         let (decoded, encoding) = charset::decode(line, charset);
-        if !decoded.is_ascii() {
-            tally.add(encoding, decoded.chars().filter(|c| !c.is_ascii()).count());
-        }
+        tally.add(encoding, n_beyond_ascii(&decoded));
         unescape::unescape(&decoded, &mut self.text, tally);
         self.text.push('\n');
     }
@@ -72,6 +74,13 @@ impl Text {
         let next = self.lines.partition_point(|&(start, _)| start <= at);
         self.lines.get(next.saturating_sub(1)).map_or(0, |&(_, number)| number)
     }
+}
+
+/// Characters that are not of ASCII: as many as there are first bytes of such.
+pub(super) fn n_beyond_ascii(text: &str) -> usize {
+    // In parts whose sum fits into a byte: so many bytes are compared and added at once.
+    let parts = text.as_bytes().chunks(u8::MAX.into());
+    parts.map(|part| usize::from(part.iter().map(|&b| u8::from(b >= 0xC0)).sum::<u8>())).sum()
 }
 
 /// Where a logger writes time and level: the first line, or the first lines of an object or element that is spread over many.

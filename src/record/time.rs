@@ -8,16 +8,11 @@ use jiff::{Timestamp, ToSpan};
 use regex::Regex;
 
 use super::Text;
+use super::iso::{self, Iso};
 
 /// How far into the first line a time is looked for, in bytes.
 const REACH: usize = 512;
 
-static ISO: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(
-        r"(?-u:\b)([0-9]{4})[-/]([0-9][0-9]?)[-/]([0-9][0-9]?)[T :_][ \t]?([0-9][0-9]?):([0-9][0-9]):([0-9][0-9])(?:[.,]([0-9]{1,9}))?[0-9]*[ \t]?(Z(?-u:\b)|[+-][0-9][0-9]:?[0-9][0-9](?-u:\b))?",
-    )
-    .expect("literal")
-});
 static ACCESS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?-u:\b)([0-9][0-9]?)[/ -]([A-Z][a-z]{2})[/ -]([0-9]{4})[: ]([0-9][0-9]):([0-9][0-9]):([0-9][0-9])()(?: ([+-][0-9]{4}))?")
         .expect("literal")
@@ -47,12 +42,11 @@ pub fn time(text: &Text, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
 
 /// The first time in `head`, and whether it named its zone.
 fn written(head: &str, zone: &TimeZone, now: Timestamp) -> Option<(Timestamp, bool)> {
-    if let Some(found) = ISO.captures(head) {
-        let [year, month, day, hour, minute, second] = [1, 2, 3, 4, 5, 6].map(|n| number(&found[n]));
+    if let Some(Iso { numbers, fraction, zone: written }) = iso::find(head) {
+        let [year, month, day, hour, minute, second] = numbers;
         let date =
             DateTime::new(year as i16, month as i8, day as i8, hour as i8, minute as i8, second as i8, 0).ok()?;
-        let time = in_zone(date, found.get(8).map(|m| m.as_str()), zone)?;
-        return Some((with_fraction(time, found.get(7).map_or("", |m| m.as_str()))?, found.get(8).is_some()));
+        return Some((with_fraction(in_zone(date, written, zone)?, fraction)?, written.is_some()));
     }
     if let Some(found) = ACCESS.captures(head) {
         let [day, year, hour, minute, second] = [1, 3, 4, 5, 6].map(|n| number(&found[n]));
@@ -86,8 +80,7 @@ fn in_zone(date: DateTime, written: Option<&str>, zone: &TimeZone) -> Option<Tim
         None => zone.to_timestamp(date).ok(),
         Some("Z") => TimeZone::UTC.to_timestamp(date).ok(),
         Some(offset) => {
-            let digits: String = offset[1..].chars().filter(char::is_ascii_digit).collect();
-            let seconds = number(&digits[..2]) * 3600 + number(&digits[2..]) * 60;
+            let seconds = number(&offset[1..3]) * 3600 + number(&offset[offset.len() - 2..]) * 60;
             let sign = if offset.starts_with('-') { -1 } else { 1 };
             Offset::from_seconds(sign * seconds).ok()?.to_timestamp(date).ok()
         }
@@ -95,7 +88,7 @@ fn in_zone(date: DateTime, written: Option<&str>, zone: &TimeZone) -> Option<Tim
 }
 
 fn with_fraction(time: Timestamp, digits: &str) -> Option<Timestamp> {
-    let nanos: i64 = if digits.is_empty() { 0 } else { format!("{digits:0<9}").parse().ok()? };
+    let nanos = i64::from(number(digits)) * 10i64.pow(9u32.saturating_sub(digits.len() as u32));
     time.checked_add(nanos.nanoseconds()).ok()
 }
 

@@ -6,6 +6,7 @@
 //! as the input.
 
 use super::charset::{self, Encoding};
+use super::text::n_beyond_ascii;
 
 /// How much non-ASCII text was found in each form, in characters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,37 +36,47 @@ const MAX_DEPTH: usize = 5;
 
 /// Appends `line` without its escapes to `out`.
 pub fn unescape(line: &str, out: &mut String, tally: &mut Tally) {
-    if !has_escapes(line) {
+    let Some(first) = next_lead(line.as_bytes()) else {
         out.push_str(line);
         return;
-    }
+    };
     let mut text = String::with_capacity(line.len());
-    let mut changed = pass(line, &mut text, tally);
+    let mut changed = pass(line, first, &mut text, tally);
     for _ in 1..MAX_DEPTH {
-        if !changed || !has_escapes(&text) {
-            break;
-        }
+        let Some(first) = next_lead(text.as_bytes()).filter(|_| changed) else { break };
         let mut next = String::with_capacity(text.len());
-        changed = pass(&text, &mut next, tally);
+        changed = pass(&text, first, &mut next, tally);
         text = next;
     }
     out.push_str(&text);
 }
 
-fn has_escapes(text: &str) -> bool {
-    memchr::memchr3(b'\\', b'%', b'&', text.as_bytes()).is_some()
-        || memchr::memchr3(b'\x1b', b'#', b'[', text.as_bytes()).is_some()
+/// Where the next byte stands with which an escape may begin.
+fn next_lead(text: &[u8]) -> Option<usize> {
+    text.iter().position(|&b| IS_LEAD[usize::from(b)])
 }
 
-/// One level of escapes. True if there was any.
-fn pass(text: &str, out: &mut String, tally: &mut Tally) -> bool {
+static IS_LEAD: [bool; 256] = {
+    let mut is_lead = [false; 256];
+    let leads = b"\\%&#[\x1b";
+    let mut n = 0;
+    while n < leads.len() {
+        is_lead[leads[n] as usize] = true;
+        n += 1;
+    }
+    is_lead
+};
+
+/// One level of escapes, the first of which may stand at `first`. True if there was any.
+fn pass(text: &str, first: usize, out: &mut String, tally: &mut Tally) -> bool {
     let mut rest = text;
     let mut changed = false;
-    while let Some(at) = rest.find(['\\', '%', '&', '#', '[', '\x1b']) {
+    let mut lead = Some(first);
+    while let Some(at) = lead {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let lead = rest.as_bytes()[0];
-        let used = match lead {
+        let byte = rest.as_bytes()[0];
+        let used = match byte {
             b'\\' => backslash(rest, out, tally),
             b'%' => escaped_bytes(rest, Encoding::Percent, percent_byte, out, tally),
             b'&' => reference(rest, out, tally),
@@ -75,11 +86,12 @@ fn pass(text: &str, out: &mut String, tally: &mut Tally) -> bool {
         };
         changed |= used.is_some();
         let used = used.unwrap_or_else(|| {
-            let plain = if lead == b'\\' { backslashes(rest) } else { 1 };
+            let plain = if byte == b'\\' { backslashes(rest) } else { 1 };
             out.push_str(&rest[..plain]);
             plain
         });
         rest = &rest[used..];
+        lead = next_lead(rest.as_bytes());
     }
     out.push_str(rest);
     changed
@@ -154,7 +166,7 @@ fn escaped_bytes(
         return None;
     }
     let decoded = charset::decode_escaped(&bytes);
-    tally.add(form, decoded.chars().filter(|c| !c.is_ascii()).count());
+    tally.add(form, n_beyond_ascii(&decoded));
     out.push_str(&decoded);
     Some(used)
 }

@@ -3,7 +3,167 @@
 //! Works the same on JSON, XML, query strings, logfmt and prose, also on halves of them: what matters is only which
 //! word stands before which, and what separates them.
 
+use std::borrow::Cow;
 use std::ops::Range;
+
+use super::key::{NameTable, WEIGHTS, normal_key};
+
+/// A text with its words, cut once for all who look at them.
+#[derive(Debug)]
+pub struct Worded<'t> {
+    pub text: &'t str,
+    words: Cow<'t, [Word]>,
+}
+
+/// One of the words of a text, as [`words`] cuts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Word {
+    pub start: usize,
+    pub end: usize,
+    /// Where its last dotted part begins: `name` in `user.name`.
+    pub last: usize,
+    /// Sums of the whole and of that part, as keys.
+    sum: u32,
+    last_sum: u32,
+    /// Which kinds of bytes are in it.
+    kinds: u8,
+}
+
+const LOWER: u8 = 1;
+const UPPER: u8 = 2;
+const DIGIT: u8 = 4;
+/// `_`, `.` or `-`.
+const SEAM: u8 = 8;
+/// Either of the last two.
+const JOINT: u8 = 16;
+
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut b = 0;
+    while b < 256 {
+        kinds[b] = match b as u8 {
+            b'a'..=b'z' => LOWER,
+            b'A'..=b'Z' => UPPER,
+            b'0'..=b'9' => DIGIT,
+            b'_' => SEAM,
+            b'.' | b'-' => SEAM | JOINT,
+            _ => 0,
+        };
+        b += 1;
+    }
+    kinds
+};
+
+impl<'t> Worded<'t> {
+    pub fn new(text: &'t str) -> Worded<'t> {
+        let bytes = text.as_bytes();
+        // A word and what separates it from the next are seldom shorter.
+        let mut words = Vec::with_capacity(bytes.len() / 6 + 1);
+        let mut at = 0;
+        loop {
+            while at < bytes.len() && !is_core(bytes[at]) {
+                at += 1;
+            }
+            if at == bytes.len() {
+                return Worded { text, words: words.into() };
+            }
+            let word = cut(bytes, at);
+            at = word.end;
+            words.push(word);
+        }
+    }
+
+    pub fn words(&self) -> &[Word] {
+        &self.words
+    }
+
+    /// The words in a part of the text that cuts none in two.
+    pub fn within(&self, part: &Range<usize>) -> &[Word] {
+        let first = self.words.partition_point(|word| word.start < part.start);
+        let n_words = self.words[first..].partition_point(|word| word.end <= part.end);
+        &self.words[first..first + n_words]
+    }
+
+    /// The same text up to `end`, which cuts no word in two.
+    pub fn up_to(&self, end: usize) -> Worded<'_> {
+        Worded { text: &self.text[..end], words: self.within(&(0..end)).into() }
+    }
+
+    /// What a table of keys knows of a word.
+    pub fn key<'k, T>(&self, keys: &'k NameTable<T>, word: &Word) -> Option<&'k T> {
+        keys.find(word.sum, |key| normal_key(&self.text[word.range()]).as_bytes() == key.as_bytes())
+    }
+
+    /// What a table of keys knows of the last dotted part of a word.
+    pub fn last_key<'k, T>(&self, keys: &'k NameTable<T>, word: &Word) -> Option<&'k T> {
+        keys.find(word.last_sum, |key| normal_key(&self.text[word.last..word.end]).as_bytes() == key.as_bytes())
+    }
+
+    /// What a table of words knows of a word as it stands.
+    pub fn exact<'k, T>(&self, names: &'k NameTable<T>, word: &Word) -> Option<&'k T> {
+        names.find(word.sum, |name| &self.text[word.range()] == name)
+    }
+}
+
+/// The word that begins at `start`.
+fn cut(bytes: &[u8], start: usize) -> Word {
+    let mut word = Word { start, end: start, last: start, sum: 0, last_sum: 0, kinds: 0 };
+    let (mut at, mut sum, mut kinds) = (start, 0u32, 0);
+    // The sum before the last dotted part.
+    let mut before = 0;
+    loop {
+        while let Some(&b) = bytes.get(at) {
+            let kind = KINDS[usize::from(b)];
+            if kind == 0 || kind & JOINT != 0 {
+                break;
+            }
+            kinds |= kind;
+            sum = sum.wrapping_add(WEIGHTS[usize::from(b)]);
+            at += 1;
+        }
+        (word.end, word.kinds) = (at, kinds);
+        // Joints are in the word if it goes on behind them.
+        let joints = bytes[at..].iter().take_while(|&&b| is_joint(b)).count();
+        if joints == 0 || !bytes.get(at + joints).is_some_and(|&b| is_core(b)) {
+            break;
+        }
+        if let Some(dot) = memchr::memrchr(b'.', &bytes[at..at + joints]) {
+            (word.last, before) = (at + dot + 1, sum);
+        }
+        kinds |= SEAM | JOINT;
+        at += joints;
+    }
+    (word.sum, word.last_sum) = (sum, sum.wrapping_sub(before));
+    word
+}
+
+impl Word {
+    pub fn range(&self) -> Range<usize> {
+        self.start..self.end
+    }
+
+    pub fn n_bytes(&self) -> usize {
+        self.end - self.start
+    }
+
+    pub fn has_digits(&self) -> bool {
+        self.kinds & DIGIT != 0
+    }
+
+    pub fn is_number(&self) -> bool {
+        self.kinds == DIGIT
+    }
+
+    /// Letters and digits only.
+    pub fn is_plain(&self) -> bool {
+        self.kinds & SEAM == 0
+    }
+
+    /// Capitals, perhaps with digits and `_`.
+    pub fn is_constant(&self) -> bool {
+        self.kinds & (LOWER | UPPER | JOINT) == UPPER
+    }
+}
 
 /// The words of `text`: runs of ASCII letters, digits and `_`, with `.` and `-` inside (`ACQ.TRADE_HAS_SUCCESS`,
 /// `isv.invalid-signature`, `out-trade-no`).
@@ -26,11 +186,12 @@ pub fn words(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
 }
 
 pub fn is_core(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b == b'_'
+    let kind = KINDS[usize::from(b)];
+    kind != 0 && kind & JOINT == 0
 }
 
 fn is_joint(b: u8) -> bool {
-    b == b'.' || b == b'-'
+    KINDS[usize::from(b)] & JOINT != 0
 }
 
 /// The word that ends at `end`, if one does.
@@ -51,41 +212,10 @@ pub fn word_before(text: &str, end: usize) -> Option<Range<usize>> {
 
 /// The line of `text` around `at`, without its line end.
 pub fn line_around(text: &str, at: usize) -> Range<usize> {
-    let start = text[..at].rfind('\n').map_or(0, |lf| lf + 1);
-    let end = text[at..].find('\n').map_or(text.len(), |lf| at + lf);
+    let (before, behind) = text.as_bytes().split_at(at);
+    let start = memchr::memrchr(b'\n', before).map_or(0, |lf| lf + 1);
+    let end = memchr::memchr(b'\n', behind).map_or(text.len(), |lf| at + lf);
     start..end
-}
-
-/// A key in one spelling: lower case, without `_`, `-` and `.` (`out_trade_no`, `outTradeNo` and `Out-Trade-No` are
-/// one key). Every word of a record is looked at this way, so it is kept on the stack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key {
-    bytes: [u8; MAX_KEY],
-    len: usize,
-}
-
-/// Longest key that means anything to anybody here, in bytes.
-const MAX_KEY: usize = 32;
-
-impl Key {
-    /// The key in normal spelling; empty if it is longer than any known one.
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
-    }
-}
-
-/// Brings a key to its normal spelling.
-pub fn normal_key(key: &str) -> Key {
-    let mut normal = Key { bytes: [0; MAX_KEY], len: 0 };
-    for byte in key.bytes().filter(|b| !matches!(b, b'_' | b'-' | b'.' | b' ')) {
-        if normal.len == MAX_KEY {
-            normal.len = 0;
-            break;
-        }
-        normal.bytes[normal.len] = byte.to_ascii_lowercase();
-        normal.len += 1;
-    }
-    normal
 }
 
 /// The value of the key that ends at `end`: what stands behind `:`, `=`, `=>`, `：` or a tag's `>`, without its quotes
@@ -100,15 +230,15 @@ pub fn value_after(text: &str, end: usize) -> Option<Range<usize>> {
     let opened = rest.trim_start_matches(['"', '\'', '`', '[', '(']);
     let quoted = opened.len() < rest.len();
     let start = text.len() - opened.len();
-    let stop: fn(char) -> bool = match (in_tag, quoted) {
-        (true, _) => |c| matches!(c, '<' | ']' | '\n'),
-        (_, true) => |c| matches!(c, '"' | '\'' | '`' | ']' | ')' | '\n' | '，' | '。'),
-        _ => |c| {
-            c.is_whitespace()
-                || matches!(c, ',' | '&' | ';' | '"' | '\'' | '}' | ']' | ')' | '<' | '|' | '，' | '；' | '）' | '。')
-        },
+    let len = match (in_tag, quoted) {
+        (true, _) => opened.find(['<', ']', '\n']),
+        (_, true) => opened.find(['"', '\'', '`', ']', ')', '\n', '，', '。']),
+        _ => opened.find(|c: char| {
+            matches!(c, ',' | '&' | ';' | '"' | '\'' | '}' | ']' | ')' | '<' | '|' | '，' | '；' | '）' | '。')
+                || c.is_whitespace()
+        }),
     };
-    let len = opened.find(stop).unwrap_or(opened.len());
+    let len = len.unwrap_or(opened.len());
     (len > 0).then(|| start..start + len)
 }
 
@@ -155,6 +285,31 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn cut_at_once_they_are_the_same(text in r"([a-zA-Z0-9_.-]{1,8}|[ .:余-]){0,12}", from in 0usize..30, to in 0usize..60) {
+            let worded = Worded::new(&text);
+            let plain: Vec<_> = words(&text).collect();
+            proptest::prop_assert_eq!(worded.words().iter().map(Word::range).collect::<Vec<_>>(), plain.clone());
+            let part = from.min(to)..from.max(to);
+            let inside = plain.into_iter().filter(|w| part.start <= w.start && w.end <= part.end);
+            proptest::prop_assert_eq!(worded.within(&part).iter().map(Word::range).collect::<Vec<_>>(), inside.collect::<Vec<_>>());
+            for word in worded.words() {
+                let name = &text[word.range()];
+                let last = name.rsplit('.').next().unwrap_or_default();
+                proptest::prop_assert_eq!(&text[word.last..word.end], last);
+                proptest::prop_assert_eq!(word.is_number(), name.bytes().all(|b| b.is_ascii_digit()));
+                proptest::prop_assert_eq!(word.is_plain(), name.bytes().all(|b| b.is_ascii_alphanumeric()));
+                let is_small = |c: char| c.is_ascii_lowercase() || "-.".contains(c);
+                let is_constant = name.bytes().any(|b| b.is_ascii_uppercase()) && !name.contains(is_small);
+                proptest::prop_assert_eq!(word.is_constant(), is_constant);
+                let key_of = |name: &str| normal_key(name).as_str().to_owned();
+                let table = |name: String| NameTable::new([(name, ())]);
+                proptest::prop_assert!(worded.key(&table(key_of(name)), word).is_some() || key_of(name).is_empty());
+                proptest::prop_assert!(worded.last_key(&table(key_of(last)), word).is_some() || key_of(last).is_empty());
+                proptest::prop_assert!(worded.exact(&table(name.to_owned()), word).is_some());
+            }
+        }
+
         #[test]
         fn never_fails(text in r"[a-z_.:=>'\x22\[\] 余：\n]{0,40}") {
             for word in words(&text) {

@@ -1,12 +1,15 @@
 //! Secrets that are known by the name of their field.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
-use crate::record::words::{normal_key, value_after, words};
+use crate::record::key::{NameTable, normal_key};
+use crate::record::words::{Word, Worded, value_after};
 
 use super::Mask;
 
 /// How much of a field's value stays readable.
+#[derive(Debug, Clone, Copy)]
 enum Rule {
     /// Nothing.
     All,
@@ -16,13 +19,15 @@ enum Rule {
     Credentials,
 }
 
-pub(super) fn masks(text: &str, keep: &[String]) -> Vec<Mask> {
+pub(super) fn masks(record: &Worded<'_>, keep: &[String]) -> Vec<Mask> {
+    let text = record.text;
     let mut masks = Vec::new();
-    for word in words(text) {
-        let name = text[word.clone()].rsplit('.').next().unwrap_or_default();
-        let key = normal_key(name);
-        let key = key.as_str();
-        let Some(rule) = rule(key).filter(|_| !keep.iter().any(|kept| kept == key)) else { continue };
+    for word in record.words() {
+        let Some(rule) = rule(record, word) else { continue };
+        let is_kept = || keep.contains(&normal_key(&text[word.last..word.end]).as_str().to_owned());
+        if !keep.is_empty() && is_kept() {
+            continue;
+        }
         let Some(value) = value_after(text, word.end) else { continue };
         masks.extend(match rule {
             Rule::All => Some(Mask { range: value, text: "***".into() }),
@@ -35,59 +40,96 @@ pub(super) fn masks(text: &str, keep: &[String]) -> Vec<Mask> {
 
 /// Field names in normal spelling. Sources: the providers' lists of sensitive fields, PCI DSS 3.3 (card verification data
 /// and PINs are never stored).
-fn rule(key: &str) -> Option<Rule> {
-    Some(match key {
-        "authorization" | "proxyauthorization" => Rule::Credentials,
-        "sign"
-        | "paysign"
-        | "signature"
-        | "wechatpaysignature"
-        | "truncatedsignmessage"
-        | "noncestr"
-        | "authcode"
-        | "cookie"
-        | "setcookie"
-        | "password"
-        | "passwd"
-        | "pwd"
-        | "cvv"
-        | "cvv2"
-        | "cvn2"
-        | "cvc"
-        | "track"
-        | "track1"
-        | "track2"
-        | "pin"
-        | "smscode"
-        | "validdate"
-        | "privatekey"
-        | "apikey"
-        | "apiv3key"
-        | "mchkey"
-        | "appkey"
-        | "username"
-        | "reusername"
-        | "realname"
-        | "certname"
-        | "buyername"
-        | "payername"
-        | "payeename"
-        | "cardholder"
-        | "certno"
-        | "idcard"
-        | "idcardno"
-        | "identityno"
-        | "idno"
-        | "bankcardno"
-        | "cardno"
-        | "accno"
-        | "address"
-        | "transferusername" => Rule::All,
-        "openid" | "subopenid" | "reopenid" | "spopenid" | "buyerid" | "buyeruserid" | "buyeropenid"
-        | "buyerlogonid" | "openuserid" | "alipayuserid" | "phone" | "mobile" | "phoneno" | "mobileno" => Rule::Middle,
-        _ if key.ends_with("token") || key.ends_with("secret") || key.ends_with("password") => Rule::All,
-        _ => return None,
-    })
+static RULES: LazyLock<NameTable<Rule>> = LazyLock::new(|| {
+    let all = ALL.iter().map(|&name| (name, Rule::All));
+    let middle = MIDDLE.iter().map(|&name| (name, Rule::Middle));
+    let credentials = ["authorization", "proxyauthorization"].map(|name| (name, Rule::Credentials));
+    NameTable::new(all.chain(middle).chain(credentials))
+});
+
+const ALL: &[&str] = &[
+    "sign",
+    "paysign",
+    "signature",
+    "wechatpaysignature",
+    "truncatedsignmessage",
+    "noncestr",
+    "authcode",
+    "cookie",
+    "setcookie",
+    "password",
+    "passwd",
+    "pwd",
+    "cvv",
+    "cvv2",
+    "cvn2",
+    "cvc",
+    "track",
+    "track1",
+    "track2",
+    "pin",
+    "smscode",
+    "validdate",
+    "privatekey",
+    "apikey",
+    "apiv3key",
+    "mchkey",
+    "appkey",
+    "username",
+    "reusername",
+    "realname",
+    "certname",
+    "buyername",
+    "payername",
+    "payeename",
+    "cardholder",
+    "certno",
+    "idcard",
+    "idcardno",
+    "identityno",
+    "idno",
+    "bankcardno",
+    "cardno",
+    "accno",
+    "address",
+    "transferusername",
+];
+
+const MIDDLE: &[&str] = &[
+    "openid",
+    "subopenid",
+    "reopenid",
+    "spopenid",
+    "buyerid",
+    "buyeruserid",
+    "buyeropenid",
+    "buyerlogonid",
+    "openuserid",
+    "alipayuserid",
+    "phone",
+    "mobile",
+    "phoneno",
+    "mobileno",
+];
+
+fn rule(record: &Worded<'_>, word: &Word) -> Option<Rule> {
+    record.last_key(&RULES, word).copied().or_else(|| is_token(&record.text[word.last..word.end]).then_some(Rule::All))
+}
+
+/// `access_token`, `clientSecret`, `db-password`.
+fn is_token(name: &str) -> bool {
+    // Most words are no such thing by their last two letters.
+    let may_be = match name.as_bytes() {
+        [.., a, b] => matches!(
+            (a.to_ascii_lowercase(), b.to_ascii_lowercase()),
+            (b'e', b'n' | b't') | (b'r', b'd') | (b'_' | b'-' | b'.', _)
+        ),
+        _ => false,
+    };
+    may_be && {
+        let key = normal_key(name);
+        ["token", "secret", "password"].iter().any(|end| key.as_str().ends_with(end))
+    }
 }
 
 fn middle(text: &str, value: Range<usize>) -> Option<Mask> {

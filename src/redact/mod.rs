@@ -14,7 +14,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde::Serialize;
 
-use crate::record::words::normal_key;
+use crate::record::key::normal_key;
+use crate::record::words::Worded;
 use crate::visible::visible;
 
 /// Text from a log, with secrets masked and control characters made visible.
@@ -28,9 +29,9 @@ impl Redacted {
     }
 
     /// The same text cut to at most `max` bytes, on a character boundary, with `…` where something is missing.
-    pub fn cut(&self, max: usize) -> Redacted {
+    pub fn cut(self, max: usize) -> Redacted {
         if self.0.len() <= max {
-            return self.clone();
+            return self;
         }
         let mut end = max.saturating_sub('…'.len_utf8());
         while !self.0.is_char_boundary(end) {
@@ -95,7 +96,13 @@ impl Redactor {
 
     /// Masks `text` and counts the places. `ids` are values known to be identifiers: they stay.
     pub fn redact(&self, text: &str, ids: &[&str]) -> (Redacted, u32) {
-        let mut masks = self.rules.as_ref().map_or_else(Vec::new, |rules| rules.masks(text));
+        self.redact_worded(&Worded::new(text), ids)
+    }
+
+    /// The same for a text whose words are known already.
+    pub fn redact_worded(&self, record: &Worded<'_>, ids: &[&str]) -> (Redacted, u32) {
+        let text = record.text;
+        let mut masks = self.rules.as_ref().map_or_else(Vec::new, |rules| rules.masks(record));
         masks.retain(|mask| !ids.contains(&&text[mask.range.clone()]));
         masks.sort_by_key(|mask| (mask.range.start, std::cmp::Reverse(mask.range.end)));
         let mut out = String::with_capacity(text.len());
@@ -124,13 +131,14 @@ impl Default for Redactor {
 }
 
 impl Rules {
-    fn masks(&self, text: &str) -> Vec<Mask> {
-        let mut masks = fields::masks(text, &self.keep);
-        masks.extend(numbers::masks(text));
-        if text.contains('@') {
+    fn masks(&self, record: &Worded<'_>) -> Vec<Mask> {
+        let text = record.text;
+        let mut masks = fields::masks(record, &self.keep);
+        masks.extend(numbers::masks(record));
+        if memchr::memchr(b'@', text.as_bytes()).is_some() {
             masks.extend(EMAIL.find_iter(text).map(|found| Mask { text: email(found.as_str()), range: found.range() }));
         }
-        if text.contains("-----BEGIN") {
+        if memchr::memmem::find(text.as_bytes(), b"-----BEGIN").is_some() {
             masks.extend(
                 PRIVATE_KEY.find_iter(text).map(|found| Mask { range: found.range(), text: "[private key]".into() }),
             );

@@ -2,31 +2,54 @@
 
 use std::ops::Range;
 
+use crate::record::key::normal_key;
+use crate::record::words::{Worded, word_before};
+
 use super::Mask;
 
-pub(super) fn masks(text: &str) -> Vec<Mask> {
+pub(super) fn masks(record: &Worded<'_>) -> Vec<Mask> {
+    let (text, bytes) = (record.text, record.text.as_bytes());
     let mut masks = Vec::new();
-    let bytes = text.as_bytes();
     let mut at = 0;
-    while let Some(start) = bytes[at..].iter().position(u8::is_ascii_digit).map(|found| at + found) {
-        let run = start..start + digits(&bytes[start..]);
-        let grouped = groups(bytes, start);
-        let card = Some(grouped)
-            .filter(|g| is_card(&bytes[g.clone()]))
-            .or_else(|| Some(run.clone()).filter(|r| is_card(&bytes[r.clone()])));
-        let mask = if !stands_alone(bytes, &run) || is_kept_field(text, start) {
-            None
-        } else if let Some(card) = card {
-            Some(mask_card(text, card))
-        } else {
-            resident(bytes, &run)
-                .map(|range| Mask { text: format!("{}************", &text[start..start + 6]), range })
-                .or_else(|| mobile(text, &run))
-        };
-        at = mask.as_ref().map_or(run.end, |mask| mask.range.end);
-        masks.extend(mask);
+    // Digits stand in words only.
+    for word in record.words().iter().filter(|word| word.has_digits()) {
+        at = at.max(word.start);
+        while at < word.end {
+            if !bytes[at].is_ascii_digit() {
+                at += 1;
+                continue;
+            }
+            let run = at..at + digits(&bytes[at..]);
+            let mask = if may_be_secret(bytes, &run) { secret(text, &run) } else { None };
+            at = mask.as_ref().map_or(run.end, |mask| mask.range.end);
+            masks.extend(mask);
+        }
     }
     masks
+}
+
+/// Cards have 13 digits and more, or groups that begin with four; resident ids 17 or 18; mobile numbers 11 or 13.
+fn may_be_secret(bytes: &[u8], run: &Range<usize>) -> bool {
+    match run.len() {
+        4 => matches!(bytes.get(run.end), Some(b' ' | b'-')),
+        11 | 13..=19 => true,
+        _ => false,
+    }
+}
+
+fn secret(text: &str, run: &Range<usize>) -> Option<Mask> {
+    let bytes = text.as_bytes();
+    if !stands_alone(bytes, run) || is_kept_field(text, run.start) {
+        return None;
+    }
+    let grouped = groups(bytes, run.start);
+    let card = [grouped, run.clone()].into_iter().find(|digits| is_card(&bytes[digits.clone()]));
+    if let Some(card) = card {
+        return Some(mask_card(text, card));
+    }
+    resident(bytes, run)
+        .map(|range| Mask { text: format!("{}************", &text[run.start..run.start + 6]), range })
+        .or_else(|| mobile(text, run))
 }
 
 fn digits(bytes: &[u8]) -> usize {
@@ -64,10 +87,17 @@ fn groups(bytes: &[u8], start: usize) -> Range<usize> {
 
 /// 13 to 19 digits with an issuer's prefix and the check digit of ISO/IEC 7812-1 (Luhn).
 fn is_card(written: &[u8]) -> bool {
-    let number: Vec<u8> = written.iter().copied().filter(u8::is_ascii_digit).collect();
-    if !(13..=19).contains(&number.len()) {
+    let mut digits = [0; 19];
+    let mut n_digits = 0;
+    for &digit in written.iter().filter(|b| b.is_ascii_digit()) {
+        let Some(place) = digits.get_mut(n_digits) else { return false };
+        *place = digit;
+        n_digits += 1;
+    }
+    if n_digits < 13 {
         return false;
     }
+    let number = &digits[..n_digits];
     let prefix = |len: usize| number[..len].iter().fold(0u32, |sum, b| sum * 10 + u32::from(b - b'0'));
     let issued = match prefix(2) {
         40..=49 => matches!(number.len(), 13 | 16 | 19),
@@ -80,7 +110,7 @@ fn is_card(written: &[u8]) -> bool {
         60 | 64 | 65 => (16..=19).contains(&number.len()),
         _ => false,
     };
-    issued && luhn(&number)
+    issued && luhn(number)
 }
 
 pub(super) fn luhn(number: &[u8]) -> bool {
@@ -148,8 +178,8 @@ fn is_kept_field(text: &str, at: usize) -> bool {
     let left = text[..at].trim_end_matches(['"', '\'', ' ', '[', ':', '=', '>', '：']);
     let separated = left.len() < at;
     separated
-        && crate::record::words::word_before(text, left.len()).is_some_and(|word| {
-            let key = crate::record::words::normal_key(&text[word]);
+        && word_before(text, left.len()).is_some_and(|word| {
+            let key = normal_key(&text[word]);
             let key = key.as_str();
             key.ends_with("tradeno")
                 || key.ends_with("orderid")

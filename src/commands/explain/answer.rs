@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, Entry, Lang};
-use crate::diagnose::{Diagnoser, Hints, Occurrence};
-use crate::record::{self, Charset, Text};
+use crate::diagnose::{Diagnoser, Hints, Occurrence, Providers};
+use crate::record::words::Worded;
+use crate::record::{Charset, Text};
 
 /// What is known of a text.
 #[derive(Debug)]
@@ -34,8 +35,9 @@ pub fn answer(text: &str, catalog: &Catalog, diagnoser: &Diagnoser) -> Answer {
         return Answer::Known(known);
     }
     let decoded = Text::decode(text.as_bytes(), Charset::Auto);
-    let hints = Hints { provider: None, path: "", level: record::level(&decoded.text) };
-    let occurrences = diagnoser.examine(&decoded.text, hints);
+    let words = Worded::new(&decoded.text);
+    let hints = Hints { provider: None, of_path: Providers::default() };
+    let occurrences = diagnoser.examine(&words, hints);
     match &occurrences[..] {
         [] => {}
         [only] if decoded.text[only.range.clone()].trim().len() == asked.len() => {
