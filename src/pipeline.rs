@@ -5,6 +5,7 @@
 //! stream go on as if nothing had happened. No I/O, no clock.
 
 mod excerpt;
+mod nuls;
 
 use std::sync::Arc;
 
@@ -113,6 +114,8 @@ pub struct Stream {
     file: FileContext,
     /// Whole lines that later decisions need, then the last, still incomplete line. UTF-8 where the file is UTF-16.
     buffer: Vec<u8>,
+    /// NULs that came behind all that, and are not looked at until it is known what they are.
+    nuls: u64,
     /// Offset in the file, and line number (from 0), of `buffer[0]`.
     offset: u64,
     line: u64,
@@ -168,6 +171,7 @@ impl Stream {
             engine,
             file,
             buffer: Vec::new(),
+            nuls: 0,
             offset: from.offset,
             line: from.line,
             searched: 0,
@@ -183,13 +187,6 @@ impl Stream {
         }
     }
 
-    /// Takes the next bytes of the file and appends the events of records that ended within them.
-    pub fn push(&mut self, bytes: &[u8], now: Timestamp, events: &mut Vec<Event>) {
-        self.transcoder.feed(bytes, &mut self.buffer);
-        self.skip_rest_of_line();
-        self.work(Moment::Fed, now, events);
-    }
-
     /// The file has been quiet for a moment: records whose lines are complete are reported as they stand. Bytes
     /// may still follow; a continuation of the last record is then read with it, and nothing is reported
     /// twice. A last line without its newline is left for later.
@@ -202,21 +199,6 @@ impl Stream {
         self.transcoder.finish(&mut self.buffer);
         self.skip_rest_of_line();
         self.work(Moment::Over, now, events);
-    }
-
-    /// Takes the next `len` bytes of the file, zeros that nobody wrote: what stands before them is over.
-    pub fn skip_zeros(&mut self, len: u64, now: Timestamp, events: &mut Vec<Event>) {
-        let is_utf16 = self.transcoder.encoding().is_some();
-        // The half of a character may be one of the zeros, at either end.
-        let front = if is_utf16 { self.transcoder.held() % 2 } else { 0 };
-        let back = if is_utf16 { (len - front) % 2 } else { 0 };
-        self.push(&[0][..front as usize], now, events);
-        self.finish(now, events);
-        self.drop_front(self.buffer.len());
-        (self.searched, self.at) = (0, At::LineStart);
-        self.waiting.clear();
-        self.offset += len - front - back;
-        self.push(&[0][..back as usize], now, events);
     }
 
     /// What waits for the end of its record, so that `flush` would report it.
@@ -246,7 +228,7 @@ impl Stream {
 
     /// Offset of the next byte to push.
     pub fn position(&self) -> u64 {
-        self.offset + self.transcoder.raw_len(&self.buffer) + self.transcoder.held()
+        self.offset + self.transcoder.raw_len(&self.buffer) + self.transcoder.held() + self.nuls
     }
 
     /// Lines so far of which only the first [`MAX_LINE`] bytes were looked at.
@@ -338,14 +320,16 @@ impl Stream {
 
     fn is_reported(&self, range: &std::ops::Range<usize>, finding: &Finding) -> bool {
         let as_of = |identity: &[u8]| {
-            let id = event_id(identity, self.record_offset(range), &finding.occurrence.code, finding.ordinal);
+            let id = event_id(identity, self.offset_of(range.start), &finding.occurrence.code, finding.ordinal);
             self.reported.contains(&id)
         };
         as_of(&self.file.identity) || self.copy_of.as_deref().is_some_and(as_of)
     }
 
-    fn record_offset(&self, range: &std::ops::Range<usize>) -> u64 {
-        self.offset + self.transcoder.raw_len(&self.buffer[..range.start])
+    /// Offset in the file of what begins here in the buffer: of its first byte that is not NUL.
+    fn offset_of(&self, at: usize) -> u64 {
+        let nuls = self.buffer[at..].iter().take_while(|&&byte| byte == 0).count();
+        self.offset + self.transcoder.raw_len(&self.buffer[..at + nuls])
     }
 
     fn event(&self, range: &std::ops::Range<usize>, text: &Text, finding: Finding, now: Timestamp) -> Event {
@@ -365,7 +349,7 @@ impl Stream {
         .collect();
         let (excerpt, redactions) = excerpt(&self.engine.redactor, &text.text, occurrence.range.start, &known);
         Event {
-            id: event_id(&self.file.identity, self.record_offset(range), &occurrence.code, ordinal),
+            id: event_id(&self.file.identity, self.offset_of(range.start), &occurrence.code, ordinal),
             time: record::time(text, &self.file.timezone, now),
             observed: now,
             matched: self.engine.redactor.redact(&text.text[occurrence.range.clone()], &known).0.cut(256),
@@ -396,7 +380,7 @@ impl Stream {
         };
         Position {
             line: first + within as u64,
-            offset: self.offset + self.transcoder.raw_len(&self.buffer[..range.start + line_start]),
+            offset: self.offset_of(range.start + line_start),
             record_first_line: first,
             record_last_line: first + (text.n_lines.max(1) - 1) as u64,
         }
@@ -433,17 +417,9 @@ impl Stream {
         if self.buffer.len() - self.searched <= MAX_LINE {
             return;
         }
-        let zeros = self.buffer[self.searched..].iter().take_while(|&&b| b == 0).count();
-        if zeros > 0 {
-            // A hole, as a truncation under a writer leaves it: the line begins behind it.
-            self.report(self.searched, Moment::Quiet, now, events);
-            self.drop_front(self.searched + zeros);
-            self.searched = 0;
-            return self.cut_long_line(now, events);
-        }
         self.cut_lines += 1;
         let above = memchr::memchr_iter(b'\n', &self.buffer[..self.searched]).count() as u64;
-        let offset = self.offset + self.transcoder.raw_len(&self.buffer[..self.searched]);
+        let offset = self.offset_of(self.searched);
         self.cuts.push(Cut { offset, line: self.line + above + 1 });
         self.at = At::Cut;
         let cut = self.searched + MAX_LINE;
