@@ -86,7 +86,8 @@ pub struct RunArgs {
 
 #[derive(Debug, Args)]
 pub struct ScanArgs {
-    /// Files, directories, globs, or - for standard input; gzip and zstd are recognised by content
+    /// Files, directories, globs, or - for standard input; gzip and zstd are recognised by content. In directories and globs what
+    /// is not text (programs, pictures, archives, databases) is skipped and counted
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<String>,
     /// What to print

@@ -21,6 +21,7 @@ use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
@@ -68,6 +69,23 @@ pub enum Failure {
     Broken(String),
 }
 
+/// What has to be there before anything else: signals are caught from here on, and those that arrive during the start are
+/// answered after it.
+pub struct Ready {
+    runtime: Runtime,
+    signals: Signals,
+}
+
+impl Ready {
+    /// # Errors
+    /// The system does not give what it takes to wait for signals.
+    pub fn new() -> Result<Ready, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(start)?;
+        let signals = runtime.block_on(async { Signals::new() }).map_err(start)?;
+        Ok(Ready { runtime, signals })
+    }
+}
+
 /// Runs until it is asked to stop, or nobody reads its only output any more.
 ///
 /// `load` reads the configuration and everything that belongs to it; it is asked once at the start and again for
@@ -75,10 +93,12 @@ pub enum Failure {
 ///
 /// # Errors
 /// What kept it from starting, or made it end early.
-pub fn run(load: impl Fn() -> Result<Setup, Vec<String>>, state: Option<&Path>) -> Result<Ended, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(start)?;
-    // Signals are caught before anything else: what arrives during the start is answered after it.
-    let signals = runtime.block_on(async { Signals::new() }).map_err(start)?;
+pub fn run(
+    ready: Ready,
+    load: impl Fn() -> Result<Setup, Vec<String>>,
+    state: Option<&Path>,
+) -> Result<Ended, Failure> {
+    let Ready { runtime, signals } = ready;
     let cwd = std::env::current_dir().map_err(|error| start(format!("current directory: {error}")))?;
     let mut plan = Plan::new(load().map_err(Failure::Setup)?, cwd.clone()).map_err(start)?;
     let config = &plan.setup.config;

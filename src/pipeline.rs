@@ -5,6 +5,7 @@
 //! stream go on as if nothing had happened. No I/O, no clock.
 
 mod excerpt;
+mod nuls;
 
 use std::sync::Arc;
 
@@ -116,6 +117,8 @@ pub struct Stream {
     of_path: Providers,
     /// Whole lines that later decisions need, then the last, still incomplete line. UTF-8 where the file is UTF-16.
     buffer: Vec<u8>,
+    /// NULs that came behind all that, and are not looked at until it is known what they are.
+    nuls: u64,
     /// Offset in the file, and line number (from 0), of `buffer[0]`.
     offset: u64,
     line: u64,
@@ -196,6 +199,7 @@ impl Stream {
             of_path: Providers::named_in(&file.origin.path),
             file,
             buffer: Vec::new(),
+            nuls: 0,
             offset: from.offset,
             line: from.line,
             searched: 0,
@@ -211,13 +215,6 @@ impl Stream {
         }
     }
 
-    /// Takes the next bytes of the file and appends the events of records that ended within them.
-    pub fn push(&mut self, bytes: &[u8], now: Timestamp, events: &mut Vec<Event>) {
-        self.transcoder.feed(bytes, &mut self.buffer);
-        self.skip_rest_of_line();
-        self.work(Moment::Fed, now, events);
-    }
-
     /// The file has been quiet for a moment: records whose lines are complete are reported as they stand. Bytes
     /// may still follow; a continuation of the last record is then read with it, and nothing is reported
     /// twice. A last line without its newline is left for later.
@@ -230,21 +227,6 @@ impl Stream {
         self.transcoder.finish(&mut self.buffer);
         self.skip_rest_of_line();
         self.work(Moment::Over, now, events);
-    }
-
-    /// Takes the next `len` bytes of the file, zeros that nobody wrote: what stands before them is over.
-    pub fn skip_zeros(&mut self, len: u64, now: Timestamp, events: &mut Vec<Event>) {
-        let is_utf16 = self.transcoder.encoding().is_some();
-        // The half of a character may be one of the zeros, at either end.
-        let front = if is_utf16 { self.transcoder.held() % 2 } else { 0 };
-        let back = if is_utf16 { (len - front) % 2 } else { 0 };
-        self.push(&[0][..front as usize], now, events);
-        self.finish(now, events);
-        self.drop_front(self.buffer.len());
-        (self.searched, self.at) = (0, At::LineStart);
-        self.waiting.clear();
-        self.offset += len - front - back;
-        self.push(&[0][..back as usize], now, events);
     }
 
     /// What waits for the end of its record, so that `flush` would report it.
@@ -274,7 +256,7 @@ impl Stream {
 
     /// Offset of the next byte to push.
     pub fn position(&self) -> u64 {
-        self.offset + self.transcoder.raw_len(&self.buffer) + self.transcoder.held()
+        self.offset + self.transcoder.raw_len(&self.buffer) + self.transcoder.held() + self.nuls
     }
 
     /// Lines so far of which only the first [`MAX_LINE`] bytes were looked at.
@@ -356,7 +338,8 @@ impl Stream {
         let record = Record { start, bytes, text: &text, words: &words };
         let hints = Hints { provider: self.file.provider.as_ref(), of_path: self.of_path };
         for finding in self.engine.diagnoser.diagnose(&words, hints) {
-            let id = event_id(&self.file.identity, record.start.offset, &finding.occurrence.code, finding.ordinal);
+            let id =
+                event_id(&self.file.identity, self.offset_in(&record, 0), &finding.occurrence.code, finding.ordinal);
             if !self.is_reported(id, &record, &finding) {
                 events.push(self.event(id, &record, finding, now));
             }
@@ -365,10 +348,21 @@ impl Stream {
 
     fn is_reported(&self, id: EventId, record: &Record<'_>, finding: &Finding) -> bool {
         let of_original = |identity: &Vec<u8>| {
-            let id = event_id(identity, record.start.offset, &finding.occurrence.code, finding.ordinal);
+            let id = event_id(identity, self.offset_in(record, 0), &finding.occurrence.code, finding.ordinal);
             self.reported.contains(&id)
         };
         self.reported.contains(&id) || self.copy_of.as_ref().is_some_and(of_original)
+    }
+
+    /// Offset in the file of what begins here in a record.
+    fn offset_in(&self, record: &Record<'_>, at: usize) -> u64 {
+        self.behind_nuls(record.start.offset, record.bytes, at)
+    }
+
+    /// Offset in the file of the first byte from `at` on that is not NUL, where `bytes` begin at `offset`.
+    fn behind_nuls(&self, offset: u64, bytes: &[u8], at: usize) -> u64 {
+        let nuls = bytes[at..].iter().take_while(|&&byte| byte == 0).count();
+        offset + self.transcoder.raw_len(&bytes[..at + nuls])
     }
 
     fn event(&self, id: EventId, record: &Record<'_>, finding: Finding, now: Timestamp) -> Event {
@@ -419,7 +413,7 @@ impl Stream {
         };
         Position {
             line: first + within as u64,
-            offset: start.offset + self.transcoder.raw_len(&bytes[..line_start]),
+            offset: self.offset_in(record, line_start),
             record_first_line: first,
             record_last_line: first + (text.n_lines.max(1) - 1) as u64,
         }
@@ -456,17 +450,9 @@ impl Stream {
         if self.buffer.len() - self.searched <= MAX_LINE {
             return;
         }
-        let zeros = self.buffer[self.searched..].iter().take_while(|&&b| b == 0).count();
-        if zeros > 0 {
-            // A hole, as a truncation under a writer leaves it: the line begins behind it.
-            self.report(self.searched, Moment::Quiet, now, events);
-            self.drop_front(self.searched + zeros);
-            self.searched = 0;
-            return self.cut_long_line(now, events);
-        }
         self.cut_lines += 1;
         let above = memchr::memchr_iter(b'\n', &self.buffer[..self.searched]).count() as u64;
-        let offset = self.offset + self.transcoder.raw_len(&self.buffer[..self.searched]);
+        let offset = self.behind_nuls(self.offset, &self.buffer, self.searched);
         self.cuts.push(Cut { offset, line: self.line + above + 1 });
         self.at = At::Cut;
         let cut = self.searched + MAX_LINE;

@@ -234,3 +234,27 @@ fn a_sink_that_fails_is_seen_and_helped_beside_the_daemon() {
     daemon::eventually("it is delivered", || status(&env)["events"] == 0);
     assert!(daemon.stop().success());
 }
+
+#[test]
+fn what_is_dropped_beside_the_daemon_is_told_to_the_other_sinks_though_nothing_else_happens() {
+    let env = Env::new();
+    let receiver = Receiver::start();
+    receiver.then([Step::header(503, "retry-after", "3000")]);
+    let (logs, url) = (env.path("logs"), receiver.url("/hook"));
+    env.write(
+        "p.toml",
+        format!(
+            "[[source]]\npaths = [\"{}\"]\nstart_at = \"beginning\"\n\
+             [[sink.webhook]]\nname = \"own\"\nurl = \"{url}\"\nnotify = \"event\"\n",
+            logs.display()
+        ),
+    );
+    env.write("logs/app.log", daemon::failure(1));
+    let mut daemon = daemon::run(&env, &["--config", "p.toml", "--state", "state"]);
+    assert_eq!(daemon.numbers(1), [1]);
+    daemon::eventually("the failure is known", || sink(&status(&env), "own")["last_error"] == "HTTP 503");
+    outbox(&env, &["drop", "--sink", "own", "--yes"]).code(0);
+    let notice = daemon.event();
+    assert_eq!(notice["code"], "PT.DROPPED", "{notice}");
+    assert!(daemon.stop().success());
+}

@@ -159,6 +159,40 @@ fn a_file_truncated_under_a_writer_that_keeps_its_offset() {
 }
 
 #[test]
+fn lines_behind_zeros_of_any_number_are_found_with_the_ids_that_scan_gives() {
+    const SIZES: [usize; 9] = [1, 5000, 65_430, 65_536, 100_000, 200_000, 262_000, 262_300, 1 << 20];
+    let env = Env::new();
+    env.write("logs/other.log", "");
+    let ids = |events: &[serde_json::Value]| {
+        let mut ids: Vec<_> = events.iter().map(|event| event["id"].to_string()).collect();
+        ids.sort();
+        ids
+    };
+    let mut daemon = run(&env, ARGS);
+    let mut events = Vec::new();
+    for (n, size) in SIZES.into_iter().enumerate() {
+        // From the beginning, behind lines, and left by a writer that goes on at its offset after the file was truncated.
+        env.write(&format!("logs/written-{size}.log"), [vec![0; size], failure(n).into_bytes()].concat());
+        env.write(
+            &format!("logs/behind-{size}.log"),
+            [failure(n).into_bytes(), vec![0; size], failure(n + 50).into_bytes()].concat(),
+        );
+        let mut hole = InPlace::new(&env, &format!("logs/hole-{size}.log"), 0);
+        hole.at = size as u64;
+        hole.write(&failure(n));
+        hole.write(&failure(n + 50));
+        events.extend((0..5).map(|_| daemon.event()));
+    }
+    assert!(daemon.stop().success());
+    assert!(daemon.rest().is_empty());
+    let scanned = env.run(&["scan", "--format", "json", "logs"]).code(0).quiet().events();
+    assert_eq!(ids(&events), ids(&scanned));
+    // Behind a few zeros a line goes on; the record is found all the same.
+    assert!(events.iter().all(|event| event["code"] == "ACQ.TRADE_HAS_SUCCESS"));
+    exactly_once(run(&env, ARGS), []);
+}
+
+#[test]
 fn utf16_is_read_to_its_last_character_and_goes_on_after_a_restart() {
     let env = Env::new();
     let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();

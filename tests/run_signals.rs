@@ -202,3 +202,22 @@ fn signals_during_the_start_are_answered_after_it() {
         }
     }
 }
+
+/// The configuration comes through a pipe: it is the first thing that is read.
+#[test]
+fn signals_are_caught_before_anything_is_read() {
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    config(&env, &["logs"], "");
+    let pipe = env.pipe("pipe.toml");
+    let mut daemon = Daemon::spawn(command(&env, &["--config", "pipe.toml"]));
+    let mut first = OpenOptions::new().write(true).open(&pipe).unwrap();
+    daemon.signal("HUP");
+    daemon.signal("TERM");
+    // It is read once for the place of the state, and once for all.
+    let text = std::fs::read(env.path("p.toml")).unwrap();
+    std::fs::rename(env.path("p.toml"), &pipe).unwrap();
+    first.write_all(&text).unwrap();
+    drop(first);
+    assert_eq!(daemon.wait().code(), Some(0), "{}", daemon.drain_log());
+}

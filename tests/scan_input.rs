@@ -43,9 +43,30 @@ fn a_directory_is_scanned_whatever_else_it_holds() {
     env.write("logs/core", [&b"\x7fELF\x02\x01\0\0"[..], failure(4).as_bytes()].concat());
     env.pipe("logs/pipe");
     let _socket = UnixListener::bind(env.path("logs/socket")).unwrap();
-    let run = scan(&env, &["logs"]).code(0).quiet();
+    let run = scan(&env, &["logs"]).code(0);
     assert_eq!(run.places(), ["logs/.hidden.log:1", "logs/a.log:1", "logs/sub/b.log.gz:1"]);
+    let told = "paytriage: note: 1 file was skipped: not text. A file that is named is read whatever it is\n";
+    assert_eq!(run.stderr, told);
+    let pretty = env.run(&["scan", "logs"]).code(0).quiet().stdout;
+    assert!(pretty.contains("3 files skipped: not text."), "{pretty}");
     assert_eq!(scan(&env, &["logs/core"]).code(0).quiet().events().len(), 1);
+}
+
+#[test]
+fn a_log_with_nuls_in_it_is_scanned_in_a_directory_as_by_its_name() {
+    let env = Env::new();
+    let (zeros, lines) = (vec![0; 100_000], failure(1) + &failure(2));
+    env.write("logs/a.log", failure(1).replace('\n', "\0") + &failure(2));
+    env.write("logs/hole.log", [&zeros[..3000], lines.as_bytes()].concat());
+    env.write("logs/large.log", [&zeros[..], lines.as_bytes()].concat());
+    env.write("logs/torn.log", [&failure(1).as_bytes()[..30], &zeros, lines.as_bytes()].concat());
+    let places = ["logs/a.log:1", "logs/hole.log:1", "logs/hole.log:2", "logs/large.log:1", "logs/large.log:2"];
+    let run = scan(&env, &["logs"]).code(0).quiet();
+    assert_eq!(run.places()[..5], places);
+    assert_eq!(run.places()[5..], ["logs/torn.log:1", "logs/torn.log:2"]);
+    let files = ["logs/a.log", "logs/hole.log", "logs/large.log", "logs/torn.log"];
+    let ids = |run: &Run| run.events().iter().map(|event| event["id"].to_string()).collect::<Vec<_>>();
+    assert_eq!(ids(&scan(&env, &files).code(0).quiet()), ids(&run));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::setup::Setup;
 use crate::catalog::Lang;
 use crate::cli::{LangArg, RunArgs};
 use crate::config::{self, Config, DEFAULT_FILE, LoadError, Source, StartAt, Webhook};
-use crate::daemon::{self, Ended};
+use crate::daemon::{self, Ended, Ready};
 use crate::deliver::webhook::{Sender, Sink};
 use crate::exit::Exit;
 use crate::telemetry;
@@ -19,6 +19,7 @@ use crate::telemetry;
 /// # Errors
 /// Everything that is wrong with configuration, catalogue or arguments, and what keeps the daemon from starting.
 pub fn run(args: &RunArgs) -> Result<Exit> {
+    let ready = Ready::new()?;
     telemetry::log::init();
     let file = config_file(args);
     if file.is_none() && args.paths.is_empty() {
@@ -29,7 +30,7 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
     }
     let load = || setup(args, file.as_deref()).map_err(|error| problems(&error));
     let state = state_dir(args, file.as_deref())?;
-    Ok(match daemon::run(load, state.as_deref())? {
+    Ok(match daemon::run(ready, load, state.as_deref())? {
         Ended::Asked => Exit::Done,
         Ended::Unread => Exit::Unread,
     })

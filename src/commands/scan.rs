@@ -62,6 +62,7 @@ pub fn run(args: &ScanArgs) -> Result<Exit> {
     };
     let mut part = read_all(&scan, n_workers(args, &expansion)).context(OUTPUT)?;
     console.finish();
+    tell_skipped(args, &console, part.totals.n_skipped);
     part.totals.n_skipped += expansion.n_special;
     report(args, &part, &View::new(&setup.catalog, lang, terminal_width())).context(OUTPUT)?;
     tell_untimed(&console, part.n_untimed);
@@ -102,6 +103,16 @@ fn tell_untimed(console: &Console, n_untimed: u64) {
         0 => {}
         1 => console.tell("note: 1 event has no time and was kept, whatever --since and --until say"),
         n => console.tell(&format!("note: {n} events have no time and were kept, whatever --since and --until say")),
+    }
+}
+
+/// The pretty report says it by itself.
+fn tell_skipped(args: &ScanArgs, console: &Console, n_skipped: u64) {
+    match (args.format, n_skipped) {
+        (ScanFormat::Pretty, _) | (_, 0) => {}
+        (_, 1) => console.tell("note: 1 file was skipped: not text. A file that is named is read whatever it is"),
+        (_, n) => console
+            .tell(&format!("note: {n} files were skipped: not text. A file that is named is read whatever it is")),
     }
 }
 

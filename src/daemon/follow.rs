@@ -19,7 +19,7 @@ use crate::pipeline::{Checkpoint, Cut, Engine, FileContext, Pending, Stream};
 use crate::source::proof::Content;
 use crate::source::selection::{Source, visible};
 use crate::source::step::{self, Facts, Place, Step};
-use crate::source::tail::{self, Buffer, Got, Tail};
+use crate::source::tail::{self, Buffer, Got, Manner, Tail};
 use crate::store::FileState;
 
 /// Bytes per turn.
@@ -28,6 +28,8 @@ pub const PER_TURN: usize = 1024 * 1024;
 const EVENTS_PER_TURN: usize = 1000;
 /// Without a new byte for this long, a file keeps only its checkpoint in memory.
 const PARK_AFTER: Duration = Duration::from_secs(60);
+/// Room at the end of a file in which nothing was read for so long is looked at again, all of it.
+const ROOM_PAUSE: Duration = Duration::from_secs(1);
 /// A file whose first bytes were changed this often under an unchanged end has a header that its writer keeps up to date.
 const HEAD_CHANGES: u8 = 3;
 /// Lines are counted from the start of the file where reading begins at its end, unless that is further in than
@@ -294,12 +296,14 @@ impl Follow {
     fn read_on(&mut self, file: &File, content: Content, with: &mut Turn) -> io::Result<Turned> {
         let before = self.tail.position();
         let turned = self.read(file, with)?;
-        if self.tail.position() > before {
+        let has_advanced = self.tail.position() > before;
+        if has_advanced {
             self.changed = with.clock;
-        } else if turned == Turned::Drained {
+        }
+        if turned == Turned::Drained {
             // What is there beyond the position is room that nothing was written to.
-            self.size = before;
-            if self.next_step(content, with.clock) == Step::Gone {
+            self.size = self.tail.position();
+            if !has_advanced && self.next_step(content, with.clock) == Step::Gone {
                 self.finish(with);
                 return Ok(Turned::Gone);
             }
@@ -408,7 +412,8 @@ impl Follow {
                 self.start(checkpoint, file, with)?
             }
         };
-        let read = read_into(&mut stream, &mut self.tail, file, with);
+        let quiet = with.clock.saturating_duration_since(self.changed) >= ROOM_PAUSE;
+        let read = read_into(&mut stream, &mut self.tail, (file, quiet), with);
         self.cuts.append(&mut stream.take_cuts());
         match read {
             Ok(Read::More) => {
@@ -477,7 +482,7 @@ enum Read {
     All,
 }
 
-fn read_into(stream: &mut Stream, tail: &mut Tail, file: &File, with: &mut Turn) -> io::Result<Read> {
+fn read_into(stream: &mut Stream, tail: &mut Tail, (file, quiet): (&File, bool), with: &mut Turn) -> io::Result<Read> {
     let (now, events) = (with.now, &mut *with.events);
     while stream.position() < tail.position() {
         let from = stream.position();
@@ -488,12 +493,19 @@ fn read_into(stream: &mut Stream, tail: &mut Tail, file: &File, with: &mut Turn)
     let mut left = with.budget;
     while left > 0 && events.len() < EVENTS_PER_TURN {
         with.buffer.limit(left);
-        match tail.read(file, with.buffer, |bytes| stream.push(bytes, now, events))? {
+        let manner = Manner { pairs: stream.is_of_pairs(), quiet };
+        match tail.read(file, with.buffer, manner, |bytes| stream.push(bytes, now, events))? {
             Got::Bytes(n) => left = left.saturating_sub(n),
-            Got::Zeros(len) => stream.skip_zeros(len, now, events),
+            Got::Zeros(len) => {
+                stream.push_nuls(len, now, events);
+                left = left.saturating_sub(usize::try_from(len).unwrap_or(left));
+            }
             Got::Searching | Got::Changed => return Ok(Read::More),
             Got::End => return Ok(Read::All),
         }
     }
     Ok(Read::More)
 }
+
+#[cfg(test)]
+mod tests;

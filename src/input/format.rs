@@ -32,6 +32,11 @@ impl Format {
     }
 }
 
+/// Beside NULs, one control character in so many bytes is still text …
+const MAX_CONTROL_SHARE: usize = 100;
+/// … with so many runs of NULs a line.
+const MAX_RUNS: usize = 4;
+
 /// Programs, pictures, archives and databases, some of which start with text.
 const BINARY_MARKS: &[&[u8]] = &[
     b"\x7fELF",
@@ -52,15 +57,28 @@ const BINARY_MARKS: &[&[u8]] = &[
     b"\x1f\x9d",
 ];
 
-/// False for what cannot be a log: a known mark, or NUL bytes that are neither UTF-16 nor a hole.
+/// Where a tar archive says what it is.
+const TAR_MARK: (usize, &[u8]) = (257, b"ustar");
+
+/// False for what cannot be a log: a known mark, or NUL bytes between what is no text either.
 pub fn is_text(start: &[u8]) -> bool {
     let head = &start[..start.len().min(HEAD_BYTES)];
-    if BINARY_MARKS.iter().any(|mark| head.starts_with(mark)) {
+    let is_tar = head.get(TAR_MARK.0..).is_some_and(|at| at.starts_with(TAR_MARK.1));
+    if is_tar || BINARY_MARKS.iter().any(|mark| head.starts_with(mark)) {
         return false;
     }
-    let nuls = memchr::memchr_iter(0, head).count();
-    // A logger that goes on at its old offset after copytruncate leaves a hole at the start.
-    nuls == 0 || nuls == head.len() || is_utf16(head)
+    memchr::memchr(0, head).is_none() || is_utf16(head) || is_text_with_nuls(head)
+}
+
+/// NULs as truncations, crashes and careless loggers leave them: few in a line, and beside them hardly a control character, which
+/// programs and databases are full of.
+fn is_text_with_nuls(head: &[u8]) -> bool {
+    let is_control = |byte: &&u8| matches!(byte, 1..=8 | 11 | 14..=26 | 28..=31 | 127);
+    let n_bytes = head.iter().filter(|&&byte| byte != 0).count();
+    let n_control = head.iter().filter(is_control).count();
+    let n_runs = head.chunk_by(|a, b| (*a == 0) == (*b == 0)).filter(|run| run[0] == 0).count();
+    let n_lines = memchr::memchr_iter(b'\n', head).count();
+    n_control * MAX_CONTROL_SHARE <= n_bytes && n_runs <= MAX_RUNS * (n_lines + 1)
 }
 
 /// A byte order mark; or NULs on one side of the pairs only, as ASCII characters have them, and many of them.
@@ -106,6 +124,11 @@ mod tests {
             utf16le("\u{feff}支付失败\0"),
             utf16le("2026-03-01 pay failed 支付失败\n"),
             hole,
+            // A field's end in C, a hole after a truncation, a write torn by a crash, a line end of C in each line.
+            b"line\0line".to_vec(),
+            [&[0; 5000][..], b"2026-03-01 pay failed \xd6\xa7\xb8\xb6\n"].concat(),
+            [b"2026-03-01 pay fai".as_slice(), &[0; 3000], b"2026-03-01 \x1b[31mstarted\x1b[0m\n"].concat(),
+            b"2026-03-01 pay failed\0\n".repeat(300),
         ] {
             assert!(is_text(&text), "{text:?}");
         }
@@ -114,8 +137,17 @@ mod tests {
     #[test]
     fn programs_archives_and_records_are_not() {
         let mut tar = b"app.log".to_vec();
+        tar.resize(257, 0);
+        tar.extend(b"ustar\x0000");
         tar.resize(512, 0);
-        for binary in [b"\x7fELF\x02\x01\x01".to_vec(), b"%PDF-1.7\n".to_vec(), tar, b"wtmp\0\0\0x\0y".to_vec()] {
+        tar.extend(b"2026-03-01 pay failed\n".repeat(200));
+        // A record of wtmp, and what only has the shape of records.
+        let wtmp =
+            [b"\x07\0\0\0\x43\x05\0\0tty1".as_slice(), &[0; 28], b"tty1root", &[0; 28], b"\x9c\x1f\x01\0"].concat();
+        let records = b"abc\0\0\0\0\0def\0\0\0\0\0".repeat(20);
+        // Little-endian numbers, as databases and indexes hold them.
+        let numbers: Vec<u8> = (0..2000_u32).flat_map(u32::to_le_bytes).collect();
+        for binary in [b"\x7fELF\x02\x01\x01".to_vec(), b"%PDF-1.7\n".to_vec(), tar, wtmp, records, numbers] {
             assert!(!is_text(&binary), "{binary:?}");
         }
     }

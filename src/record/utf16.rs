@@ -43,7 +43,9 @@ impl Transcoder {
             Mode::Bytes => out.extend_from_slice(bytes),
             Mode::Undecided => {
                 self.held.extend_from_slice(bytes);
-                if self.held.len() >= ENOUGH || self.held.contains(&b'\n') {
+                // `a\0\n` waits for its last half.
+                let is_line = self.held.contains(&b'\n') && !self.held.contains(&0);
+                if self.held.len() >= ENOUGH || is_line {
                     self.decide(out);
                 }
             }
@@ -102,6 +104,27 @@ impl Transcoder {
     /// Bytes taken that have not come out yet.
     pub fn held(&self) -> u64 {
         self.held.len() as u64
+    }
+
+    /// True if the next byte belongs to those that are held: it ends a unit, or what the file is written in is not known yet.
+    pub fn needs_more(&self) -> bool {
+        match self.mode {
+            Mode::Bytes => false,
+            Mode::Undecided => true,
+            Mode::Little | Mode::Big => self.held.len() % 2 == 1,
+        }
+    }
+
+    /// Bytes of a unit.
+    pub fn width(&self) -> u64 {
+        if self.encoding().is_some() { 2 } else { 1 }
+    }
+
+    /// What waits for its other half never gets it. Returns how many bytes these were.
+    pub fn give_up_held(&mut self) -> u64 {
+        let n = self.held();
+        self.held.clear();
+        n
     }
 
     fn decide(&mut self, out: &mut Vec<u8>) {

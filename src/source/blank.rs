@@ -12,8 +12,7 @@ use rustix::io::Errno;
 
 use super::tail::retried;
 
-/// So many zeros in a row are a hole; fewer are what a logger wrote.
-const HOLE_MIN: usize = 64 * 1024;
+const CHUNK: usize = 64 * 1024;
 /// The most zeros that one search reads. Holes that the file system knows are not read.
 const SEARCH_MAX: u64 = 256 * 1024 * 1024;
 
@@ -28,37 +27,12 @@ pub enum Blank {
     ToTheEnd(u64),
 }
 
-/// How many bytes at the start of what was read are surely written; 0 if it begins with a hole, or is all zeros. `full`
-/// is the length of a read that did not reach the end of the file.
-///
-/// A single zero at the end is the last half of a character of a UTF-16 file.
-pub fn written(bytes: &[u8], full: usize) -> usize {
-    let leading = bytes.iter().take_while(|&&byte| byte == 0).count();
-    if leading == bytes.len() {
-        return if leading == 1 { 1 } else { 0 };
-    }
-    if leading >= HOLE_MIN {
-        return 0;
-    }
-    let trailing = bytes.iter().rev().take_while(|&&byte| byte == 0).count();
-    let end = if trailing == 1 && bytes.len() < full { bytes.len() } else { bytes.len() - trailing };
-    hole_in(&bytes[..end]).unwrap_or(end)
-}
-
-/// Where the first hole in bytes begins. Every hole covers one of the places that are looked at.
-fn hole_in(bytes: &[u8]) -> Option<usize> {
-    let mut probe = HOLE_MIN - 1;
-    while probe < bytes.len() {
-        if bytes[probe] == 0 {
-            let start = bytes[..probe].iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-            let end = bytes[probe..].iter().position(|&byte| byte != 0).map_or(bytes.len(), |first| probe + first);
-            if end - start >= HOLE_MIN && start > 0 {
-                return Some(start);
-            }
-        }
-        probe += HOLE_MIN;
-    }
-    None
+/// How many bytes at the start of what was read at `at` are surely written: up to the last that is not zero. With `pairs`
+/// (UTF-16) the other half of its character is too.
+pub fn written(bytes: &[u8], at: u64, pairs: bool) -> usize {
+    let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    let is_half = pairs && (at + end as u64) % 2 == 1 && end < bytes.len();
+    end + usize::from(is_half)
 }
 
 /// Looks for data from `from` on.
@@ -83,7 +57,7 @@ pub fn next_data(file: &File, scratch: &mut [u8], from: u64) -> io::Result<Blank
 
 /// Where the data of a file of this size ends, not counting zeros behind it.
 pub fn data_end(file: &File, size: u64) -> io::Result<u64> {
-    let mut chunk = vec![0; HOLE_MIN];
+    let mut chunk = vec![0; CHUNK];
     let mut extents = Vec::new();
     let mut at = 0;
     while let Some(start) = data_from(file, at)?.filter(|&start| start < size) {
@@ -134,23 +108,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn zeros_at_the_end_and_holes_are_not_written() {
-        let zeros = |n: usize| vec![0; n];
-        for (bytes, expected) in [
-            (b"a line\n".to_vec(), 7),
-            ([&b"a line\n"[..], &zeros(9)].concat(), 7),
-            // UTF-16, little-endian.
-            (b"a\0\n\0".to_vec(), 4),
-            (zeros(1), 1),
-            (zeros(2), 0),
-            ([&zeros(100)[..], b"behind\n"].concat(), 107),
-            ([&zeros(HOLE_MIN)[..], b"behind\n"].concat(), 0),
-            ([&b"before\n"[..], &zeros(HOLE_MIN), b"behind\n"].concat(), 7),
-            ([&b"before\n"[..], &zeros(HOLE_MIN - 1), b"behind\n"].concat(), HOLE_MIN + 13),
+    fn zeros_at_the_end_are_not_written_but_for_half_a_character() {
+        for (bytes, at, pairs, expected) in [
+            (&b"a line\n"[..], 0, false, 7),
+            (b"a line\n\0\0\0", 0, false, 7),
+            (b"\0\0behind\n\0", 0, false, 9),
+            (b"\0\0\0", 7, false, 0),
+            (b"a\0\n\0", 4, false, 3),
+            (b"a\0\n\0", 4, true, 4),
+            (b"a\0\n\0\0\0", 4, true, 4),
+            (b"\0\0\0", 7, true, 1),
+            (b"\0\0\0", 8, true, 0),
+            (b"a\0\n", 4, true, 3),
         ] {
-            assert_eq!(written(&bytes, 1 << 20), expected, "{} bytes", bytes.len());
+            assert_eq!(written(bytes, at, pairs), expected, "{bytes:?} at {at}");
         }
-        assert_eq!(written(b"a\0\n\0", 4), 3, "the end of the file was not reached");
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Stamp {
 pub enum Got {
     /// So many bytes.
     Bytes(usize),
-    /// Zeros that nobody wrote, with data behind them; they were skipped.
+    /// So many zeros, with data behind them.
     Zeros(u64),
     /// There may be data behind more zeros than one read looks at.
     Searching,
@@ -83,14 +83,31 @@ pub struct Tail {
     /// As seen when the content was last looked at; `None` until then.
     seen: Option<Stamp>,
     last_byte: Option<u8>,
+    search: Search,
+}
+
+/// What is known of zeros behind the position.
+#[derive(Debug, Clone, Copy, Default)]
+struct Search {
     /// From the position up to here, zeros were seen.
     blank_to: u64,
+    /// How the file looked when they reached to its end; `None` where that is not known yet.
+    done: Option<Stamp>,
+}
+
+/// How to take zeros.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// UTF-16: one may be half of a character.
+    pub pairs: bool,
+    /// Nothing was read for a while: it is worth looking at all of the room again.
+    pub quiet: bool,
 }
 
 impl Tail {
     /// A file of which nothing was read yet.
     pub fn beginning(key: FileKey, generation: u32) -> Tail {
-        Tail { key, generation, prover: Prover::default(), seen: None, last_byte: None, blank_to: 0 }
+        Tail { key, generation, prover: Prover::default(), seen: None, last_byte: None, search: Search::default() }
     }
 
     /// Goes on where an earlier run stopped; `Err` is what its proof says where it does not hold.
@@ -100,7 +117,7 @@ impl Tail {
         Ok(match proof.check(&head, &tail) {
             Content::Same => {
                 let prover = Prover::at(proof.at, &head, &tail);
-                Ok(Tail { key, generation, prover, seen: None, last_byte: tail.last().copied(), blank_to: 0 })
+                Ok(Tail::proven(key, generation, prover, &tail))
             }
             other => Err(other),
         })
@@ -115,8 +132,11 @@ impl Tail {
         let at = from + complete as u64;
         let head = read_range(file, 0, HEAD_MAX.min(at as usize))?;
         let tail = &last[complete.saturating_sub(TAIL_MAX)..complete];
-        let last_byte = tail.last().copied();
-        Ok(Tail { key, generation: 0, prover: Prover::at(at, &head, tail), seen: None, last_byte, blank_to: 0 })
+        Ok(Tail::proven(key, 0, Prover::at(at, &head, tail), tail))
+    }
+
+    fn proven(key: FileKey, generation: u32, prover: Prover, tail: &[u8]) -> Tail {
+        Tail { key, generation, prover, seen: None, last_byte: tail.last().copied(), search: Search::default() }
     }
 
     /// Offset up to which the file was read.
@@ -177,12 +197,18 @@ impl Tail {
         self.look_again();
     }
 
-    /// Hands the next bytes to `push`. Zeros at the end of a file are room for lines that are not written yet, and many
-    /// zeros before data are a hole. Comes after [`Tail::observe`] in the same turn.
+    /// Hands the next bytes to `push`. Zeros at the end of a file are room for lines that are not written yet. Comes after
+    /// [`Tail::observe`] in the same turn; each call takes position or search further, or says that there is nothing to do.
     ///
     /// One read gets the bytes together with those before them that the proof covers: a file that was truncated and has
     /// grown again since it was looked at gives no bytes of the new content for those of the old.
-    pub fn read(&mut self, file: &File, buffer: &mut Buffer, push: impl FnOnce(&[u8])) -> io::Result<Got> {
+    pub fn read(
+        &mut self,
+        file: &File,
+        buffer: &mut Buffer,
+        manner: Manner,
+        push: impl FnOnce(&[u8]),
+    ) -> io::Result<Got> {
         let (kept, at) = (buffer.kept, self.position());
         let proven = retried(|| file.read_at(&mut buffer.bytes[..kept + buffer.want], at - kept as u64))?;
         let Some(read) = proven.checked_sub(kept).filter(|_| self.prover.proof().has_tail(&buffer.bytes[..kept]))
@@ -190,41 +216,65 @@ impl Tail {
             self.look_again();
             return Ok(Got::Changed);
         };
-        let n = blank::written(&buffer.bytes[kept..kept + read], buffer.want);
         if read == 0 {
             return Ok(Got::End);
         }
+        let n = blank::written(&buffer.bytes[kept..kept + read], at, manner.pairs);
         if n == 0 {
-            return self.skip_zeros(file, buffer, read);
+            return self.pass_zeros(file, buffer, at + read as u64, manner.quiet);
         }
         push(&buffer.bytes[kept..kept + n]);
-        self.last_byte = Some(buffer.bytes[kept + n - 1]);
-        let keep = self.prover.advance(&buffer.bytes[..kept + n], n);
-        buffer.bytes.copy_within(kept + n - keep..kept + n, 0);
-        buffer.kept = keep;
+        self.advance(buffer, n);
         Ok(Got::Bytes(n))
     }
 
-    /// The next `n_zeros` bytes, and perhaps more, are zeros.
-    fn skip_zeros(&mut self, file: &File, buffer: &mut Buffer, n_zeros: usize) -> io::Result<Got> {
+    /// Between the position and `from` are only zeros.
+    fn pass_zeros(&mut self, file: &File, buffer: &mut Buffer, from: u64, quiet: bool) -> io::Result<Got> {
         let at = self.position();
-        let from = self.blank_to.max(at + n_zeros as u64);
-        match blank::next_data(file, &mut buffer.bytes, from)? {
+        if self.search.done.is_some() && self.search.done != self.seen {
+            let is_room = self.seen.is_some_and(|now| now.size <= self.search.blank_to);
+            if is_room && !quiet {
+                // Its writer is filling it; all of it is looked at when that pauses.
+                return Ok(Got::End);
+            }
+            self.search.blank_to = at;
+        }
+        let from = from.max(self.search.blank_to);
+        match blank::next_data(file, &mut buffer.bytes[buffer.kept..], from)? {
             Blank::UpTo(data) => {
-                buffer.kept = self.prover.skip_zeros(data - at);
-                buffer.bytes[..buffer.kept].fill(0);
-                self.last_byte = Some(b'\n');
+                self.search = Search::default();
+                self.advance_over_zeros(buffer, data - at);
                 Ok(Got::Zeros(data - at))
             }
             Blank::AtLeast(end) => {
-                self.blank_to = end;
+                self.search = Search { blank_to: end, done: None };
                 Ok(Got::Searching)
             }
             Blank::ToTheEnd(end) => {
-                self.blank_to = end;
+                self.search = Search { blank_to: end, done: self.seen };
                 Ok(Got::End)
             }
         }
+    }
+
+    /// The first `n` bytes behind those that were kept are read.
+    fn advance(&mut self, buffer: &mut Buffer, n: usize) {
+        let end = buffer.kept + n;
+        self.last_byte = Some(buffer.bytes[end - 1]);
+        let keep = self.prover.advance(&buffer.bytes[..end], n);
+        buffer.bytes.copy_within(end - keep..end, 0);
+        buffer.kept = keep;
+    }
+
+    fn advance_over_zeros(&mut self, buffer: &mut Buffer, len: u64) {
+        if len <= CHUNK as u64 {
+            let kept = buffer.kept;
+            buffer.bytes[kept..kept + len as usize].fill(0);
+            return self.advance(buffer, len as usize);
+        }
+        buffer.kept = self.prover.skip_zeros(len);
+        buffer.bytes[..buffer.kept].fill(0);
+        self.last_byte = Some(0);
     }
 
     /// Hands bytes before the position to `push` once more, from `from` on, and returns how many there were.
@@ -297,6 +347,8 @@ mod tests {
         buffer: Buffer,
     }
 
+    const MANNER: Manner = Manner { pairs: false, quiet: true };
+
     impl Case {
         fn new(content: &[u8]) -> Case {
             let dir = tempfile::tempdir().unwrap();
@@ -315,8 +367,8 @@ mod tests {
             let (_, content) = tail.observe(&file, &mut self.buffer).unwrap();
             let mut got = Vec::new();
             if content == Content::Same {
-                let mut more = || tail.read(&file, &mut self.buffer, |bytes| got.extend_from_slice(bytes)).unwrap();
-                while more() != Got::End {}
+                let mut push = |bytes: &[u8]| got.extend_from_slice(bytes);
+                while tail.read(&file, &mut self.buffer, MANNER, &mut push).unwrap() != Got::End {}
             }
             (content, got)
         }
@@ -343,10 +395,10 @@ mod tests {
         let mut tail = case.tail();
         let (file, _) = open(&case.path).unwrap();
         tail.observe(&file, &mut case.buffer).unwrap();
-        assert_eq!(tail.read(&file, &mut case.buffer, |_| ()).unwrap(), Got::Bytes(800));
+        assert_eq!(tail.read(&file, &mut case.buffer, MANNER, |_| ()).unwrap(), Got::Bytes(800));
         for other in [&b"another line here\n".repeat(90)[..], b"short\n"] {
             fs::write(&case.path, other).unwrap();
-            assert_eq!(tail.read(&file, &mut case.buffer, |_| panic!("no byte of it")).unwrap(), Got::Changed);
+            assert_eq!(tail.read(&file, &mut case.buffer, MANNER, |_| panic!("no byte of it")).unwrap(), Got::Changed);
         }
         assert_eq!(tail.observe(&file, &mut case.buffer).unwrap().1, Content::Different);
     }

@@ -76,6 +76,8 @@ impl Store {
         if db.changed_elsewhere() {
             db.settle(|_| Ok(()))?;
             self.set_waiting(db.backlog()?);
+            // There may be rows for others too: nobody else tells them.
+            self.tell_arrivals();
         }
         db.with(|connection| {
             let apart =

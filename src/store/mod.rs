@@ -215,8 +215,7 @@ impl Store {
                 Err(error) => tracing::warn!(%error, "cannot count what waits for delivery"),
             },
         }
-        self.arrived.notify_all();
-        self.arrivals.send_replace(());
+        self.tell_arrivals();
         Ok(())
     }
 
@@ -288,7 +287,7 @@ impl Store {
         self.lock().take(notify, seq, limit)
     }
 
-    /// Tells of each commit, and of the end.
+    /// Tells of each commit, of what an operator has written, and of the end.
     pub fn arrivals(&self) -> watch::Receiver<()> {
         self.arrivals.subscribe()
     }
@@ -329,6 +328,11 @@ impl Store {
     /// Nothing more will be committed: sinks that have delivered everything may end.
     pub fn close(&self) {
         self.lock().closed = true;
+        self.tell_arrivals();
+    }
+
+    /// Whoever waits for rows looks again.
+    fn tell_arrivals(&self) {
         self.arrived.notify_all();
         self.arrivals.send_replace(());
     }

@@ -397,8 +397,14 @@ fn what_an_operator_does_beside_the_daemon_is_seen_and_counted() {
     assert_eq!(dropped.waiting.rows, 3);
     assert_eq!(operator.drop_waiting("events", |_| None).unwrap().waiting.rows, 1);
     assert_eq!(operator.drop_waiting("nobody", |_| Some(event(8))).unwrap(), Dropped::default());
+    let mut arrivals = store.arrivals();
+    arrivals.mark_unchanged();
     assert_eq!(store.standing("events").unwrap().n_apart, 0);
     assert_eq!(store.waiting(), Backlog::default());
+    assert!(arrivals.has_changed().unwrap(), "who waits for rows looks again");
+    arrivals.mark_unchanged();
+    store.standing("events").unwrap();
+    assert!(!arrivals.has_changed().unwrap(), "only where there is something new");
     // Also where only the reader looks.
     operator.drop_waiting("events", |_| Some(event(7))).unwrap();
     store.commit(&batch(vec![], &[4])).unwrap();
