@@ -9,14 +9,26 @@ use super::{StateError, Store, rows};
 use crate::config::Notify;
 
 impl Store {
-    /// Gives up what was stored before `cutoff_ms` (milliseconds since 1970) and still waits for a sink.
-    pub fn expire_before(&self, sink: &str, cutoff_ms: i64) -> Result<Dropped, StateError> {
-        self.expire(sink, |transaction, notify, delivered| before(transaction, (sink, notify, delivered), cutoff_ms))
+    /// Gives up what was stored before `cutoff_ms` (milliseconds since 1970) and still waits for a sink. Counted is what `is_lost` says
+    /// of the rows, since not all of them are for the sink.
+    pub fn expire_before(
+        &self,
+        sink: &str,
+        cutoff_ms: i64,
+        is_lost: impl Fn(&[u8]) -> bool,
+    ) -> Result<Dropped, StateError> {
+        let find =
+            |transaction: &Transaction, notify, delivered| before(transaction, (sink, notify, delivered), cutoff_ms);
+        self.expire(sink, find, is_lost)
     }
 
     /// Gives up the oldest rows that wait for a sink, at least so many bytes of them.
     pub fn expire_bytes(&self, sink: &str, bytes: u64) -> Result<Dropped, StateError> {
-        self.expire(sink, |transaction, notify, delivered| oldest(transaction, (sink, notify, delivered), bytes))
+        self.expire(
+            sink,
+            |transaction, notify, delivered| oldest(transaction, (sink, notify, delivered), bytes),
+            |_| true,
+        )
     }
 
     /// Gives up everything up to the row that `find` says.
@@ -24,13 +36,14 @@ impl Store {
         &self,
         sink: &str,
         find: impl FnOnce(&Transaction, Notify, i64) -> rusqlite::Result<i64>,
+        is_lost: impl Fn(&[u8]) -> bool,
     ) -> Result<Dropped, StateError> {
         let mut expired = Dropped::default();
         self.settle(|transaction| {
             let Some((notify, delivered)) = rows::sink(transaction, sink)? else { return Ok(()) };
             let through = find(transaction, notify, delivered)?;
             if through > delivered {
-                expired.waiting = rows::backlog_of(transaction, notify, delivered, through)?;
+                expired.waiting = rows::lost(transaction, notify, (delivered, through), is_lost)?;
                 expired.last_seq = through;
                 drop_through(transaction, sink, through)?;
             }
