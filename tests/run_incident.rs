@@ -6,12 +6,14 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
+use paytriage::catalog::Catalog;
+use paytriage::incident::threshold_of;
 use serde_json::Value;
 
 use crate::cli_env::Env;
 use crate::daemon::{Daemon, PATIENCE, append, eventually, run};
 use crate::hooks::{ARGS, config, kept};
-use crate::receiver::{Receiver, Request};
+use crate::receiver::{Receiver, Request, Step};
 
 /// What every notice and digest must be.
 static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
@@ -153,6 +155,66 @@ fn the_first_failure_is_told_at_once_and_its_end_too() {
     assert_eq!(resolved["incident"], opened["incident"]);
     let told = wait_until(&mut daemon, &receiver, |told| told.len() == 2);
     assert_eq!(told, [opened, resolved]);
+}
+
+#[test]
+fn every_pager_is_told_the_end_of_each_of_many_incidents_and_chats_get_few_messages() {
+    const N: usize = 30;
+    let catalog = Catalog::builtin();
+    let codes = catalog.entries().iter().filter(|entry| threshold_of(entry).count == 1);
+    let codes = codes.filter_map(|entry| entry.codes.iter().find(|code| code.text.starts_with("ACQ.")));
+    let lines: String = codes.take(N).enumerate().map(|(n, code)| line(&code.text, n)).collect();
+    assert_eq!(lines.lines().count(), N);
+    let (env, [pager, alerts, hook, chat]) = (Env::new(), [(); 4].map(|()| Receiver::start()));
+    pager.otherwise(|_| Step::status(202));
+    chat.otherwise(|_| Step::body(200, "ok"));
+    env.write("key", "0123456789abcdef0123456789abcdef");
+    let sinks = [("pagerduty", &pager), ("alertmanager-alerts", &alerts), ("alertmanager", &hook), ("slack", &chat)];
+    let sinks = sinks.map(|(format, receiver)| {
+        let key = if format == "pagerduty" { "secret_file = \"key\"\n" } else { "" };
+        let url = receiver.url("/");
+        format!("[[sink.webhook]]\nname = \"{format}\"\nformat = \"{format}\"\nurl = \"{url}\"\n{key}")
+    });
+    let rules = "[incident]\nresolve_after = \"5s\"\nbatch_wait = \"2s\"\n[sink.stdout]\nenabled = false\n";
+    config(&env, &[rules, &sinks.concat()]);
+    append(&env, "logs/app.log", &lines);
+    let mut daemon = run(&env, ARGS);
+    // By its key: was it begun, and is it over after the last that was said of it?
+    let states = |receiver: &Receiver, of: fn(&Value) -> Vec<(String, bool)>| {
+        let said =
+            receiver.taken().iter().flat_map(|it| of(&serde_json::from_slice(&it.body).unwrap())).collect::<Vec<_>>();
+        let begun: BTreeSet<_> = said.iter().filter(|(_, over)| !over).map(|(key, _)| key.clone()).collect();
+        let last: BTreeMap<_, _> = said.into_iter().collect();
+        assert!(last.keys().all(|key| begun.contains(key)), "what is over was never begun: {last:?}");
+        last
+    };
+    let all_are_over = || {
+        [states(&pager, page), states(&alerts, pushed), states(&hook, sent)]
+            .iter()
+            .all(|last| last.len() == N && last.values().all(|over| *over))
+    };
+    eventually("all are over everywhere", all_are_over);
+    assert!(daemon.stop().success());
+    assert!(chat.taken().len() <= 5, "{} messages", chat.taken().len());
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
+}
+
+fn page(body: &Value) -> Vec<(String, bool)> {
+    vec![(text(&body["dedup_key"]), body["event_action"] == "resolve")]
+}
+
+fn pushed(body: &Value) -> Vec<(String, bool)> {
+    let ends = |alert: &Value| text(&alert["endsAt"]).parse::<Timestamp>().unwrap();
+    let alerts = body.as_array().unwrap().iter();
+    alerts.map(|alert| (alert["labels"].to_string(), ends(alert) <= Timestamp::now())).collect()
+}
+
+fn sent(body: &Value) -> Vec<(String, bool)> {
+    let alerts = body["alerts"].as_array().unwrap().iter();
+    alerts.map(|alert| (text(&alert["fingerprint"]), alert["status"] == "resolved")).collect()
 }
 
 #[test]

@@ -403,6 +403,11 @@ impl Open {
         }
     }
 
+    /// Somebody has heard of it, now or before it was over the last time.
+    pub fn is_told(&self) -> bool {
+        self.notices > 0
+    }
+
     pub fn is_flapping(&self) -> bool {
         self.openings > 1
     }

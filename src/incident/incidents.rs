@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::digest::{Due, MAX_LISTED};
+use super::digest::Due;
 use super::group::{Change, Group, Patience, State, Stored, hex};
 use super::hush::Hush;
 use super::notice::{Reason, Status};
@@ -13,7 +13,7 @@ use super::related::Index;
 use super::scope::Seen;
 use super::tally::Sighting;
 use super::threshold::millis;
-use super::write::{Decision, notice, notice_id};
+use super::write::{Decision, notice};
 use super::{Clock, Outgoing, Settings, key};
 use crate::catalog::Severity;
 use crate::config::Silence;
@@ -129,24 +129,24 @@ impl Incidents {
         groups.chain(crowded_out).min().map(|due| due.max(self.gate_ms()))
     }
 
-    /// Says what is due, in at most one message, and forgets what is over. `silences` are those that the configuration does not have.
+    /// Says what is due, in as few messages as it fits in, and forgets what is over. `silences` are those that the configuration does not have.
     pub fn tick(&mut self, now: Clock, silences: &[Silence]) -> Vec<Outgoing> {
         if now.steady_ms < self.gate_ms() {
             return Vec::new();
         }
         let decided = self.decide(now, silences);
-        let message = self.message(&decided, now);
+        let messages = self.messages(&decided, now);
         for (key, decision) in decided {
             if let Some(group) = self.groups.get_mut(&key) {
                 group.told(decision.status, now.steady_ms);
             }
         }
         self.sweep(now.steady_ms);
-        if message.is_some() {
+        if !messages.is_empty() {
             self.rest.last_ms = Some(now.steady_ms);
             self.rest_change = Change::ToStore;
         }
-        message.into_iter().collect()
+        messages
     }
 
     /// Rows to put, or to delete (`None`), since the last call.
@@ -232,25 +232,19 @@ impl Incidents {
         if is_urgent { decided.collect() } else { Vec::new() }
     }
 
-    fn message(&mut self, decided: &[(String, Decision)], now: Clock) -> Option<Outgoing> {
+    fn messages(&mut self, decided: &[(String, Decision)], now: Clock) -> Vec<Outgoing> {
         let mut due = std::mem::take(&mut self.rest.crowded_out);
         if decided.is_empty() && due.is_empty() {
-            return None;
+            return Vec::new();
         }
-        let room = MAX_LISTED.saturating_sub(due.listed.len());
         let index = Index::of(self.groups.values());
-        for (at, (key, decision)) in decided.iter().enumerate() {
-            let Some((group, open)) = self.groups.get(key).and_then(|group| Some((group, group.open()?))) else {
-                continue;
-            };
-            if at < room {
-                let related = index.related(group, self.settings.lang);
-                due.add(notice(group, open, *decision, (&self.settings, &self.rest.seen, related)));
-            } else {
-                due.rest.add(&notice_id(open, decision.status), decision.status, open.tally.count);
-            }
-        }
-        due.message(now)
+        let notice = |(key, decision): &(String, Decision)| {
+            let group = self.groups.get(key)?;
+            let context = (&self.settings, &self.rest.seen, index.related(group, self.settings.lang));
+            Some(notice(group, group.open()?, *decision, context))
+        };
+        due.listed.splice(0..0, decided.iter().filter_map(notice));
+        due.messages(now)
     }
 
     fn sweep(&mut self, now_ms: i64) {
@@ -277,10 +271,11 @@ impl Incidents {
         let Some(key) = least.map(|(key, _)| key.clone()) else { return };
         let Some(mut group) = self.groups.remove(&key) else { return };
         match group.open() {
-            Some(open) if open.state() == State::Open => {
+            // Who heard of it hears that it is over, also where it is silenced by now.
+            Some(open) if open.is_told() || open.state() == State::Open => {
                 let decision = Decision { status: Status::Resolved, reason: Reason::CrowdedOut, now };
                 let context = (&self.settings, &self.rest.seen, Vec::new());
-                self.rest.crowded_out.add(notice(&group, open, decision, context));
+                self.rest.crowded_out.crowd_out(notice(&group, open, decision, context), open.is_told());
                 self.rest_change = Change::ToStore;
             }
             _ => self.unsaid += group.forget(now.steady_ms),

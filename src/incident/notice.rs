@@ -176,9 +176,9 @@ pub struct Digest {
     /// 32 hex digits: of the notices in it.
     pub id: String,
     pub time: String,
-    /// The worst first, at most 20.
+    /// The worst first; never none.
     pub incidents: Vec<Notice>,
-    /// Those that are not listed.
+    /// Those that are not listed: they had to make room before anything was said of them.
     pub more: u64,
     /// Of all, by status.
     pub opened: u64,

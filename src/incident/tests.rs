@@ -137,6 +137,8 @@ impl Driver {
             n_ticks += 1;
             assert!(n_ticks < 10, "what is due does not get done");
             for message in self.incidents.tick(self.clock(), &self.silences) {
+                // Room for the envelope of a request of 1 MiB, and for a few of them in one.
+                assert!(message.body.len() < 300 * 1024, "{} bytes", message.body.len());
                 self.said.push(told(&message, self.now_ms));
             }
             self.store();

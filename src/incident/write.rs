@@ -15,7 +15,7 @@ pub(super) struct Decision {
 }
 
 /// 32 hex digits: of the incident, the status and how many notices came before.
-pub(super) fn notice_id(open: &Open, status: Status) -> String {
+fn notice_id(open: &Open, status: Status) -> String {
     let status: &[u8] = match status {
         Status::Opened => b"opened",
         Status::Ongoing => b"ongoing",

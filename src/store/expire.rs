@@ -9,13 +9,19 @@ use super::{StateError, Store, rows};
 use crate::config::Notify;
 
 impl Store {
-    /// Gives up what was stored before `cutoff_ms` (milliseconds since 1970) and still waits for a sink.
-    pub fn expire_before(&self, sink: &str, cutoff_ms: i64) -> Result<Dropped, StateError> {
+    /// Gives up what was stored before `cutoff_ms` (milliseconds since 1970) and still waits for a sink. Counted is what `is_lost` says
+    /// of the rows, since not all of them are for the sink.
+    pub fn expire_before(
+        &self,
+        sink: &str,
+        cutoff_ms: i64,
+        is_lost: impl Fn(&[u8]) -> bool,
+    ) -> Result<Dropped, StateError> {
         let mut expired = Dropped::default();
         self.settle(|transaction| {
             if let Some((notify, delivered)) = rows::sink(transaction, sink)? {
                 let sink = (sink, notify, delivered);
-                expired = give_up(transaction, sink, before(transaction, sink, cutoff_ms)?)?;
+                expired = give_up(transaction, sink, before(transaction, sink, cutoff_ms)?, &is_lost)?;
             }
             Ok(())
         })?;
@@ -33,7 +39,7 @@ impl Store {
             in_the_way = self::in_the_way(transaction)?;
             if let Some((name, notify, delivered)) = &in_the_way {
                 let sink = (name.as_str(), *notify, *delivered);
-                expired = give_up(transaction, sink, oldest(transaction, sink, (rows, bytes))?)?;
+                expired = give_up(transaction, sink, oldest(transaction, sink, (rows, bytes))?, |_| true)?;
             }
             Ok(())
         })?;
@@ -44,13 +50,18 @@ impl Store {
 /// A sink: its name, what it takes, and the last row that it has.
 type Sink<'a> = (&'a str, Notify, i64);
 
-/// Gives up everything up to a row.
-fn give_up(transaction: &Transaction, sink: Sink, through: i64) -> rusqlite::Result<Dropped> {
+/// Gives up everything up to a row, and counts what of it `is_lost`.
+fn give_up(
+    transaction: &Transaction,
+    sink: Sink,
+    through: i64,
+    is_lost: impl Fn(&[u8]) -> bool,
+) -> rusqlite::Result<Dropped> {
     let (name, notify, delivered) = sink;
     if through <= delivered {
         return Ok(Dropped::default());
     }
-    let waiting = rows::backlog_of(transaction, notify, delivered, through)?;
+    let waiting = rows::lost(transaction, notify, (delivered, through), is_lost)?;
     drop_through(transaction, name, through)?;
     Ok(Dropped { waiting, last_seq: through })
 }

@@ -215,6 +215,28 @@ pub fn backlog_of(connection: &Connection, notify: Notify, after: i64, through: 
     select.query_row([kind(notify), after, through], backlog_from_row)
 }
 
+/// Those rows after the first and up to the second number of which `is_lost` is true.
+pub fn lost(
+    connection: &Connection,
+    notify: Notify,
+    (after, through): (i64, i64),
+    is_lost: impl Fn(&[u8]) -> bool,
+) -> rusqlite::Result<Backlog> {
+    let mut select = connection.prepare_cached(
+        "SELECT body, nullif(stored_ms, 0) FROM outbox WHERE kind = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq",
+    )?;
+    let (mut found, mut lost) = (select.query([kind(notify), after, through])?, Backlog::default());
+    while let Some(row) = found.next()? {
+        let body = row.get_ref(0)?.as_bytes()?;
+        if is_lost(body) {
+            lost.rows += 1;
+            lost.bytes += body.len() as u64;
+            lost.oldest_ms = [lost.oldest_ms, row.get(1)?].into_iter().flatten().min();
+        }
+    }
+    Ok(lost)
+}
+
 fn backlog_from_row(row: &rusqlite::Row) -> rusqlite::Result<Backlog> {
     let (rows, bytes): (i64, i64) = (row.get(0)?, row.get(1)?);
     Ok(Backlog { rows: rows.cast_unsigned(), bytes: bytes.cast_unsigned(), oldest_ms: row.get(2)? })

@@ -318,12 +318,12 @@ fn what_expires_is_the_oldest_and_whole_requests() {
     };
     age(&store, 3, 1000);
     store.put_deliveries("events", Notify::Event, &[delivery("msg_1", &[1, 2]), delivery("msg_2", &[3, 4])]).unwrap();
-    assert_eq!(store.expire_before("events", 1000).unwrap(), Dropped::default());
+    assert_eq!(store.expire_before("events", 1000, |_| true).unwrap(), Dropped::default());
     // The second request has a row that is young enough.
-    let dropped = store.expire_before("events", 1001).unwrap();
+    let dropped = store.expire_before("events", 1001, |_| true).unwrap();
     assert_eq!((dropped.waiting.rows, dropped.waiting.oldest_ms, dropped.last_seq), (2, Some(1000), 2));
     assert_eq!(store.standing("events").unwrap().next.unwrap().id, "msg_2");
-    assert_eq!(store.expire_before("nobody", i64::MAX).unwrap(), Dropped::default());
+    assert_eq!(store.expire_before("nobody", i64::MAX, |_| true).unwrap(), Dropped::default());
 }
 
 #[test]

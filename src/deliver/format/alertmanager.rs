@@ -55,12 +55,8 @@ struct Alert<'a> {
 pub fn render(messages: &[Message<'_>], context: &Context<'_>) -> Result<Rendered, RenderError> {
     let all = subjects(messages);
     let alerts: Vec<_> = all.list.iter().map(|&subject| alert(subject, context)).collect();
-    let body = cut::fit(alerts.len(), context.max_bytes, |n| {
-        let more = all.more + (alerts.len() - n) as u64;
-        // Strings and maps of strings: nothing that could fail.
-        serde_json::to_vec(&body(&alerts[..n], more, context)).unwrap_or_default()
-    })?;
-    context.request("application/json", body)
+    // Whole or not at all: who was sent an alert is sent its end.
+    context.request("application/json", serde_json::to_vec(&body(&alerts, all.more, context))?)
 }
 
 fn body<'a>(alerts: &'a [Alert<'a>], truncated_alerts: u64, context: &Context<'a>) -> Body<'a> {

@@ -27,6 +27,8 @@ const MAX_STEPS: usize = 3;
 const MAX_RELATED: usize = 3;
 /// Feishu takes some 50 elements.
 const MAX_LINES: usize = 40;
+/// Incidents or events of a list.
+const MAX_LISTED: usize = 20;
 
 #[derive(Debug)]
 pub struct Card<'a> {
@@ -167,9 +169,11 @@ impl Writer<'_> {
             (n, 0) => words::errors(n, self.lang),
             (n, m) => words::notifications(n + m, self.lang),
         };
-        let lines = all.list.iter().map(|&subject| Line { label: None, text: self.entry(subject) }).collect();
+        let (listed, rest) = all.list.split_at(all.list.len().min(MAX_LISTED));
+        let lines = listed.iter().map(|&subject| Line { label: None, text: self.entry(subject) }).collect();
+        let more = all.more + rest.len() as u64;
         let tone = all.list.iter().map(|&subject| Tone::of(subject)).max().unwrap_or(Tone::Info);
-        Card { tone, title, lines, more: all.more, links: Vec::new(), footer: self.footer() }
+        Card { tone, title, lines, more, links: Vec::new(), footer: self.footer() }
     }
 
     pub fn card<'a>(&self, subject: Subject<'a>, lines: Vec<Line>) -> Card<'a> {

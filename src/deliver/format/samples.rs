@@ -97,6 +97,18 @@ pub fn digest(lang: Lang) -> Value {
         "more": 4, "opened": 3, "ongoing": 2, "resolved": 2, "count": 5000 })
 }
 
+/// A digest of 30 incidents, the second half of them over.
+pub fn storm(lang: Lang) -> Value {
+    let mut incidents: Vec<_> = (0..30).map(|n| notice(if n < 15 { "opened" } else { "resolved" }, lang)).collect();
+    for (n, incident) in incidents.iter_mut().enumerate() {
+        incident["id"] = format!("{n:032x}").into();
+        incident["incident"] = format!("{:032x}", 100 + n).into();
+        incident["code"] = format!("ACQ.N{n}").into();
+    }
+    json!({ "schema": "paytriage.digest/1", "id": "dddddddddddddddddddddddddddddddd", "time": "2026-11-22T19:23:00Z", "incidents": incidents,
+        "more": 0, "opened": 15, "ongoing": 0, "resolved": 15, "count": 30 * 1234 })
+}
+
 /// `row` with each of its texts replaced, but for what keeps it a row of its kind.
 pub fn with_texts(mut row: Value, text: &dyn Fn(&str) -> String) -> Value {
     const KEPT: [&str; 13] = [
@@ -132,7 +144,7 @@ pub fn with_texts(mut row: Value, text: &dyn Fn(&str) -> String) -> Value {
     row
 }
 
-/// Rows by the name of the case; `long` ones are longer than any request may be.
+/// Rows by the name of the case; `long` ones are longer than any chat takes.
 pub fn cases(lang: Lang) -> Vec<(&'static str, Vec<Value>)> {
     let five = (1..=5).map(|n| {
         let mut event = event(lang);
@@ -155,6 +167,7 @@ pub fn cases(lang: Lang) -> Vec<(&'static str, Vec<Value>)> {
         ("hostile", vec![with_texts(notice("opened", lang), &hostile)]),
         ("hostile-event", vec![with_texts(event(lang), &hostile)]),
         ("long", vec![long_notice]),
+        ("storm", vec![storm(lang)]),
         ("many", (0..60).map(|_| digest(lang)).collect()),
     ]
 }

@@ -16,7 +16,7 @@ pub enum Subject<'a> {
 #[derive(Debug, Default)]
 pub struct Subjects<'a> {
     pub list: Vec<Subject<'a>>,
-    /// Incidents that are counted in digests, but not listed.
+    /// Incidents that are counted in digests, but not listed; nobody has heard of them.
     pub more: u64,
     pub totals: Totals,
 }

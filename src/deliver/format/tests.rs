@@ -79,7 +79,7 @@ fn requests_are_as_reviewed() {
     for lang in [Lang::En, Lang::Zh] {
         for (case, rows) in samples::cases(lang) {
             for (name, format) in formats() {
-                if case == "many" || case == "long" && !CHATS.contains(&format) {
+                if case == "many" || matches!(case, "long" | "storm") && !CHATS.contains(&format) {
                     continue;
                 }
                 let requests = rendered(&format, &rows, lang);
@@ -118,7 +118,7 @@ fn every_request_is_within_the_limits_of_its_target() {
 fn what_is_cut_says_so_in_the_language() {
     for (lang, more) in [(Lang::En, "more"), (Lang::Zh, "另有")] {
         let cases = samples::cases(lang);
-        for case in ["many", "long"] {
+        for case in ["many", "long", "storm"] {
             let rows = &cases.iter().find(|(name, _)| *name == case).unwrap().1;
             let body = rendered(&Format::WeCom, rows, lang).remove(0).body;
             assert!(String::from_utf8(body).unwrap().contains(more), "{case}");
@@ -167,6 +167,29 @@ fn pagerduty_gets_each_incident_under_its_own_key() {
     let rows = bytes(&[samples::digest(Lang::En)]);
     let together = render(&Format::PagerDuty, &messages(&rows), &context(&Format::PagerDuty, Lang::En, None));
     assert!(matches!(together, Err(RenderError::NotAlone)));
+}
+
+#[test]
+fn of_many_incidents_alerts_and_pagers_get_each_and_chats_show_twenty() {
+    let rows = [samples::storm(Lang::En)];
+    let resolved = |bodies: &[Value], pointer: &str, over: &str| bodies.iter().filter(|it| it[pointer] == over).count();
+    let pages = bodies(&Format::PagerDuty, &rows, Lang::En);
+    assert_eq!((pages.len(), resolved(&pages, "event_action", "resolve")), (30, 15));
+    let sent = bodies(&Format::Alertmanager, &rows, Lang::En).remove(0);
+    let alerts = sent["alerts"].as_array().unwrap();
+    assert_eq!((alerts.len(), resolved(alerts, "status", "resolved")), (30, 15));
+    let pushed = bodies(&Format::AlertmanagerAlerts, &rows, Lang::En).remove(0);
+    assert_eq!(
+        (pushed.as_array().unwrap().len(), resolved(pushed.as_array().unwrap(), "endsAt", "2026-11-22T19:32:01Z")),
+        (30, 15)
+    );
+    for format in CHATS {
+        let body = bodies(&format, &rows, Lang::En).remove(0).to_string();
+        assert!(
+            body.contains("(ACQ.N19)") && !body.contains("ACQ.N20") && body.contains("10 more"),
+            "{format:?} {body}"
+        );
+    }
 }
 
 #[test]

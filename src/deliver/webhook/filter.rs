@@ -13,6 +13,9 @@ use crate::config::Filter;
 use crate::deliver::message::{Event, Item, Message};
 use crate::incident::notice::{DIGEST_SCHEMA, Digest, Notice, Status};
 
+/// The code of what paytriage says of rows that were given up.
+const DROPPED: &str = "PT.DROPPED";
+
 /// The row as the sink gets it; `None` if it does not.
 pub fn passing<'a>(row: &'a [u8], filter: &Filter) -> Option<Cow<'a, [u8]>> {
     if *filter == Filter::default() {
@@ -24,6 +27,18 @@ pub fn passing<'a>(row: &'a [u8], filter: &Filter) -> Option<Cow<'a, [u8]>> {
         Ok(Item::Incident(notice)) => whole(about_notice(&notice).passes(filter)),
         Ok(Item::Digest(digest)) => of_digest(row, digest, filter),
         Err(_) => whole(true),
+    }
+}
+
+/// Whether a sink misses a row that it never gets. Not what is not for it, and no word about what it did not get: each such
+/// word would lead to the next.
+pub fn is_missed(row: &[u8], filter: &Filter) -> bool {
+    let Some(row) = passing(row, filter) else { return false };
+    match Message::parse(&row).map(|message| message.item) {
+        Ok(Item::Event(event)) => event.code != DROPPED,
+        Ok(Item::Incident(notice)) => notice.code != DROPPED,
+        Ok(Item::Digest(digest)) => digest.incidents.iter().any(|notice| notice.code != DROPPED),
+        Err(_) => true,
     }
 }
 
@@ -199,6 +214,24 @@ mod tests {
         assert_eq!(passing(text.as_bytes(), &filter(Severity::Info)).unwrap(), text.as_bytes());
         let other = Filter { providers: words(&["alipay"]), ..Filter::default() };
         assert_eq!(passing(text.as_bytes(), &other), None);
+    }
+
+    #[test]
+    fn a_sink_misses_what_is_for_it_but_no_word_about_what_it_missed() {
+        let filter = |codes| Filter { codes: words(codes), ..Filter::default() };
+        let is_missed = |row: &Value, codes| is_missed(row.to_string().as_bytes(), &filter(codes));
+        let mut word = event();
+        word["code"] = DROPPED.into();
+        assert!(is_missed(&event(), &[]) && is_missed(&event(), &["ACQ.*"]) && !is_missed(&event(), &["isv.*"]));
+        assert!(!is_missed(&word, &[]));
+        let mut of_word = notice("warning", "opened", 1);
+        of_word["code"] = DROPPED.into();
+        let digest = |incidents: &[&Value]| {
+            json!({"schema": "paytriage.digest/1", "id": "d", "time": "t", "more": 0, "opened": 1, "ongoing": 0, "resolved": 0,
+                "count": 1, "incidents": incidents})
+        };
+        assert!(!is_missed(&digest(&[&of_word, &of_word]), &[]));
+        assert!(is_missed(&digest(&[&of_word, &notice("info", "opened", 1)]), &[]));
     }
 
     #[test]

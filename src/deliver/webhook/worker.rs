@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::batch::{Member, name};
 use super::budget::Budget;
 use super::client::Outgoing;
+use super::filter;
 use super::outcome::{self, MAX_APART, MAX_IN_A_ROW, Moment, Outcome, Room};
 use super::verdict::{Verdict, judge};
 use super::{Sink, SinkState};
@@ -404,7 +405,8 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
     /// Gives up what has waited for too long. Only while nothing is accepted: what can be delivered is, however old.
     fn expire(&mut self) -> Result<(), StateError> {
         let max_age = i64::try_from(self.sink.config.max_age.as_millis()).unwrap_or(i64::MAX);
-        let dropped = self.store.expire_before(self.name(), now_ms().saturating_sub(max_age))?;
+        let is_lost = |row: &[u8]| filter::is_missed(row, &self.sink.config.filter);
+        let dropped = self.store.expire_before(self.name(), now_ms().saturating_sub(max_age), is_lost)?;
         if dropped.waiting.rows > 0 {
             (self.tell)(SinkState::Expired(dropped));
         }

@@ -25,7 +25,7 @@ fn a_hundred_thousand_failures_make_few_messages_and_every_one_is_counted() {
     let resolved: u64 = driver.said.iter().map(|told| of(told, Status::Resolved)).sum();
     assert_eq!((opened, resolved), (36, 36));
     let last = driver.said.last().and_then(|told| told.digest.as_ref()).expect("all are over together");
-    assert_eq!((last.resolved, last.more, last.count), (36, 16, n as u64));
+    assert_eq!((last.incidents.len(), last.resolved, last.more, last.count), (36, 36, 0, n as u64));
     assert!(last.incidents.iter().all(|notice| notice.status == Status::Resolved));
     for notice in &last.incidents {
         assert!(notice.count.abs_diff(n as u64 / 36) <= 1, "{}", notice.count);
@@ -58,12 +58,48 @@ fn a_flood_of_kinds_stays_bounded_and_the_least_important_make_room() {
     let known: Vec<Known> = driver.incidents.open().collect();
     assert_eq!(known.len(), 1000);
     assert!(known.iter().any(|known| known.entry == "worst"), "it is more important than what came later");
-    let digest = driver.said[1].digest.as_ref().unwrap();
-    let crowded_out = |notice: &&Notice| notice.reason == Reason::CrowdedOut;
-    assert_eq!(digest.incidents.iter().filter(crowded_out).count(), 20);
-    assert_eq!((digest.opened, digest.resolved), (999, 2001));
-    assert_eq!((digest.more, digest.count), (2980, 3000));
+    let digests: Vec<&Digest> = driver.said[1..].iter().map(|told| told.digest.as_ref().unwrap()).collect();
+    let sum = |of: fn(&Digest) -> u64| digests.iter().map(|digest| of(digest)).sum::<u64>();
+    let crowded_out = |notice: &&&Notice| notice.reason == Reason::CrowdedOut;
+    assert_eq!(driver.notices().iter().filter(crowded_out).count(), 20);
+    assert_eq!((sum(|it| it.opened), sum(|it| it.resolved)), (999, 2001));
+    assert_eq!((sum(|it| it.more), sum(|it| it.count)), (1981, 3000));
+    assert!(digests.len() <= 20, "{} digests", digests.len());
     assert!(driver.rows.len() <= 1001);
+}
+
+/// What works by ids, as pagers do, keeps open what it is not told the end of.
+#[test]
+fn who_is_told_of_a_beginning_is_told_of_the_end_whatever_has_to_make_room() {
+    let mut driver = Driver::new();
+    for i in 0..300 {
+        driver.observe(event(&entry(&format!("early-{i}")), if i % 3 == 0 { "kiosk" } else { "shop" }, "A"));
+    }
+    driver.run_until(MINUTE);
+    let until = driver.clock().wall + SignedDuration::from_hours(1);
+    let matcher = config::Matcher { sources: vec!["kiosk".into()], ..Default::default() };
+    driver.silences = vec![Silence { matcher, until, comment: String::new() }];
+    driver.run_until(2 * MINUTE);
+    (0..300).step_by(3).for_each(|i| driver.observe(event(&entry(&format!("early-{i}")), "kiosk", "A")));
+    driver.run_until(6 * MINUTE);
+    assert_eq!(driver.incidents.open().filter(|known| known.state == State::Hushed).count(), 100);
+    for i in 0..1500 {
+        driver.observe(event(&entry(&format!("late-{i}")), "shop", "A"));
+    }
+    driver.run_until(10 * HOUR);
+    let of = |status: Status, reason: Option<Reason>| {
+        let of = driver.notices().into_iter().filter(|it| it.status == status && reason.is_none_or(|r| r == it.reason));
+        of.map(|notice| notice.incident.clone()).collect::<Vec<_>>()
+    };
+    let (mut opened, mut resolved) = (of(Status::Opened, None), of(Status::Resolved, None));
+    let made_room = of(Status::Resolved, Some(Reason::CrowdedOut));
+    assert!(made_room.len() >= 300, "{}", made_room.len());
+    // The first of the late ones is told at once, and makes room later.
+    assert_eq!(opened.len(), 300 + 1 + 1000);
+    resolved.retain(|incident| opened.contains(incident));
+    opened.sort_unstable();
+    resolved.sort_unstable();
+    assert_eq!(opened, resolved, "once each");
 }
 
 /// Prints how long an event takes, at best of ten rounds: `cargo test --release --lib an_event_costs -- --ignored --nocapture`.

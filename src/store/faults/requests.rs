@@ -83,7 +83,8 @@ fn case_with_msg_1_accepted(change: impl Fn(&Store) -> Result<(), StateError>) {
 
 #[test]
 fn what_expires_goes_whole_or_not_at_all() {
-    let case = interrupted_anywhere(with_requests(), |store| store.expire_before("events", i64::MAX).map(drop));
+    let case =
+        interrupted_anywhere(with_requests(), |store| store.expire_before("events", i64::MAX, |_| true).map(drop));
     assert_eq!((case.store().standing("events").unwrap().next, case.stored()), (None, 1));
 }
 
