@@ -344,8 +344,9 @@ fn one_event_that_nobody_wants_steps_aside_and_becomes_a_dead_letter() {
     assert!(daemon.stop().success());
     once_and_in_order(others().chain(30..40), &[&receiver]);
 
-    let mut daemon = run(&env, ARGS);
+    // While nobody tries it: what an attempt comes to is stored over what is written meanwhile.
     assert_eq!((meanwhile(&env, "first_refused_ms = 1, next_ms = 0"), dead(&env, "own")), (1, 0));
+    let mut daemon = run(&env, ARGS);
     let event = about_itself(&mut daemon);
     assert_eq!((&event["code"], dead(&env, "own")), (&"PT.DEAD_LETTER".into(), 1));
     assert!(event["excerpt"].as_str().unwrap().contains("sink=own"), "{event}");

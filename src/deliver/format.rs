@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::message::{Item, Message};
+use super::message::Message;
 use crate::catalog::Lang;
 use crate::config::Format;
 
@@ -72,7 +72,7 @@ pub enum RenderError {
     #[error("the request would be larger than the {max_bytes} bytes that its target takes")]
     TooBig { max_bytes: usize },
     /// See [`requests`].
-    #[error("this format takes one incident a request")]
+    #[error("this format tells of incidents one by one")]
     NotAlone,
     #[error("a waiting row is not JSON: {0}")]
     NotJson(#[from] serde_json::Error),
@@ -124,25 +124,23 @@ pub fn limits(format: &Format) -> Limits {
     }
 }
 
-/// What goes into one request each: for PagerDuty every incident alone, also those of a digest, since one request is about
-/// one; for all others everything together.
-pub fn requests<'a>(format: &Format, messages: &[Message<'a>]) -> Vec<Vec<Message<'a>>> {
-    if *format != Format::PagerDuty {
-        return vec![messages.to_vec()];
-    }
-    let mut requests = Vec::new();
-    for message in messages {
-        match &message.item {
-            Item::Digest(digest) => requests.extend(
-                digest
-                    .incidents
-                    .iter()
-                    .map(|notice| vec![Message { raw: message.raw, item: Item::Incident(Box::new(notice.clone())) }]),
-            ),
-            Item::Event(_) | Item::Incident(_) => requests.push(vec![message.clone()]),
-        }
-    }
-    requests
+/// What goes into one request each: for PagerDuty every incident alone, also those of a digest, since one request is about one; for
+/// CloudEvents every incident as an event of its own, `max_batch` of them together; for all others everything together.
+///
+/// # Errors
+/// A digest holds something else than incidents.
+pub fn requests<'a>(
+    format: &Format,
+    max_batch: usize,
+    messages: &[Message<'a>],
+) -> Result<Vec<Vec<Message<'a>>>, RenderError> {
+    let together = match format {
+        Format::PagerDuty => 1,
+        Format::CloudEvents => max_batch.max(1),
+        _ => return Ok(vec![messages.to_vec()]),
+    };
+    let one_by_one = messages.iter().map(Message::one_by_one).collect::<Result<Vec<_>, _>>()?.concat();
+    Ok(one_by_one.chunks(together).map(<[_]>::to_vec).collect())
 }
 
 /// # Errors

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::incident::notice::{Digest, Notice, Remediation};
 
@@ -34,6 +35,30 @@ impl<'a> Message<'a> {
     pub fn parse(raw: &'a [u8]) -> serde_json::Result<Message<'a>> {
         Ok(Message { raw, item: serde_json::from_slice(raw)? })
     }
+
+    /// The incidents of a digest as rows of their own, byte for byte; all else is itself.
+    ///
+    /// # Errors
+    /// One of them is no row that this version knows.
+    pub fn one_by_one(&self) -> serde_json::Result<Vec<Message<'a>>> {
+        if !matches!(self.item, Item::Digest(_)) {
+            return Ok(vec![self.clone()]);
+        }
+        listed(self.raw)?.into_iter().map(|incident| Message::parse(incident.get().as_bytes())).collect()
+    }
+}
+
+/// The notices of a digest as they stand in it.
+///
+/// # Errors
+/// It is no digest.
+pub fn listed(digest: &[u8]) -> serde_json::Result<Vec<&RawValue>> {
+    #[derive(Deserialize)]
+    struct Listed<'a> {
+        #[serde(borrow)]
+        incidents: Vec<&'a RawValue>,
+    }
+    serde_json::from_slice(digest).map(|Listed { incidents }| incidents)
 }
 
 /// The parts of an event that formats show; all of it is in [`Message::raw`].

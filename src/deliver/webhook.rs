@@ -126,7 +126,7 @@ impl Sink {
             max_bytes: format::limits(&config.format).max_bytes,
             template: template.as_ref(),
         };
-        Maker { format: &config.format, context }
+        Maker { format: &config.format, max_batch: config.max_batch, context }
     }
 }
 

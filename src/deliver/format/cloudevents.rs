@@ -1,4 +1,5 @@
-//! CloudEvents 1.0, structured mode; several as a batch.
+//! CloudEvents 1.0, structured mode; several as a batch. Each incident is an event of its own, also those of a digest: its type says
+//! what became of it, and it keeps within the 64 KiB that all have to take.
 //!
 //! <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>
 
@@ -48,7 +49,7 @@ fn event<'a>(message: &'a Message<'_>, context: &Context<'_>) -> Result<CloudEve
                 reference(of.and_then(|source| source.host.as_deref()).or(host), of.map(|source| source.name.as_str()));
             (&notice.id, source, Some(notice.entry.as_str()), "urn:paytriage:incident:1")
         }
-        Item::Digest(digest) => (&digest.id, reference(host, None), None, "urn:paytriage:digest:1"),
+        Item::Digest(_) => return Err(RenderError::NotAlone),
     };
     Ok(CloudEvent {
         specversion: "1.0",

@@ -65,7 +65,11 @@ fn rendered(format: &Format, rows: &[Value], lang: Lang) -> Vec<Rendered> {
     let template = compile(&template()).unwrap();
     let rows = bytes(rows);
     let context = context(format, lang, Some(&template));
-    requests(format, &messages(&rows)).iter().map(|messages| render(format, messages, &context).unwrap()).collect()
+    requests(format, limits(format).max_batch, &messages(&rows))
+        .unwrap()
+        .iter()
+        .map(|messages| render(format, messages, &context).unwrap())
+        .collect()
 }
 
 fn bodies(format: &Format, rows: &[Value], lang: Lang) -> Vec<Value> {
@@ -167,6 +171,19 @@ fn pagerduty_gets_each_incident_under_its_own_key() {
     let rows = bytes(&[samples::digest(Lang::En)]);
     let together = render(&Format::PagerDuty, &messages(&rows), &context(&Format::PagerDuty, Lang::En, None));
     assert!(matches!(together, Err(RenderError::NotAlone)));
+}
+
+#[test]
+fn cloudevents_are_one_an_incident_and_no_more_together_than_the_receiver_takes() {
+    let rows = bytes(&[samples::storm(Lang::En), samples::event(Lang::En)]);
+    let n_each = |max_batch| {
+        let requests = requests(&Format::CloudEvents, max_batch, &messages(&rows)).unwrap();
+        requests.iter().map(Vec::len).collect::<Vec<_>>()
+    };
+    assert_eq!((n_each(100), n_each(20), n_each(1)), (vec![31], vec![20, 11], vec![1; 31]));
+    let events = bodies(&Format::CloudEvents, &[samples::storm(Lang::En)], Lang::En).remove(0);
+    let types = |name: &str| events.as_array().unwrap().iter().filter(|event| event["type"] == name).count();
+    assert_eq!((types("paytriage.incident.opened"), types("paytriage.incident.resolved")), (15, 15));
 }
 
 #[test]

@@ -30,6 +30,8 @@ impl Member {
 #[derive(Debug)]
 pub struct Maker<'a> {
     pub format: &'a Format,
+    /// Rows, or what they consist of, in one request.
+    pub max_batch: usize,
     pub context: Context<'a>,
 }
 
@@ -81,7 +83,7 @@ impl Maker<'_> {
                 format::render(self.format, &messages, &self.context)?;
             Ok(Request { content_type: content_type.into_owned(), headers, body })
         };
-        format::requests(self.format, &messages).into_iter().map(request).collect()
+        format::requests(self.format, self.max_batch, &messages)?.into_iter().map(request).collect()
     }
 
     /// The webhook-id: of the sink and the ids of the rows.

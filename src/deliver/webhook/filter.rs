@@ -7,10 +7,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::catalog::Severity;
 use crate::config::Filter;
-use crate::deliver::message::{Event, Item, Message};
+use crate::deliver::message::{Event, Item, Message, listed};
 use crate::incident::notice::{DIGEST_SCHEMA, Digest, Notice, Status};
 
 /// The code of what paytriage says of rows that were given up.
@@ -25,7 +26,7 @@ pub fn passing<'a>(row: &'a [u8], filter: &Filter) -> Option<Cow<'a, [u8]>> {
     match Message::parse(row).map(|message| message.item) {
         Ok(Item::Event(event)) => whole(about_event(&event).passes(filter)),
         Ok(Item::Incident(notice)) => whole(about_notice(&notice).passes(filter)),
-        Ok(Item::Digest(digest)) => of_digest(row, digest, filter),
+        Ok(Item::Digest(digest)) => of_digest(row, &digest, filter),
         Err(_) => whole(true),
     }
 }
@@ -42,36 +43,47 @@ pub fn is_missed(row: &[u8], filter: &Filter) -> bool {
     }
 }
 
-fn of_digest<'a>(row: &'a [u8], digest: Digest, filter: &Filter) -> Option<Cow<'a, [u8]>> {
-    let n_all = digest.incidents.len();
-    let incidents: Vec<Notice> =
-        digest.incidents.into_iter().filter(|notice| about_notice(notice).passes(filter)).collect();
-    match incidents.len() {
-        0 => None,
-        n if n == n_all => Some(Cow::Borrowed(row)),
-        _ => {
-            let count = |status| incidents.iter().filter(|notice| notice.status == status).count() as u64;
-            let part = Digest {
-                // Nothing is known of those that are not listed.
-                more: 0,
-                opened: count(Status::Opened),
-                ongoing: count(Status::Ongoing),
-                resolved: count(Status::Resolved),
-                count: incidents.iter().map(|notice| notice.count).sum(),
-                incidents,
-                ..digest
-            };
-            // Numbers and texts that were read from JSON are JSON again.
-            Some(serde_json::to_vec(&Row { schema: DIGEST_SCHEMA, digest: &part }).map_or(row.into(), Cow::Owned))
-        }
+fn of_digest<'a>(row: &'a [u8], digest: &Digest, filter: &Filter) -> Option<Cow<'a, [u8]>> {
+    let passes: Vec<bool> = digest.incidents.iter().map(|notice| about_notice(notice).passes(filter)).collect();
+    if !passes.contains(&true) {
+        return None;
     }
+    if !passes.contains(&false) {
+        return Some(Cow::Borrowed(row));
+    }
+    // What was read from JSON is JSON again.
+    Some(part(row, digest, &passes).map_or(Cow::Borrowed(row), Cow::Owned))
+}
+
+/// A digest of those incidents only, each as it was.
+fn part(row: &[u8], digest: &Digest, passes: &[bool]) -> serde_json::Result<Vec<u8>> {
+    let notices = || digest.incidents.iter().zip(passes).filter_map(|(notice, passes)| passes.then_some(notice));
+    let count = |status| notices().filter(|notice| notice.status == status).count() as u64;
+    serde_json::to_vec(&Part {
+        schema: DIGEST_SCHEMA,
+        id: &digest.id,
+        time: &digest.time,
+        incidents: listed(row)?.into_iter().zip(passes).filter_map(|(it, passes)| passes.then_some(it)).collect(),
+        // Nothing is known of those that are not listed.
+        more: 0,
+        opened: count(Status::Opened),
+        ongoing: count(Status::Ongoing),
+        resolved: count(Status::Resolved),
+        count: notices().map(|notice| notice.count).sum(),
+    })
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct Part<'a> {
     schema: &'static str,
-    #[serde(flatten)]
-    digest: &'a Digest,
+    id: &'a str,
+    time: &'a str,
+    incidents: Vec<&'a RawValue>,
+    more: u64,
+    opened: u64,
+    ongoing: u64,
+    resolved: u64,
+    count: u64,
 }
 
 /// What a filter looks at.
@@ -138,7 +150,7 @@ mod tests {
 
     fn notice(severity: &str, status: &str, count: u64) -> Value {
         json!({
-            "id": "0", "incident": "1", "status": status, "reason": "threshold", "time": "t", "opened_at": "t",
+            "schema": "paytriage.incident/1", "id": "0", "incident": "1", "status": status, "reason": "threshold", "time": "t", "opened_at": "t",
             "first_seen": "t", "last_seen": "t", "count": count, "new": count, "rate_per_minute": 1.5,
             "orders": {"distinct": 1, "exact": true}, "scope": "isolated", "scope_text": "s", "code": "C", "kind": "code",
             "entry": "wechatpay.c", "provider": "wechatpay", "title": "t", "category": "system", "severity": severity,
@@ -188,8 +200,7 @@ mod tests {
 
     #[test]
     fn an_incident_passes_if_one_of_its_sources_has_the_labels() {
-        let mut row = notice("warning", "opened", 1);
-        row["schema"] = "paytriage.incident/1".into();
+        let row = notice("warning", "opened", 1);
         assert!(passes(&row, &Filter { labels: labels(&[("env", "prod")]), ..Filter::default() }));
         assert!(!passes(&row, &Filter { labels: labels(&[("env", "test")]), ..Filter::default() }));
         assert!(!passes(&row, &Filter { min_severity: Severity::Error, ..Filter::default() }));
@@ -210,6 +221,9 @@ mod tests {
         assert_eq!(severities, ["critical", "error"]);
         assert_eq!((digest.opened, digest.ongoing, digest.resolved, digest.count, digest.more), (1, 0, 1, 7, 0));
         assert_eq!(digest.id, "d");
+        // Each of them is as it was, with the name of its schema.
+        let listed: Value = serde_json::from_slice(&part).unwrap();
+        assert_eq!((&listed["incidents"][0], &listed["incidents"][1]), (&row["incidents"][0], &row["incidents"][2]));
         // All of it is told as it was stored.
         assert_eq!(passing(text.as_bytes(), &filter(Severity::Info)).unwrap(), text.as_bytes());
         let other = Filter { providers: words(&["alipay"]), ..Filter::default() };

@@ -402,7 +402,7 @@ fn a_digest_for_a_target_that_takes_one_incident_is_several_requests() {
     let up = case.up();
     let incident = |id: &str| {
         json!({
-            "id": id, "incident": id, "status": "opened", "reason": "threshold", "time": "t", "opened_at": "t",
+            "schema": "paytriage.incident/1", "id": id, "incident": id, "status": "opened", "reason": "threshold", "time": "t", "opened_at": "t",
             "first_seen": "t", "last_seen": "t", "count": 1, "new": 1, "rate_per_minute": 1.5,
             "orders": {"distinct": 1, "exact": true}, "scope": "isolated", "scope_text": "s", "code": "C", "kind": "code",
             "entry": "e", "title": "t", "category": "system", "severity": "error", "act": "merchant", "advice": "none",
