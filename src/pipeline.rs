@@ -61,11 +61,9 @@ pub struct Checkpoint {
     pub line: u64,
     /// Records that ended at or before this offset have been reported.
     pub done: u64,
-    /// Events of the record that was still open, which must not come again.
+    /// What was reported of the record that was still open and must not come again: the ids of its events, but of no
+    /// file, so that they mean the same in every copy of it, and in a copy of that.
     pub reported: Vec<EventId>,
-    /// The identity that went into those ids, where this is a copy of the file they were found in.
-    #[serde(default)]
-    pub copy_of: Option<Vec<u8>>,
     /// What the beginning of the file showed it to be written in.
     pub charset: Charset,
     /// What begins at `offset`.
@@ -122,7 +120,6 @@ pub struct Stream {
     waiting: Vec<usize>,
     done: u64,
     reported: Vec<EventId>,
-    copy_of: Option<Vec<u8>>,
     /// [`At::Cut`] while the rest of an over-long line is being skipped.
     at: At,
     /// A record of this file had several lines: the next one may have too.
@@ -174,7 +171,6 @@ impl Stream {
             waiting: Vec::new(),
             done: from.done,
             reported: from.reported,
-            copy_of: from.copy_of,
             at: from.at,
             is_tall: from.is_tall,
             cut_lines: 0,
@@ -237,7 +233,6 @@ impl Stream {
             line: self.line,
             done: self.done,
             reported: self.reported.clone(),
-            copy_of: self.copy_of.clone(),
             charset: self.transcoder.charset(),
             at: self.at,
             is_tall: self.is_tall,
@@ -299,14 +294,11 @@ impl Stream {
             if end <= self.done {
                 continue;
             }
-            let first = events.len();
-            self.diagnose(&range, now, events);
-            // Of an open record the events are remembered: it may grow and be looked at again.
-            let fresh: Vec<EventId> = events[first..].iter().map(|event| event.id).collect();
+            // Of an open record it is remembered what was reported: it may grow and be looked at again.
+            let fresh = self.diagnose(&range, now, events);
             self.is_tall |= memchr::memchr_iter(b'\n', &self.buffer[range.clone()]).nth(1).is_some();
             if closed {
                 self.reported.clear();
-                self.copy_of = None;
                 self.done = end;
             } else {
                 self.reported.extend(fresh);
@@ -314,12 +306,13 @@ impl Stream {
         }
     }
 
-    fn diagnose(&self, range: &std::ops::Range<usize>, now: Timestamp, events: &mut Vec<Event>) {
+    /// Returns the marks of what it reports.
+    fn diagnose(&self, range: &std::ops::Range<usize>, now: Timestamp, events: &mut Vec<Event>) -> Vec<EventId> {
         let record = &self.buffer[range.clone()];
         let mut text = Text::decode(record, self.file.charset);
         if text.text.starts_with(OWN) {
             // Its output may end up in a directory that it watches, and each event would give birth to another.
-            return;
+            return Vec::new();
         }
         if let Some(encoding) = self.transcoder.encoding() {
             text.encoding = encoding;
@@ -329,19 +322,20 @@ impl Stream {
             path: &self.file.origin.path,
             level: record::level(&text.text),
         };
+        let mut fresh = Vec::new();
         for finding in self.engine.diagnoser.diagnose(&text.text, hints) {
-            if !self.is_reported(range, &finding) {
+            let mark = self.mark(range, &finding);
+            if !self.reported.contains(&mark) {
                 events.push(self.event(range, &text, finding, now));
+                fresh.push(mark);
             }
         }
+        fresh
     }
 
-    fn is_reported(&self, range: &std::ops::Range<usize>, finding: &Finding) -> bool {
-        let as_of = |identity: &[u8]| {
-            let id = event_id(identity, self.record_offset(range), &finding.occurrence.code, finding.ordinal);
-            self.reported.contains(&id)
-        };
-        as_of(&self.file.identity) || self.copy_of.as_deref().is_some_and(as_of)
+    /// The id of a finding's event, but of no file.
+    fn mark(&self, range: &std::ops::Range<usize>, finding: &Finding) -> EventId {
+        event_id(&[], self.record_offset(range), &finding.occurrence.code, finding.ordinal)
     }
 
     fn record_offset(&self, range: &std::ops::Range<usize>) -> u64 {

@@ -256,7 +256,8 @@ pub fn count_lines(file: &File, buffer: &mut Buffer, end: u64) -> io::Result<u64
     Ok(lines)
 }
 
-pub(super) fn read_range(file: &File, from: u64, len: usize) -> io::Result<Vec<u8>> {
+/// What stands there, as far as the file reaches.
+pub fn read_range(file: &File, from: u64, len: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; len];
     let got = read_full(file, &mut bytes, from)?;
     bytes.truncate(got);
