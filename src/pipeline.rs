@@ -157,6 +157,13 @@ impl Engine {
     }
 }
 
+impl Checkpoint {
+    /// The fewest bytes that a character has in the file.
+    pub fn unit(&self) -> u64 {
+        if matches!(self.charset, Charset::Utf16Le | Charset::Utf16Be) { 2 } else { 1 }
+    }
+}
+
 impl Stream {
     /// Starts or resumes a file. The next byte to push is the one at `from.offset`.
     pub fn new(engine: Arc<Engine>, file: FileContext, from: Checkpoint) -> Stream {

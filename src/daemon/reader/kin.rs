@@ -22,7 +22,6 @@ use crate::daemon::meet::{Moment, Newcomer};
 use crate::identity::FileKey;
 use crate::notice::{About, Reason};
 use crate::pipeline::Stream;
-use crate::record::Charset;
 use crate::source::kin::{self, Likeness, Original, Verdict, judge};
 use crate::source::selection::visible;
 use crate::source::step::Place;
@@ -130,6 +129,11 @@ impl Kin {
         self.waiting.remove(&key);
     }
 
+    /// Those that are followed, and not read on.
+    pub fn waiting(&self) -> Vec<FileKey> {
+        self.waiting.keys().copied().collect()
+    }
+
     pub fn is_waiting(&self) -> bool {
         !self.held.is_empty() || !self.waiting.is_empty()
     }
@@ -165,7 +169,7 @@ impl Reader {
 
     /// Looks again at what was held back.
     pub(super) fn look_at_held(&mut self, clock: Instant) {
-        self.kin.waiting.keys().for_each(|&key| self.files.queue(key));
+        self.kin.waiting().into_iter().for_each(|key| self.files.queue(key));
         for key in self.kin.held.keys().copied().collect::<Vec<_>>() {
             self.look_at_held_file(key, clock);
         }
@@ -389,7 +393,7 @@ pub(super) fn likeness(
     there: &File,
 ) -> io::Result<(Likeness<FileState>, Original)> {
     let now = original.to_store();
-    let unit = if matches!(now.checkpoint.charset, Charset::Utf16Le | Charset::Utf16Be) { 2 } else { 1 };
+    let unit = now.checkpoint.unit();
     let found = if let Some(former) = former_in(original, file)? {
         Likeness::Former(former.clone())
     } else if kin::holds(file, &now.proof)? {

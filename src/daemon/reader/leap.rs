@@ -23,7 +23,7 @@ use crate::store::FileState;
 /// is written. So long after it has last grown it is a file of its own …
 const RENAME_PAUSE: Duration = Duration::from_secs(1);
 /// … and in any case after this.
-const MAX_RENAME_PAUSE: Duration = Duration::from_secs(30);
+pub(super) const MAX_RENAME_PAUSE: Duration = Duration::from_secs(30);
 
 /// What came of comparing a file that has grown with the one that it may be a copy of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +60,10 @@ impl Reader {
         let copy = self.files.get(key)?;
         let is_original = |it: &FileKey| *it != key && self.files.get(*it).is_some_and(|it| it.copy_of != Some(key));
         let known = copy.copy_of.filter(is_original);
-        let named = || kin::written_as(&copy.path).iter().find_map(|name| self.files.named(name).filter(is_original));
-        known.or_else(named).or_else(|| self.replaced_by(copy))
+        let names = kin::written_as(&copy.path);
+        let named = || names.iter().find_map(|name| self.files.named(name).filter(is_original));
+        let was_named = || names.iter().flat_map(|name| self.files.displaced_from(name)).find(is_original);
+        known.or_else(named).or_else(was_named).or_else(|| self.replaced_by(copy))
     }
 
     /// The deleted file whose name this one has now, or had in passing, as long as nothing of it was read.
@@ -143,7 +145,8 @@ impl Reader {
     /// A new file that holds what was read of another beside it is not read for a moment.
     fn wait_for_its_name(&mut self, key: FileKey, clock: Instant) -> io::Result<Leap> {
         let Some(follow) = self.files.get(key) else { return Ok(Leap::NoCopy) };
-        if !follow.is_unheard_of || follow.position() > 0 || follow.place != Place::Listed {
+        // It may have the other name already, before that was told.
+        if !follow.is_unheard_of || follow.position() > 0 {
             return Ok(Leap::NoCopy);
         }
         let file = follow.handle()?;

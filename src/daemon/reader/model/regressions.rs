@@ -9,7 +9,7 @@ fn scripts_that_once_failed() {
         CopyIn, CopyTruncate, Crash, Delete, Edit, Glance, HardLink, Look, Replace, Restore, RotateIn, RotateOut,
         Start, Stop, Truncate, Wait, Write, WriteLate,
     };
-    let scripts: [&[Op]; 18] = [
+    let scripts: [&[Op]; 20] = [
         // Born and rotated away while nobody watched, in a directory without any file that was known.
         &[Stop, Write(0, Text::Lines(1)), RotateOut(0), Start, Look(News::None)],
         // Another content than the one that was read, and rotated away before anybody saw it.
@@ -63,6 +63,9 @@ fn scripts_that_once_failed() {
         // The end of its newest record is still to come.
         &[Write(0, Text::Lines(3)), Glance(News::Notified), CopyIn(0), Truncate(0)],
         &[Write(0, Text::Lines(3)), Look(News::Notified), Write(0, Text::Lines(1)), Glance(News::Notified), CopyIn(0)],
+        // The copy had no whole line when it was looked at, and its original has another name by the next start.
+        &[Write(0, Text::Lines(1)), Look(News::Notified), CopyIn(0), Stop, RotateOut(0)],
+        &[Write(0, Text::Lines(1)), Look(News::Notified), CopyIn(0), RotateIn(0)],
         // The file that `sed -i` writes was seen before it took the name.
         &[Write(0, Text::Lines(5)), Look(News::Notified), Edit(0)],
         &[Write(0, Text::Lines(5)), Look(News::Notified), Edit(0), Look(News::Notified), Edit(0), Crash, Start],
