@@ -63,11 +63,9 @@ pub struct Checkpoint {
     pub line: u64,
     /// Records that ended at or before this offset have been reported.
     pub done: u64,
-    /// Events of the record that was still open, which must not come again.
+    /// What was reported of the record that was still open and must not come again: the ids of its events, but of no
+    /// file, so that they mean the same in every copy of it, and in a copy of that.
     pub reported: Vec<EventId>,
-    /// The identity that went into those ids, where this is a copy of the file they were found in.
-    #[serde(default)]
-    pub copy_of: Option<Vec<u8>>,
     /// What the beginning of the file showed it to be written in.
     pub charset: Charset,
     /// What begins at `offset`.
@@ -128,7 +126,6 @@ pub struct Stream {
     waiting: Vec<usize>,
     done: u64,
     reported: Vec<EventId>,
-    copy_of: Option<Vec<u8>>,
     /// [`At::Cut`] while the rest of an over-long line is being skipped.
     at: At,
     /// A record of this file had several lines: the next one may have too.
@@ -190,6 +187,13 @@ impl Engine {
     }
 }
 
+impl Checkpoint {
+    /// The fewest bytes that a character has in the file.
+    pub fn unit(&self) -> u64 {
+        if matches!(self.charset, Charset::Utf16Le | Charset::Utf16Be) { 2 } else { 1 }
+    }
+}
+
 impl Stream {
     /// Starts or resumes a file. The next byte to push is the one at `from.offset`.
     pub fn new(engine: Arc<Engine>, file: FileContext, from: Checkpoint) -> Stream {
@@ -206,7 +210,6 @@ impl Stream {
             waiting: Vec::new(),
             done: from.done,
             reported: from.reported,
-            copy_of: from.copy_of,
             at: from.at,
             is_tall: from.is_tall,
             cut_lines: 0,
@@ -247,7 +250,6 @@ impl Stream {
             line: self.line,
             done: self.done,
             reported: self.reported.clone(),
-            copy_of: self.copy_of.clone(),
             charset: self.transcoder.charset(),
             at: self.at,
             is_tall: self.is_tall,
@@ -311,47 +313,52 @@ impl Stream {
             if end <= self.done {
                 continue;
             }
-            let first = events.len();
-            self.diagnose(start, &self.buffer[range.clone()], now, events);
+            let is_remembered = !closed || !self.reported.is_empty();
+            let fresh = self.diagnose(start, &self.buffer[range.clone()], is_remembered, now, events);
             self.is_tall = self.is_tall || memchr::memchr_iter(b'\n', &self.buffer[range]).nth(1).is_some();
             if closed {
                 self.reported.clear();
-                self.copy_of = None;
                 self.done = end;
             } else {
                 // It may grow and be looked at again.
-                self.reported.extend(events[first..].iter().map(|event| event.id));
+                self.reported.extend(fresh);
             }
         }
     }
 
-    fn diagnose(&self, start: Place, bytes: &[u8], now: Timestamp, events: &mut Vec<Event>) {
+    /// Returns the marks of what it reports, if they are to be remembered.
+    fn diagnose(
+        &self,
+        start: Place,
+        bytes: &[u8],
+        is_remembered: bool,
+        now: Timestamp,
+        events: &mut Vec<Event>,
+    ) -> Vec<EventId> {
         let mut text = Text::decode(bytes, self.file.charset);
         if text.text.starts_with(OWN) {
             // Its output may end up in a directory that it watches, and each event would give birth to another.
-            return;
+            return Vec::new();
         }
         if let Some(encoding) = self.transcoder.encoding() {
             text.encoding = encoding;
         }
         let words = Worded::new(&text.text);
         let record = Record { start, bytes, text: &text, words: &words };
+        let offset = self.offset_in(&record, 0);
         let hints = Hints { provider: self.file.provider.as_ref(), of_path: self.of_path };
+        let mut fresh = Vec::new();
         for finding in self.engine.diagnoser.diagnose(&words, hints) {
-            let id =
-                event_id(&self.file.identity, self.offset_in(&record, 0), &finding.occurrence.code, finding.ordinal);
-            if !self.is_reported(id, &record, &finding) {
+            let id_in = |identity: &[u8]| event_id(identity, offset, &finding.occurrence.code, finding.ordinal);
+            // The same in every copy of the file.
+            let mark = is_remembered.then(|| id_in(&[]));
+            if !mark.is_some_and(|mark| self.reported.contains(&mark)) {
+                let id = id_in(&self.file.identity);
                 events.push(self.event(id, &record, finding, now));
+                fresh.extend(mark);
             }
         }
-    }
-
-    fn is_reported(&self, id: EventId, record: &Record<'_>, finding: &Finding) -> bool {
-        let of_original = |identity: &Vec<u8>| {
-            let id = event_id(identity, self.offset_in(record, 0), &finding.occurrence.code, finding.ordinal);
-            self.reported.contains(&id)
-        };
-        self.reported.contains(&id) || self.copy_of.as_ref().is_some_and(of_original)
+        fresh
     }
 
     /// Offset in the file of what begins here in a record.

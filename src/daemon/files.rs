@@ -40,6 +40,10 @@ impl Files {
         self.follows.get_mut(&key).map(Box::as_mut)
     }
 
+    pub fn iter(&self) -> impl Iterator<Item = &Follow> {
+        self.follows.values().map(Box::as_ref)
+    }
+
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Follow> {
         self.follows.values_mut().map(Box::as_mut)
     }

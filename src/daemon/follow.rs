@@ -3,6 +3,7 @@
 //! A turn looks at the file, does what `step` decides, and reads a bounded amount, so that one huge file never
 //! keeps the others waiting. Between turns an idle file needs no more than its checkpoint.
 
+use std::collections::VecDeque;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -16,7 +17,7 @@ use crate::event::{Event, Origin};
 use crate::identity::FileKey;
 use crate::notice::About;
 use crate::pipeline::{Checkpoint, Cut, Engine, FileContext, Pending, Stream};
-use crate::source::proof::Content;
+use crate::source::proof::{Content, Proof};
 use crate::source::selection::{Source, visible};
 use crate::source::step::{self, Facts, Place, Step};
 use crate::source::tail::{self, Buffer, Got, Manner, Tail};
@@ -32,6 +33,8 @@ const PARK_AFTER: Duration = Duration::from_secs(60);
 const ROOM_PAUSE: Duration = Duration::from_secs(1);
 /// A file whose first bytes were changed this often under an unchanged end has a header that its writer keeps up to date.
 const HEAD_CHANGES: u8 = 3;
+/// So many places where reading has stopped are remembered: a copy that was made then ends there.
+const MAX_TRAIL: usize = 8;
 /// Lines are counted from the start of the file where reading begins at its end, unless that is further in than
 /// this: then line numbers count from there.
 const MAX_COUNTED: u64 = 256 * 1024 * 1024;
@@ -103,12 +106,18 @@ pub struct Follow {
     /// Its name is on the device that it is on; not so behind a link.
     is_at_home: bool,
     head_changes: u8,
+    /// Where reading has stopped before in this content, between two lines; the latest last.
+    trail: VecDeque<Proof>,
     /// What was known of the content that was there before this one.
     former: Option<FileState>,
+    /// Where reading had stopped in that.
+    former_trail: VecDeque<Proof>,
     /// The stream of that content: its last record may go on in a copy.
     torn: Option<Box<Stream>>,
-    /// The file, and which content of it, that this is known to be a copy of.
-    pub copy_of: Option<(FileKey, u32)>,
+    /// The file that this is a copy of, or may be, whatever both are called by now.
+    pub copy_of: Option<FileKey>,
+    /// Nobody knew this file when it appeared: it may be about to take the place of another.
+    pub is_unheard_of: bool,
     cuts: Vec<Cut>,
 }
 
@@ -134,9 +143,12 @@ impl Follow {
             full_size: size,
             is_at_home,
             head_changes: 0,
+            trail: VecDeque::new(),
             former: None,
+            former_trail: VecDeque::new(),
             torn: None,
             copy_of: None,
+            is_unheard_of: false,
             cuts: Vec::new(),
         }
     }
@@ -160,6 +172,34 @@ impl Follow {
     pub fn with_former(mut self, former: Option<FileState>) -> Follow {
         self.former = former;
         self
+    }
+
+    /// The furthest place where reading once stopped in the content that was there before this one, and for which
+    /// `is_proven`.
+    ///
+    /// # Errors
+    /// As `is_proven`.
+    pub fn formerly_at(&self, is_proven: impl Fn(&Proof) -> io::Result<bool>) -> io::Result<Option<FileState>> {
+        let Some(former) = &self.former else { return Ok(None) };
+        for proof in self.former_trail.iter().rev() {
+            if is_proven(proof)? {
+                return Ok(Some(reported_up_to(proof.clone(), former)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// True if its file holds what was read of it, as far as that goes.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn is_as_read(&self, file: &File) -> io::Result<bool> {
+        Ok(Tail::resume(self.tail.key, self.tail.generation, file, self.tail.proof())?.is_ok())
+    }
+
+    /// Makes its next turn look at its content.
+    pub fn look_again(&mut self) {
+        self.tail.look_again();
     }
 
     /// True if a file of this size was read to its end, and all that was found in it reported.
@@ -270,6 +310,7 @@ impl Follow {
             Step::Read => self.read_on(file, content, with),
             Step::Truncated | Step::Replaced => {
                 self.former = (self.tail.position() > 0).then(|| self.to_store());
+                self.former_trail = std::mem::take(&mut self.trail);
                 self.tail.restart();
                 let before = std::mem::replace(&mut self.state, State::Idle(Checkpoint::default()));
                 self.torn = if let State::Live(stream) = before { Some(stream) } else { None };
@@ -283,6 +324,13 @@ impl Follow {
         }
     }
 
+    fn stopped(&mut self, proof: Proof) {
+        if self.trail.len() >= MAX_TRAIL {
+            self.trail.pop_front();
+        }
+        self.trail.push_back(proof);
+    }
+
     fn next_step(&self, content: Content, clock: Instant) -> Step {
         step::next(&Facts {
             position: self.tail.position(),
@@ -294,11 +342,15 @@ impl Follow {
     }
 
     fn read_on(&mut self, file: &File, content: Content, with: &mut Turn) -> io::Result<Turned> {
-        let before = self.tail.position();
+        let before = self.tail.proof().clone();
+        let is_between_lines = before.at > 0 && self.tail.ends_a_line();
         let turned = self.read(file, with)?;
-        let has_advanced = self.tail.position() > before;
+        let has_advanced = self.tail.position() > before.at;
         if has_advanced {
             self.changed = with.clock;
+            if is_between_lines {
+                self.stopped(before);
+            }
         }
         if turned == Turned::Drained {
             // What is there beyond the position is room that nothing was written to.
@@ -314,6 +366,7 @@ impl Follow {
     /// Goes on there, because what stands before it was read elsewhere.
     pub fn leap(&mut self, tail: Tail, checkpoint: Checkpoint, clock: Instant) {
         self.changed = clock;
+        self.trail.clear();
         let behind = checkpoint.offset < tail.position();
         self.state = if behind { State::Behind(checkpoint) } else { State::Idle(checkpoint) };
         self.tail = tail;
@@ -341,6 +394,7 @@ impl Follow {
         let quiet = clock.saturating_duration_since(self.changed) >= PARK_AFTER;
         if quiet && !self.queued && stream.pending() == Pending::Nothing && self.tail.ends_a_line() {
             self.state = State::Idle(stream.checkpoint());
+            (self.trail, self.former_trail) = Default::default();
         }
     }
 
@@ -367,6 +421,11 @@ impl Follow {
 
     pub fn position(&self) -> u64 {
         self.tail.position()
+    }
+
+    /// Of what was read.
+    pub fn proof(&self) -> &Proof {
+        self.tail.proof()
     }
 
     pub fn generation(&self) -> u32 {
@@ -470,6 +529,14 @@ impl State {
             State::Idle(checkpoint) | State::Behind(checkpoint) => checkpoint.clone(),
         }
     }
+}
+
+/// A place in a file up to which all was reported, as it was in `state` of the same file.
+pub fn reported_up_to(proof: Proof, state: &FileState) -> FileState {
+    let FileState { key, generation, ref path, ref checkpoint, .. } = *state;
+    let Checkpoint { charset, is_tall, .. } = *checkpoint;
+    let checkpoint = Checkpoint { offset: proof.at, done: proof.at, charset, is_tall, ..Checkpoint::default() };
+    FileState { key, generation, path: path.clone(), proof, checkpoint }
 }
 
 fn device_of_directory(path: &Path) -> Option<u64> {

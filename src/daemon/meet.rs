@@ -182,7 +182,7 @@ impl Newcomers {
         for row in &stored {
             match Tail::resume(key, row.generation, &file, &row.proof)? {
                 Ok(tail) => {
-                    resumed = Some((tail, goes_on_as(row, key)));
+                    resumed = Some((tail, row.checkpoint.clone()));
                     proven = Some((row.generation, Content::Same));
                     break;
                 }
@@ -204,27 +204,22 @@ impl Newcomers {
         Ok(Some(Follow::new(met, Arc::clone(source), origin, clock).with_former(former)))
     }
 
-    /// Follows a file whose content was read under another name, up to what `before` says, or all of it.
+    /// Follows a file whose content was read under another name, up to what `before` says.
     ///
     /// # Errors
     /// It cannot be read.
     pub fn meet_heir(
         &self,
         newcomer: Newcomer,
-        before: Option<&FileState>,
+        before: &FileState,
         plan: &Plan,
         clock: Instant,
     ) -> io::Result<Option<Follow>> {
         let Newcomer { file, key, path, place } = newcomer;
         let Some(source) = plan.selection.source_of(&path) else { return Ok(None) };
-        let (tail, checkpoint) = match before {
-            Some(before) => {
-                let generation = if is_same_file(key, before.key) { before.generation } else { 0 };
-                let Ok(tail) = Tail::resume(key, generation, &file, &before.proof)? else { return Ok(None) };
-                (tail, goes_on_as(before, key))
-            }
-            None => end(key, &file)?,
-        };
+        let generation = if is_same_file(key, before.key) { before.generation } else { 0 };
+        let Ok(tail) = Tail::resume(key, generation, &file, &before.proof)? else { return Ok(None) };
+        let checkpoint = before.checkpoint.clone();
         let origin = origin(plan, source, &path);
         let met = Met { tail, checkpoint, file, path, place };
         Ok(Some(Follow::new(met, Arc::clone(source), origin, clock)))
@@ -242,7 +237,8 @@ impl Newcomers {
 
     /// True if this run or an earlier one has read of this very file.
     pub fn knows(&self, key: FileKey) -> bool {
-        self.let_go.contains_key(&key) || !self.rows_of(key).is_empty()
+        let is_read = |row: &FileState| row.proof.at > 0;
+        self.let_go.get(&key).is_some_and(is_read) || self.rows_of(key).iter().any(is_read)
     }
 
     /// What an earlier run left behind under this name; the longest proof, which says most, comes first.
@@ -310,17 +306,8 @@ fn is_same_file(one: FileKey, other: FileKey) -> bool {
     one.birth != 0 && (one.inode, one.birth) == (other.inode, other.birth) || one == other
 }
 
-/// From where a file goes on in which `before` was read.
-pub(super) fn goes_on_as(before: &FileState, key: FileKey) -> Checkpoint {
-    let mut checkpoint = before.checkpoint.clone();
-    if key != before.key {
-        checkpoint.copy_of = Some(before.key.identity(before.generation));
-    }
-    checkpoint
-}
-
 /// Skips what a file holds now.
-pub(super) fn end(key: FileKey, file: &File) -> io::Result<(Tail, Checkpoint)> {
+fn end(key: FileKey, file: &File) -> io::Result<(Tail, Checkpoint)> {
     let tail = Tail::end(key, file)?;
     let offset = tail.position();
     // A line whose beginning is further back than was looked at is over before anything else is read.

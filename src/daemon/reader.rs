@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use kin::Kin;
+use leap::MAX_RENAME_PAUSE;
 use room::Fullness;
 use work::Stall;
 
@@ -276,6 +277,10 @@ impl Reader {
     fn end(mut self) {
         let clock = (self.now)();
         self.look_at_held(clock);
+        if self.may_read(clock) {
+            // What waited for a better name has to do with the one it has.
+            self.kin.waiting().into_iter().for_each(|key| self.turn(key, clock + MAX_RENAME_PAUSE));
+        }
         // Who goes on from the state sees a record that is in the middle of something again, with the rest of it.
         let is_over = |key: &FileKey| {
             let pending = self.files.get(*key).map(|follow| follow.pending());

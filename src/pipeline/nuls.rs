@@ -79,7 +79,6 @@ impl Stream {
         (self.searched, self.at, self.done) = (0, At::LineStart, self.offset);
         self.waiting.clear();
         self.reported.clear();
-        self.copy_of = None;
     }
 }
 

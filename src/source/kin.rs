@@ -11,11 +11,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::proof::{Content, HEAD_MAX, Proof, TAIL_MAX, TAIL_MIN, is_telling};
+use super::proof::{Content, HEAD_MAX, Proof, Prover, TAIL_MAX, is_telling};
 use super::tail::read_range;
 
 /// A copy that has not grown for this long is complete.
 pub const COPY_PAUSE: Duration = Duration::from_secs(5);
+
+/// So far back the end of the last whole line is looked for.
+const LAST_LINE: u64 = 2 * 1024 * 1024;
 
 /// What is left to read of the original.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,46 +27,45 @@ pub enum Original {
     Read,
 }
 
-/// What a newcomer holds, compared with one original.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Likeness {
-    /// What was read of the original before it was last truncated, and perhaps more.
-    Former,
-    /// What has been read of the original, and perhaps more.
-    Current,
-    /// A beginning of what the original holds, or nothing yet.
-    Beginning,
-    /// Fewer bytes than were read of the original before it was truncated; when seen before that, a beginning of them.
-    FormerBeginning,
+/// What a file holds, compared with one original. `B` is what it goes on with: up to where its bytes are known to be the
+/// ones that were read there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Likeness<B> {
+    /// All that was read of the original before it was truncated, and perhaps more.
+    Former(B),
+    /// A beginning of that.
+    FormerBeginning(B),
+    /// All that has been read of the original, and perhaps more.
+    Current(B),
+    /// A beginning of that.
+    Beginning(B),
+    /// No whole line yet to tell by.
+    Nothing,
+    /// The original is not what was read any more, and has to be looked at first.
+    Unclear,
     None,
 }
 
-/// What to do with a newcomer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+/// What to do with a file that may be a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict<B> {
     /// A file of its own.
     Stranger,
-    /// Goes on where the original was when it was truncated.
-    HeirOfFormer,
-    /// Goes on where the original is.
-    HeirOfCurrent,
-    /// All of it was read in the original.
-    AllRead,
+    /// It goes on there.
+    Heir(B),
     /// Look again: the original comes first, or a copy is being made.
     Later,
 }
 
-/// Decides what a newcomer is. `size` and `quiet` are its own: its bytes, and the time since they became more.
-pub fn judge(likeness: Likeness, original: Original, size: u64, quiet: Duration) -> Verdict {
+/// Decides what a file is. `quiet` is the time since its bytes became more.
+pub fn judge<B>(likeness: Likeness<B>, original: Original, quiet: Duration) -> Verdict<B> {
     match (likeness, original) {
-        (Likeness::Former, _) => Verdict::HeirOfFormer,
-        (Likeness::Current, Original::Read) => Verdict::HeirOfCurrent,
-        (Likeness::FormerBeginning, _) => Verdict::AllRead,
-        (Likeness::Current, Original::Unread) => Verdict::Later,
-        (Likeness::Beginning, Original::Unread) if size > 0 => Verdict::Later,
-        (Likeness::Beginning, _) if quiet < COPY_PAUSE => Verdict::Later,
-        (Likeness::Beginning, _) if size > 0 => Verdict::AllRead,
-        (Likeness::Beginning | Likeness::None, _) => Verdict::Stranger,
+        (Likeness::Former(before) | Likeness::FormerBeginning(before), _) => Verdict::Heir(before),
+        (Likeness::Current(before), Original::Read) => Verdict::Heir(before),
+        (Likeness::Beginning(before), Original::Read) if quiet >= COPY_PAUSE => Verdict::Heir(before),
+        (Likeness::Nothing, _) if quiet >= COPY_PAUSE => Verdict::Stranger,
+        (Likeness::Current(_) | Likeness::Beginning(_) | Likeness::Nothing | Likeness::Unclear, _) => Verdict::Later,
+        (Likeness::None, _) => Verdict::Stranger,
     }
 }
 
@@ -115,24 +117,36 @@ pub fn holds(file: &File, proof: &Proof) -> io::Result<bool> {
     Ok(proof.check(&head, &tail) == Content::Same && (is_line(&tail) || is_line(&head) || is_long()))
 }
 
-/// True if two files begin alike, as far as both reach: nothing, or something that is not likely to stand in another.
-pub fn begin_alike(one: (&File, u64), other: (&File, u64)) -> io::Result<bool> {
-    let len = one.1.min(other.1);
-    if len == 0 {
-        return Ok(one.1 == 0);
-    }
-    let head = (0, (HEAD_MAX as u64).min(len) as usize);
-    let tail_len = (TAIL_MIN as u64).min(len);
-    let tail = (len - tail_len, tail_len as usize);
-    let mut telling = false;
-    for (from, len) in [head, tail] {
-        let bytes = read_range(one.0, from, len)?;
-        if bytes.len() < len || read_range(other.0, from, len)? != bytes {
-            return Ok(false);
+/// The proof of the whole lines that `copy` holds, if they are a beginning of what `original` holds, and not likely to
+/// stand in another file. It is made of the bytes that were compared. A character has at least `unit` bytes.
+pub fn beginning(copy: (&File, u64), original: &File, unit: u64) -> io::Result<Option<Proof>> {
+    let at = whole_lines(copy.0, copy.1)?.next_multiple_of(unit);
+    let head = (0, (HEAD_MAX as u64).min(at));
+    let tail_from = at.saturating_sub(TAIL_MAX as u64);
+    let mut compared = Vec::new();
+    for (from, len) in [head, (tail_from, at - tail_from)] {
+        let bytes = read_range(copy.0, from, len as usize)?;
+        if (bytes.len() as u64) < len || read_range(original, from, len as usize)? != bytes {
+            return Ok(None);
         }
-        telling |= is_telling(&bytes);
+        compared.push(bytes);
     }
-    Ok(telling)
+    let telling = compared.iter().any(|bytes| is_telling(bytes));
+    Ok(telling.then(|| Prover::at(at, &compared[0], &compared[1]).proof().clone()))
+}
+
+/// Where the last whole line of a file ends; 0 where none does within reach.
+pub fn whole_lines(file: &File, size: u64) -> io::Result<u64> {
+    let mut to = size;
+    while to > size.saturating_sub(LAST_LINE) {
+        let from = to.saturating_sub(TAIL_MAX as u64);
+        let bytes = read_range(file, from, (to - from) as usize)?;
+        if let Some(newline) = memchr::memrchr(b'\n', &bytes) {
+            return Ok(from + newline as u64 + 1);
+        }
+        to = from;
+    }
+    Ok(0)
 }
 
 #[cfg(test)]
@@ -143,25 +157,26 @@ mod tests {
 
     #[test]
     fn verdicts() {
-        use Likeness::{Beginning, Current, Former, FormerBeginning};
+        use Likeness::{Beginning, Current, Former, FormerBeginning, Nothing, Unclear};
         use Original::{Read, Unread};
         let (now, long) = (Duration::ZERO, COPY_PAUSE);
-        for (likeness, original, size, quiet, expected) in [
-            (Likeness::None, Unread, 10, now, Verdict::Stranger),
+        for (likeness, original, quiet, expected) in [
+            (Likeness::None, Unread, now, Verdict::Stranger),
             // The original was truncated: what was not read of it stands in the copy alone.
-            (Former, Unread, 10, now, Verdict::HeirOfFormer),
-            (FormerBeginning, Read, 10, now, Verdict::AllRead),
+            (Former(1), Unread, now, Verdict::Heir(1)),
+            (FormerBeginning(1), Read, now, Verdict::Heir(1)),
             // It was not: what stands in both is read once, in the original.
-            (Current, Unread, 10, long, Verdict::Later),
-            (Current, Read, 10, now, Verdict::HeirOfCurrent),
-            (Beginning, Unread, 10, long, Verdict::Later),
-            (Beginning, Read, 10, now, Verdict::Later),
-            (Beginning, Read, 10, long, Verdict::AllRead),
-            // Nothing is there to tell by yet.
-            (Beginning, Unread, 0, now, Verdict::Later),
-            (Beginning, Unread, 0, long, Verdict::Stranger),
+            (Current(1), Unread, long, Verdict::Later),
+            (Current(1), Read, now, Verdict::Heir(1)),
+            (Beginning(1), Unread, long, Verdict::Later),
+            (Beginning(1), Read, now, Verdict::Later),
+            (Beginning(1), Read, long, Verdict::Heir(1)),
+            // There is nothing to tell by yet.
+            (Nothing, Unread, now, Verdict::Later),
+            (Nothing, Unread, long, Verdict::Stranger),
+            (Unclear, Read, long, Verdict::Later),
         ] {
-            assert_eq!(judge(likeness, original, size, quiet), expected, "{likeness:?} {original:?} {size}");
+            assert_eq!(judge(likeness.clone(), original, quiet), expected, "{likeness:?} {original:?}");
         }
     }
 
@@ -196,20 +211,24 @@ mod tests {
     }
 
     #[test]
-    fn beginnings_count_only_where_they_tell_something() {
-        let timed = b"12:00:01 first\n12:00:02 second\n".repeat(100);
-        let whole = file(&timed);
+    fn beginnings_count_only_where_they_tell_something_up_to_the_last_whole_line() {
+        let timed = b"12:00:01 first\n12:00:02 second\n".repeat(2000);
+        let (whole, _) = file(&timed);
         for (bytes, expected) in [
-            (&b""[..], true),
-            (&timed[..20], true),
-            (&timed[..2000], true),
-            (b"12:00:01 first\n12:00:03 other\n", false),
-            (b"x", false),
+            (&b""[..], None),
+            (&timed[..10], None),
+            (&timed[..20], Some(15)),
+            (&timed[..31], Some(31)),
+            (&timed[..60_010], Some(60_000)),
+            (b"12:00:01 first\n12:00:03 other\n", None),
+            (b"x\n", None),
         ] {
             let part = file(bytes);
-            assert_eq!(begin_alike((&part.0, part.1), (&whole.0, whole.1)).unwrap(), expected, "{}", bytes.len());
+            let proof = beginning((&part.0, part.1), &whole, 1).unwrap();
+            assert_eq!(proof.as_ref().map(|proof| proof.at), expected, "{}", bytes.len());
+            assert!(proof.is_none_or(|proof| holds(&part.0, &proof).unwrap() && holds(&whole, &proof).unwrap()));
         }
         let (boot, again) = (file(b"started\n"), file(b"started\nready\n"));
-        assert!(!begin_alike((&boot.0, boot.1), (&again.0, again.1)).unwrap());
+        assert!(beginning((&boot.0, boot.1), &again.0, 1).unwrap().is_none());
     }
 }

@@ -164,7 +164,7 @@ fn tail_start(window: &[u8]) -> usize {
     line.min(end.saturating_sub(TAIL_MIN)).max(end.saturating_sub(TAIL_MAX))
 }
 
-fn digest(bytes: &[u8]) -> Digest {
+pub fn digest(bytes: &[u8]) -> Digest {
     half(&Sha256::digest(bytes))
 }
 

@@ -6,6 +6,7 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::OFlags;
 
@@ -16,6 +17,9 @@ use crate::identity::FileKey;
 
 /// How much one read asks for.
 const CHUNK: usize = 256 * 1024;
+
+/// File systems keep coarse time: within one tick, a change shows no other time than the one before.
+const TICK: Duration = Duration::from_millis(20);
 
 /// Room for one read and the bytes before it that its proof needs; shared by all files of a reader.
 #[derive(Debug)]
@@ -80,7 +84,7 @@ pub struct Tail {
     /// How often the content was replaced under this key.
     pub generation: u32,
     prover: Prover,
-    /// As seen when the content was last looked at; `None` until then.
+    /// As seen when the content was last looked at; `None` until then, and where that can change unseen.
     seen: Option<Stamp>,
     last_byte: Option<u8>,
     search: Search,
@@ -182,7 +186,9 @@ impl Tail {
         let tail_got = read_full(file, tail, proof.tail_from)?;
         let content = proof.check(&head[..head_got], &tail[..tail_got]);
         buffer.kept = tail_len;
-        self.seen = Some(stamp);
+        // Truncated and written to the same size within a tick, it looks as it does now.
+        let is_over = |time: SystemTime| time.elapsed().is_ok_and(|age| age >= TICK);
+        self.seen = Some(stamp).filter(|stamp| stamp.modified.is_none_or(is_over));
         Ok((metadata, content))
     }
 
@@ -306,7 +312,8 @@ pub fn count_lines(file: &File, buffer: &mut Buffer, end: u64) -> io::Result<u64
     Ok(lines)
 }
 
-pub(super) fn read_range(file: &File, from: u64, len: usize) -> io::Result<Vec<u8>> {
+/// What stands there, as far as the file reaches.
+pub fn read_range(file: &File, from: u64, len: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; len];
     let got = read_full(file, &mut bytes, from)?;
     bytes.truncate(got);
@@ -373,6 +380,10 @@ mod tests {
             (content, got)
         }
 
+        fn changed_at(&self, time: SystemTime) {
+            fs::OpenOptions::new().append(true).open(&self.path).unwrap().set_modified(time).unwrap();
+        }
+
         fn append(&self, bytes: &[u8]) {
             fs::OpenOptions::new().append(true).open(&self.path).unwrap().write_all(bytes).unwrap();
         }
@@ -382,11 +393,26 @@ mod tests {
     fn reads_on_and_looks_only_when_something_changed() {
         let mut case = Case::new(b"one\n");
         let mut tail = case.tail();
+        case.changed_at(SystemTime::now() - TICK);
         assert_eq!(case.turn(&mut tail), (Content::Same, b"one\n".to_vec()));
         assert_eq!(case.turn(&mut tail).0, Content::Unchecked);
         let long = vec![b'x'; CHUNK * 2 + 77];
         case.append(&long);
         assert_eq!(case.turn(&mut tail), (Content::Same, long));
+    }
+
+    #[test]
+    fn truncated_and_written_to_the_same_size_within_one_tick() {
+        // The tick lasts until the test is over.
+        let tick = SystemTime::now() + Duration::from_secs(3600);
+        let mut case = Case::new(b"12:00:01 one\n");
+        case.changed_at(tick);
+        let mut tail = case.tail();
+        case.turn(&mut tail);
+        fs::write(&case.path, b"12:00:01 two\n").unwrap();
+        case.changed_at(tick);
+        assert!(tail.is_due(Stamp::of(&fs::metadata(&case.path).unwrap())));
+        assert_eq!(case.turn(&mut tail).0, Content::Different);
     }
 
     #[test]

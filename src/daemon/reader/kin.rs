@@ -5,7 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use super::Reader;
 use super::look::DISPLACED_INTERVAL;
-use crate::daemon::follow::Follow;
+use crate::daemon::follow::{Follow, reported_up_to};
 use crate::daemon::meet::{Moment, Newcomer};
 use crate::identity::FileKey;
 use crate::notice::{About, Reason};
@@ -34,6 +34,8 @@ const SLACK: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub struct Kin {
     held: HashMap<FileKey, Held>,
+    /// Files that are followed, and not read on before it is clear what others hold.
+    waiting: HashMap<FileKey, Waiting>,
     /// The files that names led to before, since the last walk: a copy is named after the name its original had.
     before: HashMap<PathBuf, FileKey>,
     /// When the walk before this one began.
@@ -60,8 +62,17 @@ struct Held {
     path: PathBuf,
     size: u64,
     grown: Instant,
-    /// The file of which it looks like a copy, and which content of it that was.
-    original: (FileKey, u32),
+    /// The file of which it looks like a copy.
+    original: Option<FileKey>,
+}
+
+/// A file that is followed, and may be a copy, or be about to take the place of another.
+#[derive(Debug)]
+struct Waiting {
+    original: FileKey,
+    size: u64,
+    grown: Instant,
+    since: Instant,
 }
 
 /// What there is to do with a newcomer.
@@ -69,13 +80,8 @@ enum Finding {
     Stranger,
     /// Goes on where this stopped.
     Heir(Box<FileState>),
-    AllRead {
-        original: FileKey,
-        generation: u32,
-    },
     Later {
         original: FileKey,
-        generation: u32,
     },
 }
 
@@ -97,7 +103,46 @@ impl Kin {
 
     /// Those that cannot be judged before this file was read.
     pub fn waiting_for(&self, original: FileKey) -> Vec<FileKey> {
-        self.held.iter().filter(|(_, held)| held.original.0 == original).map(|(&key, _)| key).collect()
+        let held = self.held.iter().filter(|(_, held)| held.original == Some(original)).map(|(&key, _)| key);
+        let waiting = self.waiting.iter().filter(|(_, waiting)| waiting.original == original).map(|(&key, _)| key);
+        held.chain(waiting).collect()
+    }
+
+    /// A file of this size is not read on before it is clear what the original holds. Returns for how long that has been so,
+    /// and for how long it has not grown.
+    pub fn wait(&mut self, key: FileKey, original: FileKey, size: u64, clock: Instant) -> (Duration, Duration) {
+        let begin = Waiting { original, size, grown: clock, since: clock };
+        let waiting = self.waiting.entry(key).or_insert(begin);
+        waiting.original = original;
+        if size > waiting.size {
+            (waiting.size, waiting.grown) = (size, clock);
+        }
+        (clock.saturating_duration_since(waiting.since), clock.saturating_duration_since(waiting.grown))
+    }
+
+    pub fn waits_for(&self, key: FileKey) -> Option<FileKey> {
+        self.waiting.get(&key).map(|waiting| waiting.original)
+    }
+
+    /// It is read on, or gone.
+    pub fn waits_no_more(&mut self, key: FileKey) {
+        self.waiting.remove(&key);
+    }
+
+    /// Those that are followed, and not read on.
+    pub fn waiting(&self) -> Vec<FileKey> {
+        self.waiting.keys().copied().collect()
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        !self.held.is_empty() || !self.waiting.is_empty()
+    }
+
+    /// One that is held back was seen here.
+    pub fn seen_at(&mut self, key: FileKey, path: &Path) {
+        if let Some(held) = self.held.get_mut(&key) {
+            (held.path, held.newcomer.path, held.newcomer.place) = (path.into(), path.into(), Place::Listed);
+        }
     }
 
     pub fn holds(&self, key: FileKey) -> bool {
@@ -118,18 +163,13 @@ impl Reader {
     /// It cannot be read.
     pub(super) fn newcomer(&mut self, newcomer: Newcomer, path: &Path, clock: Instant) -> io::Result<()> {
         let metadata = newcomer.file.metadata()?;
-        let held = Held {
-            size: metadata.size(),
-            grown: clock,
-            original: (newcomer.key, 0),
-            path: path.to_path_buf(),
-            newcomer,
-        };
+        let held = Held { size: metadata.size(), grown: clock, original: None, path: path.to_path_buf(), newcomer };
         self.decide(held, &metadata, clock)
     }
 
     /// Looks again at what was held back.
     pub(super) fn look_at_held(&mut self, clock: Instant) {
+        self.kin.waiting().into_iter().for_each(|key| self.files.queue(key));
         for key in self.kin.held.keys().copied().collect::<Vec<_>>() {
             self.look_at_held_file(key, clock);
         }
@@ -162,32 +202,27 @@ impl Reader {
     }
 
     fn decide(&mut self, mut held: Held, metadata: &Metadata, clock: Instant) -> io::Result<()> {
-        let follow = match self.what_is(&held, metadata, clock)? {
-            Finding::Later { original, generation } => {
-                held.original = (original, generation);
-                // One that is read to its end only waits for the end of its last record.
-                let size = |follow: &Follow| follow.handle().and_then(|file| Ok(file.metadata()?.size()));
-                if self.files.get(original).is_some_and(|it| size(it).is_ok_and(|size| size != it.position())) {
-                    self.files.queue(original);
-                }
+        let (follow, copy_of, is_unheard_of) = match self.what_is(&held, metadata, clock)? {
+            Finding::Later { original } => {
+                held.original = Some(original);
+                self.look_at_original(original);
                 self.kin.held.insert(held.newcomer.key, held);
                 self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL);
                 return Ok(());
             }
-            Finding::Stranger => self.newcomers.meet(held.newcomer, &self.plan, clock)?,
+            Finding::Stranger => {
+                let is_unheard_of = !self.newcomers.is_first_walk() && !self.newcomers.knows(held.newcomer.key);
+                (self.newcomers.meet(held.newcomer, &self.plan, clock)?, None, is_unheard_of)
+            }
             Finding::Heir(before) => {
                 tracing::debug!(path = %visible(&held.path), original = %visible(&before.path), "goes on where its original was");
-                self.newcomers.meet_heir(held.newcomer, Some(&before), &self.plan, clock)?
-            }
-            Finding::AllRead { original, generation } => {
-                let mut follow = self.newcomers.meet_heir(held.newcomer, None, &self.plan, clock)?;
-                if let Some(follow) = &mut follow {
-                    follow.copy_of = Some((original, generation));
-                }
-                follow
+                // What takes the place of another is no copy of it for long.
+                let copy_of = (before.path != held.path).then_some(before.key);
+                (self.newcomers.meet_heir(held.newcomer, &before, &self.plan, clock)?, copy_of, false)
             }
         };
         if let Some(mut follow) = follow {
+            (follow.copy_of, follow.is_unheard_of) = (copy_of, is_unheard_of);
             self.problems.readable(&held.path);
             if follow.place != Place::Listed {
                 self.metrics.rotations.fetch_add(1, Relaxed);
@@ -221,7 +256,7 @@ impl Reader {
         let named = self.files.named(name).filter(|_| !same_name);
         let left = self.newcomers.left_behind_as(name);
         // What it was compared with before may have lost that name meanwhile.
-        let before = self.kin.before.get(name).copied().into_iter().chain([held.original.0]);
+        let before = self.kin.before.get(name).copied().into_iter().chain(held.original);
         let displaced = self.files.displaced_from(name);
         let mut keys: Vec<_> =
             named.into_iter().chain(before).chain(displaced).chain(left.map(|row| row.key)).collect();
@@ -229,35 +264,19 @@ impl Reader {
         keys.sort_by_key(|key| Reverse(self.files.get(*key).map(Follow::position)));
         for key in keys {
             let Some(original) = self.files.get(key).filter(|_| key != held.newcomer.key) else { continue };
-            let Ok(file) = original.handle() else { continue };
-            let there = file.metadata()?;
+            let Ok(there) = original.handle() else { continue };
             // Log rotation leaves the old file somewhere; an editor or a restore does not.
-            if same_name && there.nlink() > 0 {
+            if same_name && there.metadata()?.nlink() > 0 {
                 continue;
             }
-            let likeness = self.likeness(held, metadata, original, (&file, there.size()))?;
-            let read = if original.has_read_all(there.size()) { Original::Read } else { Original::Unread };
+            let (likeness, read) = likeness(&held.newcomer.file, metadata.size(), original, &there)?;
             // Should it grow under a name like this, it is compared again each time.
-            let grown = clock.saturating_duration_since(held.grown);
             let is_compared = kin::written_as(&held.path).contains(&original.path);
-            let quiet = if is_compared { kin::COPY_PAUSE } else { grown };
-            let waits_for_it = held.original == (key, original.generation());
-            if likeness == Likeness::None && read == Original::Unread && waits_for_it && grown < kin::COPY_PAUSE {
-                // The original may have been truncated, and not looked at since.
-                return Ok(Finding::Later { original: key, generation: original.generation() });
-            }
-            match judge(likeness, read, metadata.size(), quiet) {
+            let quiet = if is_compared { kin::COPY_PAUSE } else { clock.saturating_duration_since(held.grown) };
+            match judge(likeness, read, quiet) {
                 Verdict::Stranger => {}
-                Verdict::HeirOfFormer => return Ok(original.former().map_or(Finding::Stranger, heir)),
-                Verdict::HeirOfCurrent => return Ok(heir(&original.to_store())),
-                Verdict::AllRead => {
-                    let former = original.former().filter(|_| likeness == Likeness::FormerBeginning);
-                    let generation = former.map_or(original.generation(), |former| former.generation);
-                    return Ok(Finding::AllRead { original: key, generation });
-                }
-                Verdict::Later => {
-                    return Ok(Finding::Later { original: key, generation: original.generation() });
-                }
+                Verdict::Heir(before) => return Ok(heir(&before)),
+                Verdict::Later => return Ok(Finding::Later { original: key }),
             }
         }
         for row in self.newcomers.left_behind_as(name).filter(|row| self.files.get(row.key).is_none()) {
@@ -269,28 +288,14 @@ impl Reader {
         Ok(Finding::Stranger)
     }
 
-    fn likeness(
-        &self,
-        held: &Held,
-        metadata: &Metadata,
-        original: &Follow,
-        there: (&fs::File, u64),
-    ) -> io::Result<Likeness> {
-        let file = &held.newcomer.file;
-        if let Some(former) = original.former() {
-            if kin::holds(file, &former.proof)? {
-                return Ok(Likeness::Former);
-            }
-            let seen_before = held.original == (original.key(), former.generation) && former.key == original.key();
-            if seen_before && metadata.size() < former.proof.at {
-                return Ok(Likeness::FormerBeginning);
-            }
+    /// Has an original read on, or looked at, before it is compared again. One that is read to its end only waits for the
+    /// end of its last record.
+    pub(super) fn look_at_original(&mut self, original: FileKey) {
+        let Some(follow) = self.files.get_mut(original) else { return };
+        if needs_turn(follow).unwrap_or(false) {
+            follow.look_again();
+            self.files.queue(original);
         }
-        if kin::holds(file, &original.to_store().proof)? {
-            return Ok(Likeness::Current);
-        }
-        let is_beginning = metadata.size() <= there.1 && kin::begin_alike((file, metadata.size()), there)?;
-        Ok(if is_beginning { Likeness::Beginning } else { Likeness::None })
     }
 
     /// Looks for copies of what truncated files held, with what was not read of it; what no copy holds is reported.
@@ -347,7 +352,7 @@ impl Reader {
         match (is_listed, self.is_unmet(&metadata)) {
             (true, true) => self.notice(path, clock),
             (false, true) => drop(self.copy_outside_the_sources(newcomer, metadata.size(), former, clock)),
-            (_, false) => {}
+            (_, false) => self.files.queue(newcomer.key),
         }
         true
     }
@@ -364,7 +369,7 @@ impl Reader {
         }
         tracing::debug!(path = %visible(&newcomer.path), "copy of a truncated file; reading what was not read of it");
         let newcomer = newcomer.moved_from(&former.path);
-        if let Some(follow) = self.newcomers.meet_heir(newcomer, Some(former), &self.plan, clock)? {
+        if let Some(follow) = self.newcomers.meet_heir(newcomer, former, &self.plan, clock)? {
             self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL);
             self.add(follow, clock);
         }
@@ -383,6 +388,48 @@ impl Reader {
     fn is_meant_as_backup(&self, path: &Path, listed: &Path) -> bool {
         self.plan.selection.source_of(listed).is_some_and(|source| !source.excludes(path))
     }
+}
+
+/// Compares a file of this size with one original, and says what is left to read of that.
+pub(super) fn likeness(
+    file: &File,
+    size: u64,
+    original: &Follow,
+    there: &File,
+) -> io::Result<(Likeness<FileState>, Original)> {
+    let now = original.to_store();
+    let unit = now.checkpoint.unit();
+    let found = if let Some(former) = former_in(original, file)? {
+        Likeness::Former(former.clone())
+    } else if kin::holds(file, &now.proof)? {
+        Likeness::Current(now)
+    } else {
+        let beginning = kin::beginning((file, size), there, unit)?;
+        // Only now: what it was compared with is what was read.
+        if !original.is_as_read(there)? {
+            Likeness::Unclear
+        } else if let Some(proof) = beginning {
+            Likeness::Beginning(reported_up_to(proof, &now))
+        } else if let Some(before) = original.formerly_at(|proof| kin::holds(file, proof))? {
+            Likeness::FormerBeginning(before)
+        } else if kin::whole_lines(file, size)? == 0 {
+            Likeness::Nothing
+        } else {
+            Likeness::None
+        }
+    };
+    let is_read = original.has_read_all(there.metadata()?.size());
+    Ok((found, if is_read { Original::Read } else { Original::Unread }))
+}
+
+fn former_in<'a>(original: &'a Follow, file: &File) -> io::Result<Option<&'a FileState>> {
+    original.former().map_or(Ok(None), |former| Ok(kin::holds(file, &former.proof)?.then_some(former)))
+}
+
+/// True if an original has to be read on, or looked at, before anything is compared with it.
+pub(super) fn needs_turn(original: &Follow) -> io::Result<bool> {
+    let there = original.handle()?;
+    Ok(there.metadata()?.size() != original.position() || !original.is_as_read(&there)?)
 }
 
 fn heir(before: &FileState) -> Finding {

@@ -1,20 +1,29 @@
-//! Copies that are known as files already, and grow or are made anew: what their original has too is passed over.
+//! Files that are followed and hold what stands in another: copies that grow or are made anew, and files that are about to
+//! take the place of another. What the original has too is passed over, as far as their content proves it.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Reader;
+use super::kin::{likeness, needs_turn};
+use super::look::DISPLACED_INTERVAL;
 use super::room::RESERVE;
 use crate::daemon::follow::Follow;
-use crate::daemon::meet;
 use crate::identity::FileKey;
-use crate::pipeline::Checkpoint;
-use crate::source::kin::{self, Original};
-use crate::source::tail::Tail;
+use crate::source::kin::{self, COPY_PAUSE, Likeness, Verdict, judge};
+use crate::source::proof::{Digest, HEAD_MAX, digest};
+use crate::source::step::Place;
+use crate::source::tail::{self, Tail};
 use crate::store::FileState;
+
+/// A new file that begins like another in its directory may be renamed to that one's name, as `sed -i` does it, once it
+/// is written. So long after it has last grown it is a file of its own …
+const RENAME_PAUSE: Duration = Duration::from_secs(1);
+/// … and in any case after this.
+pub(super) const MAX_RENAME_PAUSE: Duration = Duration::from_secs(30);
 
 /// What came of comparing a file that has grown with the one that it may be a copy of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +33,9 @@ pub(super) enum Leap {
     /// Up to here it may be read on.
     UpTo(u64),
     /// The original has to be read first, and there is no room for that now.
-    Later,
+    NoRoom,
+    /// It is looked at again when more is known of the original, or later.
+    Wait,
 }
 
 impl Reader {
@@ -34,104 +45,141 @@ impl Reader {
     /// # Errors
     /// One of the two cannot be read.
     pub(super) fn leap_over_copied(&mut self, key: FileKey, clock: Instant) -> io::Result<Leap> {
-        let Some(copy) = self.files.get(key) else { return Ok(Leap::NoCopy) };
-        let original = |name: &PathBuf| self.files.named(name).filter(|&it| it != key);
-        let Some(original) = kin::written_as(&copy.path).iter().find_map(original) else { return Ok(Leap::NoCopy) };
-        let file = copy.handle()?;
-        let size = file.metadata()?.size();
-        if size <= copy.position() {
-            return Ok(Leap::UpTo(size));
-        }
-        let known = match self.is_being_made(original, key, (&file, size), clock)? {
-            true => Some(meet::end(key, &file)?),
-            false => self.former_in(original, key, &file)?,
+        let leap = match self.original_of(key) {
+            Some(original) => self.compare_with(original, key, clock),
+            None => self.wait_for_its_name(key, clock),
         };
-        let before = match known {
-            Some(known) => Some(known),
-            None => match self.read_first(original, (&file, size), clock)? {
-                Original::Unread => return Ok(Leap::Later),
-                Original::Read => self.current_in(original, key, (&file, size))?,
-            },
+        match leap {
+            Ok(Leap::Wait) => drop(self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL)),
+            _ => self.kin.waits_no_more(key),
+        }
+        leap
+    }
+
+    fn original_of(&self, key: FileKey) -> Option<FileKey> {
+        let copy = self.files.get(key)?;
+        let is_original = |it: &FileKey| *it != key && self.files.get(*it).is_some_and(|it| it.copy_of != Some(key));
+        let known = copy.copy_of.filter(is_original);
+        let names = kin::written_as(&copy.path);
+        let named = || names.iter().find_map(|name| self.files.named(name).filter(is_original));
+        let was_named = || names.iter().flat_map(|name| self.files.displaced_from(name)).find(is_original);
+        known.or_else(named).or_else(was_named).or_else(|| self.replaced_by(copy))
+    }
+
+    /// The deleted file whose name this one has now, or had in passing, as long as nothing of it was read.
+    fn replaced_by(&self, follow: &Follow) -> Option<FileKey> {
+        if !follow.is_unheard_of || follow.position() > 0 {
+            return None;
+        }
+        if follow.place != Place::Listed {
+            return self.kin.waits_for(follow.key());
+        }
+        let is_deleted = |key: &FileKey| {
+            let there = self.files.get(*key).and_then(|it| it.handle().ok()?.metadata().ok());
+            there.is_some_and(|there| there.nlink() == 0)
         };
-        let content = self.files.get(original).map(|original| (original.key(), original.generation()));
-        let Some(copy) = self.files.get_mut(key) else { return Ok(Leap::NoCopy) };
-        match before {
-            Some((mut tail, checkpoint)) if tail.position() > copy.position() => {
-                tail.generation = copy.generation();
-                copy.leap(tail, checkpoint, clock);
-                copy.copy_of = content;
-                self.pending.touched(key, clock);
-            }
-            _ => {}
-        }
-        Ok(Leap::UpTo(size))
+        let displaced = self.files.displaced_from(&follow.path).into_iter().filter(is_deleted);
+        displaced.max_by_key(|key| self.files.get(*key).map(Follow::position))
     }
 
-    /// True for a copy that is still being made of a content all of which was read, and which may be gone by now.
-    fn is_being_made(
-        &self,
-        original: FileKey,
-        key: FileKey,
-        (file, size): (&File, u64),
-        clock: Instant,
-    ) -> io::Result<bool> {
-        let (Some(original), Some(copy)) = (self.files.get(original), self.files.get(key)) else { return Ok(false) };
-        let read = |before: &FileState| copy.copy_of == Some((before.key, before.generation)) && size < before.proof.at;
-        let is_known = read(&original.to_store()) || original.former().is_some_and(read);
-        let is_recent = clock.saturating_duration_since(copy.changed()) < kin::COPY_PAUSE;
-        Ok(is_known && is_recent && Tail::resume(key, 0, file, &copy.to_store().proof)?.is_ok())
-    }
-
-    /// Where to go on in a copy of what the original held before it was truncated.
-    fn former_in(&self, original: FileKey, key: FileKey, file: &File) -> io::Result<Option<(Tail, Checkpoint)>> {
-        let former = self.files.get(original).and_then(Follow::former);
-        former.map_or(Ok(None), |former| behind(former, key, file))
-    }
-
-    /// The same for a copy of what it holds now, all of which was read.
-    fn current_in(
-        &self,
-        original: FileKey,
-        key: FileKey,
-        (file, size): (&File, u64),
-    ) -> io::Result<Option<(Tail, Checkpoint)>> {
-        let Some(original) = self.files.get(original) else { return Ok(None) };
-        let before = original.to_store();
-        // What was read of it proves more than what it holds by now.
-        if let Some(heir) = behind(&before, key, file)? {
-            return Ok(Some(heir));
-        }
-        let whole = original.handle()?;
-        let len = whole.metadata()?.size();
-        let is_beginning = before.proof.at >= size && kin::begin_alike((file, size), (&whole, len))?;
-        is_beginning.then(|| meet::end(key, file)).transpose()
-    }
-
-    /// Reads an original before what looks like its copy, as far as there is room for what that gives.
-    fn read_first(&mut self, original: FileKey, copy: (&File, u64), clock: Instant) -> io::Result<Original> {
+    fn compare_with(&mut self, original: FileKey, key: FileKey, clock: Instant) -> io::Result<Leap> {
         loop {
-            let Some(follow) = self.files.get(original) else { return Ok(Original::Read) };
-            let (whole, at) = (follow.handle()?, follow.position());
-            let len = whole.metadata()?.size();
-            if at >= len || !kin::begin_alike(copy, (&whole, len))? {
-                return Ok(Original::Read);
+            let Some((copy, first)) = self.files.get(key).zip(self.files.get(original)) else {
+                return Ok(Leap::NoCopy);
+            };
+            let (file, position) = (copy.handle()?, copy.position());
+            let size = file.metadata()?.size();
+            if size <= position {
+                return Ok(Leap::UpTo(size));
             }
-            if self.pending.is_full() || self.room() < RESERVE {
-                return Ok(Original::Unread);
-            }
-            self.turn(original, clock);
-            if self.files.get(original).is_none_or(|follow| follow.position() <= at) {
-                return Ok(Original::Read);
+            let (likeness, read) = likeness(&file, size, first, &first.handle()?)?;
+            let is_being_made = matches!(likeness, Likeness::FormerBeginning(_));
+            // One that has no whole line yet may be a copy still when both have other names.
+            let may_be_copy = matches!(likeness, Likeness::Nothing).then_some(original);
+            match judge(likeness, read, COPY_PAUSE) {
+                Verdict::Stranger => {
+                    self.files.get_mut(key).into_iter().for_each(|copy| copy.copy_of = may_be_copy);
+                    return Ok(Leap::UpTo(size));
+                }
+                Verdict::Heir(before) => {
+                    self.leap(key, &before, &file, clock)?;
+                    // All of the original stands in a copy that is whole.
+                    let is_part = is_being_made && before.proof.at < size;
+                    let waited = is_part.then(|| self.kin.wait(key, original, size, clock));
+                    let waits = waited.is_some_and(|(_, quiet)| quiet < COPY_PAUSE);
+                    return Ok(if waits { Leap::Wait } else { Leap::UpTo(size) });
+                }
+                Verdict::Later if !needs_turn(first)? => {
+                    self.kin.wait(key, original, size, clock);
+                    return Ok(Leap::Wait);
+                }
+                Verdict::Later if self.pending.is_full() || self.room() < RESERVE => return Ok(Leap::NoRoom),
+                Verdict::Later => {
+                    let before = (first.position(), first.generation());
+                    if let Some(original) = self.files.get_mut(original) {
+                        original.look_again();
+                    }
+                    self.turn(original, clock);
+                    if self.files.get(original).is_some_and(|it| (it.position(), it.generation()) == before) {
+                        return Ok(Leap::UpTo(size));
+                    }
+                }
             }
         }
     }
-}
 
-/// Where a file goes on that holds what was read of `before`.
-fn behind(before: &FileState, key: FileKey, file: &File) -> io::Result<Option<(Tail, Checkpoint)>> {
-    if !kin::holds(file, &before.proof)? {
-        return Ok(None);
+    /// Goes on where `before` says, if that is further than it was read.
+    fn leap(&mut self, key: FileKey, before: &FileState, file: &File, clock: Instant) -> io::Result<()> {
+        let Some(copy) = self.files.get_mut(key).filter(|copy| copy.position() < before.proof.at) else {
+            return Ok(());
+        };
+        // It may have been made anew meanwhile; then the next look tells.
+        if let Ok(tail) = Tail::resume(key, copy.generation(), file, &before.proof)? {
+            copy.leap(tail, before.checkpoint.clone(), clock);
+            copy.copy_of = (before.path != copy.path).then_some(before.key);
+            self.pending.touched(key, clock);
+        }
+        Ok(())
     }
-    let tail = Tail::resume(key, 0, file, &before.proof)?;
-    Ok(tail.ok().map(|tail| (tail, meet::goes_on_as(before, key))))
+
+    /// A new file that holds what was read of another beside it is not read for a moment.
+    fn wait_for_its_name(&mut self, key: FileKey, clock: Instant) -> io::Result<Leap> {
+        let Some(follow) = self.files.get(key) else { return Ok(Leap::NoCopy) };
+        // It may have the other name already, before that was told.
+        if !follow.is_unheard_of || follow.position() > 0 {
+            return Ok(Leap::NoCopy);
+        }
+        let file = follow.handle()?;
+        let size = file.metadata()?.size();
+        let Some(twin) = self.twin_of(follow, &file, size)? else { return Ok(Leap::NoCopy) };
+        let (waited, quiet) = self.kin.wait(key, twin, size, clock);
+        let waits = quiet < RENAME_PAUSE && waited < MAX_RENAME_PAUSE;
+        Ok(if waits { Leap::Wait } else { Leap::NoCopy })
+    }
+
+    /// A file in the same directory of which this one holds what was read, or a beginning of that.
+    fn twin_of(&self, follow: &Follow, file: &File, size: u64) -> io::Result<Option<FileKey>> {
+        let head = tail::read_range(file, 0, HEAD_MAX)?;
+        let mut digests: HashMap<u64, Digest> = HashMap::new();
+        let dir = follow.path.parent();
+        for other in self.files.iter().filter(|other| other.key() != follow.key() && other.position() > 0) {
+            let proof = other.proof();
+            let len = proof.head_len;
+            if len == 0 || len > head.len() as u64 {
+                continue;
+            }
+            let begin = digests.entry(len).or_insert_with(|| digest(&head[..len as usize]));
+            if *begin != proof.head || other.path.parent() != dir {
+                continue;
+            }
+            let is_twin = match size >= proof.at {
+                true => kin::holds(file, proof)?,
+                false => kin::beginning((file, size), &other.handle()?, 1)?.is_some(),
+            };
+            if is_twin {
+                return Ok(Some(other.key()));
+            }
+        }
+        Ok(None)
+    }
 }

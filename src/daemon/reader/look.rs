@@ -153,7 +153,7 @@ impl Reader {
     pub(super) fn look_at_displaced(&mut self, clock: Instant) {
         self.look_at_held(clock);
         let displaced = self.files.displaced();
-        let waits = !displaced.is_empty() || !self.kin.is_empty();
+        let waits = !displaced.is_empty() || self.kin.is_waiting();
         self.next_displaced = waits.then(|| clock + DISPLACED_INTERVAL);
         displaced.into_iter().for_each(|key| self.files.queue(key));
         self.bound_pinned(clock);
@@ -274,6 +274,7 @@ impl Reader {
             return;
         }
         if self.kin.holds(found.key) {
+            self.kin.seen_at(found.key, &found.path);
             return self.look_at_held_file(found.key, clock);
         }
         let met = Newcomer::open(&found.path).and_then(|newcomer| match self.is_new(newcomer.key) {

@@ -117,7 +117,10 @@ impl Model {
     fn is_at_rest(&self) -> bool {
         self.up.as_ref().is_none_or(|up| {
             let reader = &up.reader;
-            reader.files.n_queued() == 0 && reader.settling.is_empty() && reader.pending.events.is_empty()
+            reader.files.n_queued() == 0
+                && reader.settling.is_empty()
+                && reader.pending.events.is_empty()
+                && !reader.kin.is_waiting()
         })
     }
 
@@ -206,6 +209,18 @@ impl Model {
                 }
             }
             Op::Start => self.start(),
+            Op::CopyIn(file) => {
+                let Some((copy, rest)) = self.disk.half_copied(file) else { return };
+                let mail = self.news(News::Notified);
+                self.round(mail);
+                self.disk.complete(&copy, &rest);
+            }
+            Op::Edit(file) => {
+                let Some(edited) = self.disk.edited(file) else { return };
+                let mail = self.news(News::Notified);
+                self.round(mail);
+                self.disk.put_in_place(&edited, file, self.up.is_some());
+            }
             other => self.disk.step(other, self.up.is_some()),
         }
     }

@@ -86,7 +86,8 @@ impl Reader {
         match self.leap_over_copied(key, clock) {
             Ok(Leap::NoCopy) => {}
             Ok(Leap::UpTo(size)) => end = size,
-            Ok(Leap::Later) => return self.files.queue(key),
+            Ok(Leap::NoRoom) => return self.files.queue(key),
+            Ok(Leap::Wait) => return,
             Err(error) => tracing::debug!(%error, "cannot compare a copy with its original"),
         }
         let Some(follow) = self.files.get_mut(key) else { return };
@@ -123,6 +124,7 @@ impl Reader {
                 if let Some(follow) = self.files.get_mut(key) {
                     self.kin.truncated(follow, about, before..before + lag);
                 }
+                self.kin.waiting_for(key).into_iter().for_each(|copy| self.files.queue(copy));
             }
             Ok(Turned::HeadGivenUp) => {
                 self.metrics.unstable_heads.fetch_add(1, Relaxed);
@@ -188,6 +190,7 @@ impl Reader {
     pub(super) fn gone(&mut self, key: FileKey, clock: Instant) {
         let Some(follow) = self.files.remove(key) else { return };
         self.settling.remove(&key);
+        self.kin.waits_no_more(key);
         tracing::debug!(path = %visible(&follow.path), "file is over, letting it go");
         if follow.place != Place::Deleted {
             self.newcomers.remember(follow.to_store());
@@ -216,6 +219,7 @@ impl Reader {
     /// Now that this file is read, it can be told what waits for it.
     fn look_at_copies_of(&mut self, original: FileKey, clock: Instant) {
         for copy in self.kin.waiting_for(original) {
+            self.files.queue(copy);
             self.look_at_held_file(copy, clock);
         }
     }

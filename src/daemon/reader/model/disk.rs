@@ -174,6 +174,7 @@ impl Disk {
                 }
             }
             Op::Replace(file) => self.replace(file, watched),
+            Op::Restore(file) => self.restore(file, watched),
             Op::HardLink(file) => {
                 if let Some(i) = self.inode(file) {
                     let link = self.fresh("link.log");
@@ -311,6 +312,59 @@ impl Disk {
         self.write(&new, Text::Lines(2));
         self.unname(&self.name(file), watched);
         self.rename(&new, &self.name(file));
+    }
+
+    /// The same bytes in a new file.
+    fn restore(&mut self, file: u8, watched: bool) {
+        let copy = self.fresh("tmp");
+        if self.copy(file, &copy) {
+            self.put_in_place(&copy, file, watched);
+        }
+    }
+
+    /// The same, under a name of the source.
+    pub fn edited(&mut self, file: u8) -> Option<PathBuf> {
+        let copy = self.fresh("sed.log");
+        self.copy(file, &copy).then_some(copy)
+    }
+
+    /// Half of a copy, under a name of the source; returns also the other half.
+    pub fn half_copied(&mut self, file: u8) -> Option<(PathBuf, Vec<u8>)> {
+        self.next += 1;
+        let copy = self.logs.join(format!("{file}-{}.log", self.next));
+        if !self.copy(file, &copy) {
+            return None;
+        }
+        let mut bytes = fs::read(&copy).unwrap();
+        let rest = bytes.split_off(bytes.len() / 2);
+        fs::write(&copy, bytes).unwrap();
+        Some((copy, rest))
+    }
+
+    pub fn complete(&mut self, copy: &Path, rest: &[u8]) {
+        OpenOptions::new().append(true).open(copy).unwrap().write_all(rest).unwrap();
+        self.news.paths.insert(copy.to_path_buf());
+    }
+
+    /// A copy with all that is left to read. If the reader has seen nothing of its lines before, it cannot know them. Who
+    /// has another name is there still, beside its copy.
+    fn copy(&mut self, file: u8, to: &Path) -> bool {
+        let Some(i) = self.inode(file).filter(|&i| self.inodes[i].known) else { return false };
+        if self.names.values().filter(|&&led| led == i).count() > 1 {
+            return false;
+        }
+        fs::copy(self.name(file), to).unwrap();
+        let original = &self.inodes[i];
+        let (unread, open_line) = (original.unread.clone(), original.open_line.clone());
+        self.names.insert(to.to_path_buf(), self.inodes.len());
+        self.inodes.push(Inode { unread, open_line, telling: true, ..Inode::default() });
+        self.news.paths.insert(to.to_path_buf());
+        true
+    }
+
+    pub fn put_in_place(&mut self, copy: &Path, file: u8, watched: bool) {
+        self.unname(&self.name(file), watched);
+        self.rename(copy, &self.name(file));
     }
 
     /// What nobody holds open is gone with its last name.

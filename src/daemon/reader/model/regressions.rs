@@ -6,10 +6,10 @@ use super::script::{News, Op, Text};
 #[test]
 fn scripts_that_once_failed() {
     use Op::{
-        CopyTruncate, Crash, Delete, Glance, HardLink, Look, Replace, RotateIn, RotateOut, Start, Stop, Truncate, Wait,
-        Write, WriteLate,
+        CopyIn, CopyTruncate, Crash, Delete, Edit, Glance, HardLink, Look, Replace, Restore, RotateIn, RotateOut,
+        Start, Stop, Truncate, Wait, Write, WriteLate,
     };
-    let scripts: [&[Op]; 9] = [
+    let scripts: [&[Op]; 20] = [
         // Born and rotated away while nobody watched, in a directory without any file that was known.
         &[Stop, Write(0, Text::Lines(1)), RotateOut(0), Start, Look(News::None)],
         // Another content than the one that was read, and rotated away before anybody saw it.
@@ -33,6 +33,42 @@ fn scripts_that_once_failed() {
         &[Write(1, Text::Lines(1)), Look(News::Notified), Write(1, Text::Lines(1)), CopyTruncate(1), RotateIn(1)],
         // Rotated away while nobody watched; the next run ends before it has looked.
         &[Write(2, Text::Lines(1)), Crash, Wait(6), RotateOut(2), Start, Stop],
+        // A copy of a copy: what was reported of the newest record was reported of all of them.
+        &[Write(0, Text::Lines(5)), Look(News::Notified), Restore(0), Look(News::Notified), Restore(0)],
+        &[Write(0, Text::Lines(5)), Look(News::Notified), Restore(0), Look(News::Notified), CopyTruncate(0)],
+        &[Write(0, Text::Lines(5)), Look(News::Notified), Restore(0), Look(News::Notified), Stop, Restore(0), Start],
+        &[
+            Write(0, Text::Lines(5)),
+            Look(News::Notified),
+            Restore(0),
+            Look(News::Notified),
+            Crash,
+            CopyTruncate(0),
+            Write(0, Text::Lines(1)),
+            Start,
+        ],
+        // A copy in the source that was not looked at again before its original held other lines.
+        &[
+            Write(0, Text::Lines(3)),
+            Look(News::Notified),
+            Write(0, Text::Lines(3)),
+            Look(News::Notified),
+            CopyIn(0),
+            Truncate(0),
+            Write(0, Text::Lines(3)),
+            CopyIn(0),
+            Truncate(0),
+            Write(0, Text::Lines(6)),
+        ],
+        // The end of its newest record is still to come.
+        &[Write(0, Text::Lines(3)), Glance(News::Notified), CopyIn(0), Truncate(0)],
+        &[Write(0, Text::Lines(3)), Look(News::Notified), Write(0, Text::Lines(1)), Glance(News::Notified), CopyIn(0)],
+        // The copy had no whole line when it was looked at, and its original has another name by the next start.
+        &[Write(0, Text::Lines(1)), Look(News::Notified), CopyIn(0), Stop, RotateOut(0)],
+        &[Write(0, Text::Lines(1)), Look(News::Notified), CopyIn(0), RotateIn(0)],
+        // The file that `sed -i` writes was seen before it took the name.
+        &[Write(0, Text::Lines(5)), Look(News::Notified), Edit(0)],
+        &[Write(0, Text::Lines(5)), Look(News::Notified), Edit(0), Look(News::Notified), Edit(0), Crash, Start],
     ];
     for script in scripts {
         run(script);

@@ -45,10 +45,16 @@ pub enum Op {
     RotateIn(u8),
     /// The copy has a name outside the source.
     CopyTruncate(u8),
+    /// A copy with a name of the source, which the reader looks at before it is whole.
+    CopyIn(u8),
+    /// A copy takes its name, after the reader has looked at it, as `sed -i` does it.
+    Edit(u8),
     Truncate(u8),
     Delete(u8),
     /// Another file takes the name.
     Replace(u8),
+    /// A copy of it takes the name, as a restore does it.
+    Restore(u8),
     /// A second name in the source.
     HardLink(u8),
     /// In a new directory.
@@ -91,9 +97,12 @@ fn op() -> impl Strategy<Value = Op> {
         4 => file().prop_map(Op::RotateOut),
         2 => file().prop_map(Op::RotateIn),
         2 => file().prop_map(Op::CopyTruncate),
+        2 => file().prop_map(Op::CopyIn),
+        1 => file().prop_map(Op::Edit),
         2 => file().prop_map(Op::Truncate),
         2 => file().prop_map(Op::Delete),
         1 => file().prop_map(Op::Replace),
+        1 => file().prop_map(Op::Restore),
         1 => file().prop_map(Op::HardLink),
         1 => Just(Op::NewFile),
         6 => news().prop_map(Op::Look),
