@@ -104,11 +104,12 @@ fn a_copy_made_before_a_sigkill_holds_what_was_not_read_before_the_truncation() 
     daemon.wait_for_log("the outbox is full");
     fs::copy(env.path("logs/app.log"), env.path("logs/app.log.1")).unwrap();
     // Its birth is long seen when the daemon ends: only the truncation says that it matters.
-    append(&env, "logs/other.log", &failure(MANY));
     let birth = env.path("logs/app.log.1").metadata().unwrap().created().unwrap();
     let stored =
         || env.path("state").read_dir().unwrap().filter_map(|file| file.ok()?.metadata().ok()?.modified().ok());
     let long_ago = birth + std::time::Duration::from_secs(1);
+    eventually("the copy is a second old", || std::time::SystemTime::now() > long_ago);
+    append(&env, "logs/other.log", &failure(MANY));
     eventually("positions are stored after that", || stored().any(|at| at > long_ago));
     daemon.signal("KILL");
     daemon.wait();
@@ -161,6 +162,7 @@ fn what_waits_can_be_listed_and_dropped_and_the_drop_is_reported() {
     let (mut daemon, reader) = blocked(&env, CONFIGURED);
     daemon.wait_for_log("the outbox is full");
     let run_outbox = |args: &[&str]| env.run(&[&["outbox"], args, STATE].concat());
+    eventually("what it has read is stored", || status(&env)["events"].as_u64() > Some(250));
     let listed = run_outbox(&["list", "--limit", "3", "--format", "json"]).code(0).quiet().events();
     assert_eq!(listed.len(), 3);
     assert_eq!(number(&listed[2]), number(&listed[0]) + 2);
