@@ -17,6 +17,7 @@ use crate::event::{Event, Origin};
 use crate::identity::FileKey;
 use crate::notice::About;
 use crate::pipeline::{Checkpoint, Cut, Engine, FileContext, Pending, Stream};
+use crate::source::kin;
 use crate::source::proof::{Content, Proof};
 use crate::source::selection::{Source, visible};
 use crate::source::step::{self, Facts, Place, Step};
@@ -108,6 +109,8 @@ pub struct Follow {
     head_changes: u8,
     /// Where reading has stopped before in this content, between two lines; the latest last.
     trail: VecDeque<Proof>,
+    /// What it began with before anything of it was read: should that be gone by its turn, copies of it may exist.
+    unread: Option<Box<Proof>>,
     /// What was known of the content that was there before this one.
     former: Option<FileState>,
     /// Where reading had stopped in that.
@@ -124,8 +127,11 @@ pub struct Follow {
 impl Follow {
     pub fn new(met: Met, source: Arc<Source>, origin: Arc<Origin>, clock: Instant) -> Follow {
         let Met { tail, checkpoint, file, path, place } = met;
-        let size = tail.position();
-        let state = if checkpoint.offset < size { State::Behind(checkpoint) } else { State::Idle(checkpoint) };
+        // What cannot be read now shows at its turn.
+        let unread = if tail.position() == 0 { kin::first_bytes(&file).ok().flatten() } else { None };
+        let size = unread.as_ref().map_or(tail.position(), |first| first.at);
+        let state =
+            if checkpoint.offset < tail.position() { State::Behind(checkpoint) } else { State::Idle(checkpoint) };
         let file = Some(file);
         let is_at_home = device_of_directory(&path) == Some(tail.key.device);
         Follow {
@@ -144,6 +150,7 @@ impl Follow {
             is_at_home,
             head_changes: 0,
             trail: VecDeque::new(),
+            unread: unread.map(Box::new),
             former: None,
             former_trail: VecDeque::new(),
             torn: None,
@@ -288,6 +295,9 @@ impl Follow {
         let file = self.opened()?;
         let result = self.turn_with(&file, with);
         self.file = Some(file);
+        if self.tail.position() > 0 {
+            self.unread = None;
+        }
         result
     }
 
@@ -303,15 +313,17 @@ impl Follow {
                 return Ok(Turned::HeadGivenUp);
             }
         }
+        let content = if self.is_gone_unread(file)? { Content::Different } else { content };
         let step = self.next_step(content, with.clock);
         match step {
             Step::Wait | Step::Gone if matches!(self.state, State::Behind(_)) => self.read(file, with),
             Step::Wait => Ok(Turned::Drained),
             Step::Read => self.read_on(file, content, with),
             Step::Truncated | Step::Replaced => {
-                self.former = (self.tail.position() > 0).then(|| self.to_store());
+                self.former = self.seen();
                 self.former_trail = std::mem::take(&mut self.trail);
                 self.tail.restart();
+                self.unread = kin::first_bytes(file)?.map(Box::new);
                 let before = std::mem::replace(&mut self.state, State::Idle(Checkpoint::default()));
                 self.torn = if let State::Live(stream) = before { Some(stream) } else { None };
                 self.changed = with.clock;
@@ -322,6 +334,19 @@ impl Follow {
                 Ok(Turned::Gone)
             }
         }
+    }
+
+    /// True if what it began with before anything of it was read is not there any more.
+    fn is_gone_unread(&self, file: &File) -> io::Result<bool> {
+        let unread = self.unread.as_deref().filter(|_| self.tail.position() == 0);
+        let is_there = |first| Ok(Tail::resume(self.tail.key, self.tail.generation, file, first)?.is_ok());
+        unread.map_or(Ok(false), |first| is_there(first).map(|there: bool| !there))
+    }
+
+    /// What its copies are known by, and how far it was reported.
+    fn seen(&self) -> Option<FileState> {
+        let proof = if self.tail.position() > 0 { Some(self.tail.proof()) } else { self.unread.as_deref() };
+        proof.map(|proof| FileState { proof: proof.clone(), ..self.to_store() })
     }
 
     fn stopped(&mut self, proof: Proof) {

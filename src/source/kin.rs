@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::blank;
 use super::proof::{Content, HEAD_MAX, Proof, Prover, TAIL_MAX, is_telling};
 use super::tail::read_range;
 
@@ -133,6 +134,14 @@ pub fn beginning(copy: (&File, u64), original: &File, unit: u64) -> io::Result<O
     }
     let telling = compared.iter().any(|bytes| is_telling(bytes));
     Ok(telling.then(|| Prover::at(at, &compared[0], &compared[1]).proof().clone()))
+}
+
+/// The proof of what a file begins with, where that tells it from others. Nothing of it counts as read by that.
+pub fn first_bytes(file: &File) -> io::Result<Option<Proof>> {
+    let bytes = read_range(file, 0, TAIL_MAX)?;
+    let bytes = &bytes[..blank::written(&bytes, 0, false)];
+    let head = &bytes[..bytes.len().min(HEAD_MAX)];
+    Ok(is_telling(bytes).then(|| Prover::at(bytes.len() as u64, head, bytes).proof().clone()))
 }
 
 /// Where the last whole line of a file ends; 0 where none does within reach.

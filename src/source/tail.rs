@@ -95,8 +95,10 @@ pub struct Tail {
 struct Search {
     /// From the position up to here, zeros were seen.
     blank_to: u64,
-    /// How the file looked when they reached to its end; `None` where that is not known yet.
-    done: Option<Stamp>,
+    /// They reach to its end.
+    is_over: bool,
+    /// How the file looked when they did; `None` where that can change unseen.
+    seen: Option<Stamp>,
 }
 
 /// How to take zeros.
@@ -237,9 +239,9 @@ impl Tail {
     /// Between the position and `from` are only zeros.
     fn pass_zeros(&mut self, file: &File, buffer: &mut Buffer, from: u64, quiet: bool) -> io::Result<Got> {
         let at = self.position();
-        if self.search.done.is_some() && self.search.done != self.seen {
-            let is_room = self.seen.is_some_and(|now| now.size <= self.search.blank_to);
-            if is_room && !quiet {
+        let is_as_seen = self.search.seen.is_some() && self.search.seen == self.seen;
+        if self.search.is_over && !is_as_seen {
+            if file.metadata()?.size() <= self.search.blank_to && !quiet {
                 // Its writer is filling it; all of it is looked at when that pauses.
                 return Ok(Got::End);
             }
@@ -253,11 +255,11 @@ impl Tail {
                 Ok(Got::Zeros(data - at))
             }
             Blank::AtLeast(end) => {
-                self.search = Search { blank_to: end, done: None };
+                self.search = Search { blank_to: end, is_over: false, seen: None };
                 Ok(Got::Searching)
             }
             Blank::ToTheEnd(end) => {
-                self.search = Search { blank_to: end, done: self.seen };
+                self.search = Search { blank_to: end, is_over: true, seen: self.seen };
                 Ok(Got::End)
             }
         }

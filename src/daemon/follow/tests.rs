@@ -218,3 +218,10 @@ proptest! {
 fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(48)
 }
+
+#[test]
+fn zeros_that_are_filled_within_a_tick_of_the_look_that_saw_them() {
+    for _ in 0..20 {
+        check(&[Op::Zeros(262_144), Op::Room(1), Op::Look, Op::Lines { n: 1, percent: 0 }], 4096);
+    }
+}

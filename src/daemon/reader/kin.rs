@@ -247,6 +247,17 @@ impl Reader {
                 return Ok(finding);
             }
         }
+        self.copy_of_a_link(held)
+    }
+
+    /// One file can have several names, of which the store knows one: a copy made between two runs may be named after another.
+    fn copy_of_a_link(&self, held: &Held) -> io::Result<Finding> {
+        let formers = self.kin.truncated.iter().map(|truncated| &truncated.former);
+        for former in formers.filter(|former| former.path.parent() == held.path.parent()) {
+            if kin::holds(&held.newcomer.file, &former.proof)? {
+                return Ok(heir(former));
+            }
+        }
         Ok(Finding::Stranger)
     }
 
@@ -349,8 +360,11 @@ impl Reader {
         if !kin::holds(&newcomer.file, &former.proof).unwrap_or(false) {
             return false;
         }
+        let is_reported = former.checkpoint.offset > 0;
         match (is_listed, self.is_unmet(&metadata)) {
             (true, true) => self.notice(path, clock),
+            // What is not reported of one file may be of another, that both are copies of.
+            (false, true) if !is_reported => drop(self.newcomer(newcomer.moved_from(&former.path), path, clock)),
             (false, true) => drop(self.copy_outside_the_sources(newcomer, metadata.size(), former, clock)),
             (_, false) => self.files.queue(newcomer.key),
         }

@@ -130,7 +130,7 @@ impl Reader {
 
     /// Goes on where `before` says, if that is further than it was read.
     fn leap(&mut self, key: FileKey, before: &FileState, file: &File, clock: Instant) -> io::Result<()> {
-        let Some(copy) = self.files.get_mut(key).filter(|copy| copy.position() < before.proof.at) else {
+        let Some(copy) = self.files.get_mut(key).filter(|copy| is_further(before, copy)) else {
             return Ok(());
         };
         // It may have been made anew meanwhile; then the next look tells.
@@ -182,4 +182,10 @@ impl Reader {
         }
         Ok(None)
     }
+}
+
+/// True if going on there passes something over, and repeats nothing: of what was truncated before its turn, nothing was
+/// reported.
+fn is_further(before: &FileState, copy: &Follow) -> bool {
+    copy.position() < before.proof.at && copy.to_store().checkpoint.offset <= before.checkpoint.offset
 }

@@ -6,10 +6,10 @@ use super::script::{News, Op, Text};
 #[test]
 fn scripts_that_once_failed() {
     use Op::{
-        CopyIn, CopyTruncate, Crash, Delete, Edit, Glance, HardLink, Look, Replace, Restore, RotateIn, RotateOut,
-        Start, Stop, Truncate, Wait, Write, WriteLate,
+        CopyIn, CopyTruncate, Crash, Delete, Edit, Glance, HardLink, Look, Reload, Replace, Restore, RotateIn,
+        RotateOut, Start, Stop, Truncate, Wait, Write, WriteLate,
     };
-    let scripts: [&[Op]; 20] = [
+    let scripts: [&[Op]; 24] = [
         // Born and rotated away while nobody watched, in a directory without any file that was known.
         &[Stop, Write(0, Text::Lines(1)), RotateOut(0), Start, Look(News::None)],
         // Another content than the one that was read, and rotated away before anybody saw it.
@@ -69,6 +69,39 @@ fn scripts_that_once_failed() {
         // The file that `sed -i` writes was seen before it took the name.
         &[Write(0, Text::Lines(5)), Look(News::Notified), Edit(0)],
         &[Write(0, Text::Lines(5)), Look(News::Notified), Edit(0), Look(News::Notified), Edit(0), Crash, Start],
+        // Truncated behind a copy before its turn came: nothing of it was read by then.
+        &[Write(1, Text::Long), Look(News::Notified), Write(0, Text::Lines(1)), Reload, CopyTruncate(0), Wait(6)],
+        // The same, and longer than before by the time it is read.
+        &[
+            Write(1, Text::Long),
+            Look(News::Notified),
+            Write(0, Text::Lines(1)),
+            Reload,
+            CopyTruncate(0),
+            Write(0, Text::Lines(3)),
+            Wait(6),
+        ],
+        // Copied and truncated between two runs under one of two names, and that one rotated away.
+        &[
+            Write(1, Text::Lines(1)),
+            HardLink(1),
+            Look(News::Notified),
+            Crash,
+            Write(1, Text::Lines(1)),
+            CopyTruncate(1),
+            RotateOut(1),
+            Start,
+        ],
+        &[
+            Write(1, Text::Lines(1)),
+            HardLink(1),
+            Look(News::Notified),
+            Crash,
+            Write(1, Text::Lines(1)),
+            CopyTruncate(1),
+            Delete(1),
+            Start,
+        ],
     ];
     for script in scripts {
         run(script);
