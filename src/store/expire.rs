@@ -29,17 +29,24 @@ impl Store {
     }
 
     /// Gives up the oldest rows of the sink that has most waiting, at least so many and so many bytes of them, if another sink has
-    /// taken all there is. Where all of them wait it is nobody's fault, and nothing goes.
+    /// taken all there is. Where all of them wait it is nobody's fault, and nothing goes. Counted is what `is_lost` says of the sink
+    /// and a row.
     ///
     /// # Errors
     /// Nothing was given up.
-    pub fn make_room(&self, rows: u64, bytes: u64) -> Result<Option<(String, Dropped)>, StateError> {
+    pub fn make_room(
+        &self,
+        rows: u64,
+        bytes: u64,
+        is_lost: impl Fn(&str, &[u8]) -> bool,
+    ) -> Result<Option<(String, Dropped)>, StateError> {
         let (mut expired, mut in_the_way) = (Dropped::default(), None);
         self.settle(|transaction| {
             in_the_way = self::in_the_way(transaction)?;
             if let Some((name, notify, delivered)) = &in_the_way {
                 let sink = (name.as_str(), *notify, *delivered);
-                expired = give_up(transaction, sink, oldest(transaction, sink, (rows, bytes))?, |_| true)?;
+                expired =
+                    give_up(transaction, sink, oldest(transaction, sink, (rows, bytes))?, |row| is_lost(name, row))?;
             }
             Ok(())
         })?;

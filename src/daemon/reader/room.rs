@@ -8,6 +8,7 @@ use super::Reader;
 use crate::daemon::dropped;
 use crate::daemon::follow::PER_TURN;
 use crate::daemon::plan::Plan;
+use crate::deliver::webhook::filter;
 use crate::store::Store;
 
 /// Reading pauses while so many events wait for delivery, or so many bytes of them as are configured.
@@ -94,8 +95,13 @@ impl Reader {
         }
         let rows = (self.store.waiting().rows + 1).saturating_sub(FEW_WAITING);
         let bytes = (self.room_to_go_on() + A_ROW).saturating_sub(self.room());
-        match self.store.make_room(rows, bytes) {
-            Ok(Some((sink, lost))) => {
+        let webhooks = &self.plan.setup.config.webhooks;
+        let is_lost = |sink: &str, row: &[u8]| {
+            let webhook = webhooks.iter().find(|webhook| webhook.name == sink);
+            webhook.is_none_or(|webhook| filter::is_missed(row, &webhook.filter))
+        };
+        match self.store.make_room(rows, bytes, is_lost) {
+            Ok(Some((sink, lost))) if lost.waiting.rows > 0 => {
                 self.metrics.dropped_events.fetch_add(lost.waiting.rows, Relaxed);
                 tracing::error!(
                     sink,
@@ -105,7 +111,8 @@ impl Reader {
                 );
                 self.pass_on(&dropped(sink, &lost), clock);
             }
-            Ok(None) => {}
+            // What went was not for it.
+            Ok(_) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot make room in the outbox; trying again in a minute");
                 self.fullness = Fullness { since: Some(clock) };
