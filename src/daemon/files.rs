@@ -70,6 +70,11 @@ impl Files {
         self.names.get(path.as_os_str()).map(|named| named.key)
     }
 
+    /// All listed names, and the files that they lead to.
+    pub fn names(&self) -> impl Iterator<Item = (&Path, FileKey)> {
+        self.names.iter().map(|(name, named)| (Path::new(name), named.key))
+    }
+
     /// A listed name leads to this file, which is followed.
     pub fn name(&mut self, path: &Path, key: FileKey, clock: Instant) {
         if self.named(path) != Some(key) {

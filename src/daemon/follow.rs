@@ -397,6 +397,11 @@ impl Follow {
         self.tail = tail;
     }
 
+    /// What is left of it to report is reported elsewhere, unless it is written on.
+    pub fn hand_over(&mut self) {
+        self.state = State::Idle(self.state.checkpoint());
+    }
+
     /// Reports what is complete in a file that has been quiet for a moment.
     pub fn flush(&mut self, now: Timestamp, events: &mut Vec<Event>) {
         if let State::Live(stream) = &mut self.state {

@@ -218,7 +218,11 @@ impl Reader {
                 tracing::debug!(path = %visible(&held.path), original = %visible(&before.path), "goes on where its original was");
                 // What takes the place of another is no copy of it for long.
                 let copy_of = (before.path != held.path).then_some(before.key);
-                (self.newcomers.meet_heir(held.newcomer, &before, &self.plan, clock)?, copy_of, false)
+                let follow = self.newcomers.meet_heir(held.newcomer, &before, &self.plan, clock)?;
+                if follow.is_some() {
+                    self.hand_over(&before);
+                }
+                (follow, copy_of, false)
             }
         };
         if let Some(mut follow) = follow {
@@ -234,6 +238,16 @@ impl Reader {
             self.add(follow, clock);
         }
         Ok(())
+    }
+
+    /// The last line of a deleted file, if it is open, goes on in the file that holds all of it.
+    pub(super) fn hand_over(&mut self, before: &FileState) {
+        let Some(original) = self.files.get_mut(before.key) else { return };
+        let is_all = (original.generation(), original.proof()) == (before.generation, &before.proof);
+        let is_deleted = || original.handle()?.metadata().map(|there| there.nlink() == 0);
+        if is_all && is_deleted().unwrap_or(false) {
+            original.hand_over();
+        }
     }
 
     fn what_is(&self, held: &Held, metadata: &Metadata, clock: Instant) -> io::Result<Finding> {
@@ -316,14 +330,7 @@ impl Reader {
         }
         self.look_at_held(clock);
         let truncated = std::mem::take(&mut self.kin.truncated);
-        let mut by_name: HashMap<PathBuf, Vec<usize>> = HashMap::new();
-        for (index, Truncated { former, .. }) in truncated.iter().enumerate() {
-            // A copy is named after the name that its original had then.
-            let earlier = self.kin.before.iter().filter(|(_, key)| **key == former.key).map(|(name, _)| name);
-            for name in earlier.chain([&former.path]) {
-                by_name.entry(name.clone()).or_default().push(index);
-            }
-        }
+        let by_name = self.by_name(&truncated);
         let mut found = HashSet::new();
         // One listing serves all that were truncated in a directory.
         let dirs: HashSet<_> = by_name.keys().filter_map(|path| path.parent()).collect();
@@ -346,6 +353,23 @@ impl Reader {
             self.take(events, clock);
             self.report_gap(&about, Reason::Truncated, unread, clock);
         }
+    }
+
+    /// A copy is named after a name that its original had then; there may have been several.
+    fn by_name(&self, truncated: &[Truncated]) -> HashMap<PathBuf, HashSet<usize>> {
+        let mut by_name: HashMap<_, HashSet<_>> = HashMap::new();
+        let mut by_key: HashMap<_, Vec<_>> = HashMap::new();
+        for (index, Truncated { former, .. }) in truncated.iter().enumerate() {
+            by_name.entry(former.path.clone()).or_default().insert(index);
+            by_key.entry(former.key).or_default().push(index);
+        }
+        let before = self.kin.before.iter().map(|(name, &key)| (name.as_path(), key));
+        for (name, key) in self.files.names().chain(before) {
+            if let Some(indices) = by_key.get(&key) {
+                by_name.entry(name.to_path_buf()).or_default().extend(indices);
+            }
+        }
+        by_name
     }
 
     /// True if this file holds what was read of `former`; then it is read on.

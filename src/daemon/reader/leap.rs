@@ -138,6 +138,7 @@ impl Reader {
             copy.leap(tail, before.checkpoint.clone(), clock);
             copy.copy_of = (before.path != copy.path).then_some(before.key);
             self.pending.touched(key, clock);
+            self.hand_over(before);
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ fn scripts_that_once_failed() {
         CopyIn, CopyTruncate, Crash, Delete, Edit, Glance, HardLink, Look, Reload, Replace, Restore, RotateIn,
         RotateOut, Start, Stop, Truncate, Wait, Write, WriteLate,
     };
-    let scripts: [&[Op]; 24] = [
+    let scripts: [&[Op]; 27] = [
         // Born and rotated away while nobody watched, in a directory without any file that was known.
         &[Stop, Write(0, Text::Lines(1)), RotateOut(0), Start, Look(News::None)],
         // Another content than the one that was read, and rotated away before anybody saw it.
@@ -101,6 +101,26 @@ fn scripts_that_once_failed() {
             CopyTruncate(1),
             Delete(1),
             Start,
+        ],
+        // The same in one run, read in part.
+        &[
+            Write(0, Text::Lines(1)),
+            Write(2, Text::Long),
+            HardLink(2),
+            Glance(News::Lost),
+            CopyTruncate(2),
+            CopyIn(0),
+            Stop,
+        ],
+        // An open last line that stands in a deleted file and in what took its place.
+        &[Write(2, Text::Lines(1)), Write(2, Text::Piece(86)), Look(News::Notified), Edit(2), Delete(2)],
+        &[
+            Write(2, Text::Lines(1)),
+            Write(2, Text::Piece(86)),
+            Look(News::Notified),
+            Restore(2),
+            Wait(11),
+            Write(2, Text::Lines(1)),
         ],
     ];
     for script in scripts {
