@@ -9,7 +9,7 @@ fn scripts_that_once_failed() {
         CopyIn, CopyTruncate, Crash, Delete, Edit, Glance, HardLink, Look, Reload, Replace, Restore, RotateIn,
         RotateOut, Start, Stop, Truncate, Wait, Write, WriteLate,
     };
-    let scripts: [&[Op]; 27] = [
+    let scripts: [&[Op]; 28] = [
         // Born and rotated away while nobody watched, in a directory without any file that was known.
         &[Stop, Write(0, Text::Lines(1)), RotateOut(0), Start, Look(News::None)],
         // Another content than the one that was read, and rotated away before anybody saw it.
@@ -66,6 +66,7 @@ fn scripts_that_once_failed() {
         // The copy had no whole line when it was looked at, and its original has another name by the next start.
         &[Write(0, Text::Lines(1)), Look(News::Notified), CopyIn(0), Stop, RotateOut(0)],
         &[Write(0, Text::Lines(1)), Look(News::Notified), CopyIn(0), RotateIn(0)],
+        &[Write(0, Text::Lines(1)), Look(News::Notified), CopyIn(0), Stop, RotateIn(0)],
         // The file that `sed -i` writes was seen before it took the name.
         &[Write(0, Text::Lines(5)), Look(News::Notified), Edit(0)],
         &[Write(0, Text::Lines(5)), Look(News::Notified), Edit(0), Look(News::Notified), Edit(0), Crash, Start],
