@@ -106,6 +106,11 @@ fn scripts_that_once_failed() {
         ],
         // The same in one run, read in part.
         &[
+            Write(1, Text::Lines(2)),
+            Write(0, Text::Lines(1)),
+            CopyIn(0),
+            Write(0, Text::Lines(1)),
+            Write(0, Text::Lines(1)),
             Write(0, Text::Lines(1)),
             Write(2, Text::Long),
             HardLink(2),
