@@ -212,7 +212,8 @@ impl Reader {
             }
             Finding::Stranger => {
                 let is_unheard_of = !self.newcomers.is_first_walk() && !self.newcomers.knows(held.newcomer.key);
-                (self.newcomers.meet(held.newcomer, &self.plan, clock)?, None, is_unheard_of)
+                let copy_of = self.was_copy_of(&held);
+                (self.newcomers.meet(held.newcomer, &self.plan, clock)?, copy_of, is_unheard_of)
             }
             Finding::Heir(before) => {
                 tracing::debug!(path = %visible(&held.path), original = %visible(&before.path), "goes on where its original was");
@@ -262,6 +263,13 @@ impl Reader {
             }
         }
         self.copy_of_a_link(held)
+    }
+
+    /// What an earlier run may have known it as a copy of, whatever that is called by now.
+    fn was_copy_of(&self, held: &Held) -> Option<FileKey> {
+        let names = kin::written_as(&held.path);
+        let mut rows = names.iter().flat_map(|name| self.newcomers.left_behind_as(name));
+        rows.find(|row| row.key != held.newcomer.key).map(|row| row.key)
     }
 
     /// One file can have several names, of which the store knows one: a copy made between two runs may be named after another.

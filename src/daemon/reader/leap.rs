@@ -121,6 +121,11 @@ impl Reader {
                     }
                     self.turn(original, clock);
                     if self.files.get(original).is_some_and(|it| (it.position(), it.generation()) == before) {
+                        // It may be a copy itself, and wait for its own original.
+                        if self.kin.waits_for(original).is_some_and(|first| first != key) {
+                            self.kin.wait(key, original, size, clock);
+                            return Ok(Leap::Wait);
+                        }
                         return Ok(Leap::UpTo(size));
                     }
                 }

@@ -9,7 +9,7 @@ fn scripts_that_once_failed() {
         CopyIn, CopyTruncate, Crash, Delete, Edit, Glance, HardLink, Look, Reload, Replace, Restore, RotateIn,
         RotateOut, Start, Stop, Truncate, Wait, Write, WriteLate,
     };
-    let scripts: [&[Op]; 27] = [
+    let scripts: [&[Op]; 29] = [
         // Born and rotated away while nobody watched, in a directory without any file that was known.
         &[Stop, Write(0, Text::Lines(1)), RotateOut(0), Start, Look(News::None)],
         // Another content than the one that was read, and rotated away before anybody saw it.
@@ -66,8 +66,10 @@ fn scripts_that_once_failed() {
         // The copy had no whole line when it was looked at, and its original has another name by the next start.
         &[Write(0, Text::Lines(1)), Look(News::Notified), CopyIn(0), Stop, RotateOut(0)],
         &[Write(0, Text::Lines(1)), Look(News::Notified), CopyIn(0), RotateIn(0)],
+        &[Write(0, Text::Lines(1)), Look(News::Notified), CopyIn(0), Stop, RotateIn(0)],
         // The file that `sed -i` writes was seen before it took the name.
         &[Write(0, Text::Lines(5)), Look(News::Notified), Edit(0)],
+        &[Write(2, Text::Lines(1)), Glance(News::Notified), Edit(2), CopyIn(2)],
         &[Write(0, Text::Lines(5)), Look(News::Notified), Edit(0), Look(News::Notified), Edit(0), Crash, Start],
         // Truncated behind a copy before its turn came: nothing of it was read by then.
         &[Write(1, Text::Long), Look(News::Notified), Write(0, Text::Lines(1)), Reload, CopyTruncate(0), Wait(6)],
@@ -104,6 +106,11 @@ fn scripts_that_once_failed() {
         ],
         // The same in one run, read in part.
         &[
+            Write(1, Text::Lines(2)),
+            Write(0, Text::Lines(1)),
+            CopyIn(0),
+            Write(0, Text::Lines(1)),
+            Write(0, Text::Lines(1)),
             Write(0, Text::Lines(1)),
             Write(2, Text::Long),
             HardLink(2),
