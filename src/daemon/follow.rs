@@ -3,7 +3,8 @@
 //! A turn looks at the file, does what `step` decides, and reads a bounded amount, so that one huge file never
 //! keeps the others waiting. Between turns an idle file needs no more than its checkpoint.
 
-use std::collections::VecDeque;
+mod trail;
+
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -12,6 +13,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+
+use trail::Trail;
+pub use trail::reported_up_to;
 
 use crate::event::{Event, Origin};
 use crate::identity::FileKey;
@@ -34,8 +38,6 @@ const PARK_AFTER: Duration = Duration::from_secs(60);
 const ROOM_PAUSE: Duration = Duration::from_secs(1);
 /// A file whose first bytes were changed this often under an unchanged end has a header that its writer keeps up to date.
 const HEAD_CHANGES: u8 = 3;
-/// So many places where reading has stopped are remembered: a copy that was made then ends there.
-const MAX_TRAIL: usize = 8;
 /// Lines are counted from the start of the file where reading begins at its end, unless that is further in than
 /// this: then line numbers count from there.
 const MAX_COUNTED: u64 = 256 * 1024 * 1024;
@@ -108,13 +110,13 @@ pub struct Follow {
     is_at_home: bool,
     head_changes: u8,
     /// Where reading has stopped before in this content, between two lines; the latest last.
-    trail: VecDeque<Proof>,
+    trail: Trail,
     /// What it began with before anything of it was read: should that be gone by its turn, copies of it may exist.
     unread: Option<Box<Proof>>,
     /// What was known of the content that was there before this one.
     former: Option<FileState>,
     /// Where reading had stopped in that.
-    former_trail: VecDeque<Proof>,
+    former_trail: Trail,
     /// The stream of that content: its last record may go on in a copy.
     torn: Option<Box<Stream>>,
     /// The file that this is a copy of, or may be, whatever both are called by now.
@@ -149,10 +151,10 @@ impl Follow {
             full_size: size,
             is_at_home,
             head_changes: 0,
-            trail: VecDeque::new(),
+            trail: Trail::default(),
             unread: unread.map(Box::new),
             former: None,
-            former_trail: VecDeque::new(),
+            former_trail: Trail::default(),
             torn: None,
             copy_of: None,
             is_unheard_of: false,
@@ -188,12 +190,7 @@ impl Follow {
     /// As `is_proven`.
     pub fn formerly_at(&self, is_proven: impl Fn(&Proof) -> io::Result<bool>) -> io::Result<Option<FileState>> {
         let Some(former) = &self.former else { return Ok(None) };
-        for proof in self.former_trail.iter().rev() {
-            if is_proven(proof)? {
-                return Ok(Some(reported_up_to(proof.clone(), former)));
-            }
-        }
-        Ok(None)
+        Ok(self.former_trail.furthest(is_proven)?.map(|proof| reported_up_to(proof.clone(), former)))
     }
 
     /// True if its file holds what was read of it, as far as that goes.
@@ -349,13 +346,6 @@ impl Follow {
         proof.map(|proof| FileState { proof: proof.clone(), ..self.to_store() })
     }
 
-    fn stopped(&mut self, proof: Proof) {
-        if self.trail.len() >= MAX_TRAIL {
-            self.trail.pop_front();
-        }
-        self.trail.push_back(proof);
-    }
-
     fn next_step(&self, content: Content, clock: Instant) -> Step {
         step::next(&Facts {
             position: self.tail.position(),
@@ -374,7 +364,7 @@ impl Follow {
         if has_advanced {
             self.changed = with.clock;
             if is_between_lines {
-                self.stopped(before);
+                self.trail.stopped(before);
             }
         }
         if turned == Turned::Drained {
@@ -391,7 +381,7 @@ impl Follow {
     /// Goes on there, because what stands before it was read elsewhere.
     pub fn leap(&mut self, tail: Tail, checkpoint: Checkpoint, clock: Instant) {
         self.changed = clock;
-        self.trail.clear();
+        self.trail = Trail::default();
         let behind = checkpoint.offset < tail.position();
         self.state = if behind { State::Behind(checkpoint) } else { State::Idle(checkpoint) };
         self.tail = tail;
@@ -559,14 +549,6 @@ impl State {
             State::Idle(checkpoint) | State::Behind(checkpoint) => checkpoint.clone(),
         }
     }
-}
-
-/// A place in a file up to which all was reported, as it was in `state` of the same file.
-pub fn reported_up_to(proof: Proof, state: &FileState) -> FileState {
-    let FileState { key, generation, ref path, ref checkpoint, .. } = *state;
-    let Checkpoint { charset, is_tall, .. } = *checkpoint;
-    let checkpoint = Checkpoint { offset: proof.at, done: proof.at, charset, is_tall, ..Checkpoint::default() };
-    FileState { key, generation, path: path.clone(), proof, checkpoint }
 }
 
 fn device_of_directory(path: &Path) -> Option<u64> {
