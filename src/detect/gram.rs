@@ -64,7 +64,7 @@ pub const STEPS: f64 = 12.0;
 impl Rarity {
     pub const N_BYTES: usize = 256 + 256 * 256;
 
-    /// `None` unless there are as many bytes as [`Rarity::to_bytes`] gives.
+    /// `None` unless there are [`Rarity::N_BYTES`] of them.
     pub fn from_bytes(bytes: &[u8]) -> Option<Rarity> {
         let (first, next) = bytes.split_at_checked(256)?;
         (bytes.len() == Rarity::N_BYTES).then(|| Rarity { first: first.to_vec(), next: next.to_vec() })

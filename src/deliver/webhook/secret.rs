@@ -114,7 +114,7 @@ pub struct Mask(Vec<Zeroizing<String>>);
 
 impl Secrets {
     /// # Errors
-    /// See [`read`].
+    /// As `read`.
     pub fn read(&mut self, place: &Secret) -> Result<Hidden, SecretError> {
         let secret = read(place)?;
         // What stands in the configuration is no secret.
