@@ -3,6 +3,7 @@
 //! A turn looks at the file, does what `step` decides, and reads a bounded amount, so that one huge file never
 //! keeps the others waiting. Between turns an idle file needs no more than its checkpoint.
 
+mod read;
 mod trail;
 
 use std::fs::{File, Metadata};
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use read::{Read, read_into};
 use trail::Trail;
 pub use trail::reported_up_to;
 
@@ -25,13 +27,11 @@ use crate::source::kin;
 use crate::source::proof::{Content, Proof};
 use crate::source::selection::{Source, visible};
 use crate::source::step::{self, Facts, Place, Step};
-use crate::source::tail::{self, Buffer, Got, Manner, Tail};
+use crate::source::tail::{self, Buffer, Tail};
 use crate::store::FileState;
 
 /// Bytes per turn.
 pub const PER_TURN: usize = 1024 * 1024;
-/// With so many events a turn ends early.
-const EVENTS_PER_TURN: usize = 1000;
 /// Without a new byte for this long, a file keeps only its checkpoint in memory.
 const PARK_AFTER: Duration = Duration::from_secs(60);
 /// Room at the end of a file in which nothing was read for so long is looked at again, all of it.
@@ -553,37 +553,6 @@ impl State {
 
 fn device_of_directory(path: &Path) -> Option<u64> {
     path.parent()?.metadata().ok().map(|dir| dir.dev())
-}
-
-/// How much of a file a turn has read.
-enum Read {
-    More,
-    All,
-}
-
-fn read_into(stream: &mut Stream, tail: &mut Tail, (file, quiet): (&File, bool), with: &mut Turn) -> io::Result<Read> {
-    let (now, events) = (with.now, &mut *with.events);
-    while stream.position() < tail.position() {
-        let from = stream.position();
-        if tail.replay(file, with.buffer, from, |bytes| stream.push(bytes, now, events))? == 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "became shorter while it was read"));
-        }
-    }
-    let mut left = with.budget;
-    while left > 0 && events.len() < EVENTS_PER_TURN {
-        with.buffer.limit(left);
-        let manner = Manner { pairs: stream.is_of_pairs(), quiet };
-        match tail.read(file, with.buffer, manner, |bytes| stream.push(bytes, now, events))? {
-            Got::Bytes(n) => left = left.saturating_sub(n),
-            Got::Zeros(len) => {
-                stream.push_nuls(len, now, events);
-                left = left.saturating_sub(usize::try_from(len).unwrap_or(left));
-            }
-            Got::Searching | Got::Changed => return Ok(Read::More),
-            Got::End => return Ok(Read::All),
-        }
-    }
-    Ok(Read::More)
 }
 
 #[cfg(test)]
