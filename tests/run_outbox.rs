@@ -54,7 +54,8 @@ fn a_full_outbox_pauses_reading_at_its_limit_and_all_is_delivered_later() {
     assert_eq!((&full["sinks"][0]["name"], &full["sinks"][0]["events"]), (&"stdout".into(), &full["events"]));
     append(&env, "logs/app.log", &failure(MANY));
     assert!(daemon.stop().success());
-    assert!((512 << 10..=1 << 20).contains(&bytes()), "it grew to {}", bytes());
+    // What stands in the pipe (64 KiB of it) may be acknowledged at any moment, also between the look and the stop.
+    assert!((448 << 10..=1 << 20).contains(&bytes()), "it grew to {}", bytes());
 
     let mut seen = tally(lines(reader).iter().map(number));
     let first = seen.len();
