@@ -43,6 +43,7 @@ pub(super) struct About {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
     pub source: String,
+    /// Of the source, when the incident opened.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
 }
@@ -79,6 +80,8 @@ struct Past {
 pub(super) struct Open {
     /// Its id.
     pub incident: String,
+    /// As it was when it opened: receivers know it by that, also where a reload changes the catalogue.
+    pub severity: Severity,
     /// How many notices there were.
     pub notices: u64,
     /// How often it opened.
@@ -166,14 +169,14 @@ impl About {
         }
     }
 
-    pub fn subject(&self, entry: &Entry) -> Subject<'_> {
+    pub fn subject(&self, severity: Severity) -> Subject<'_> {
         Subject {
             code: &self.code,
             entry: &self.entry,
             provider: self.provider.as_deref(),
             source: &self.source,
             labels: &self.labels,
-            severity: entry.severity,
+            severity,
         }
     }
 }
@@ -213,7 +216,7 @@ impl Group {
     }
 
     pub fn severity(&self) -> Severity {
-        self.entry.severity
+        self.open().map_or(self.entry.severity, |open| open.severity)
     }
 
     pub fn open(&self) -> Option<&Open> {
@@ -232,6 +235,7 @@ impl Group {
             Phase::Open(open) => open.add(&seen, event),
             Phase::Waiting(window) => {
                 if let Some(early) = window.add(&seen, event, self.threshold) {
+                    self.stored.about.labels.clone_from(&event.origin.labels);
                     self.begin(&early, now);
                 }
             }
@@ -249,7 +253,7 @@ impl Group {
             resolved_ms: 0,
         };
         let past = self.stored.past.take().unwrap_or_else(fresh);
-        self.stored.phase = Phase::Open(Box::new(Open::new(past, early, now)));
+        self.stored.phase = Phase::Open(Box::new(Open::new(past, self.entry.severity, early, now)));
     }
 
     /// Forgets what is too old; gives how many events that were. Deciding does not depend on when this is done.
@@ -364,12 +368,13 @@ impl Group {
 }
 
 impl Open {
-    fn new(past: Past, early: &[Early], now: Clock) -> Open {
+    fn new(past: Past, severity: Severity, early: &[Early], now: Clock) -> Open {
         let first = early[0].sighting();
         let mut tally = Tally::new(&first);
         early.iter().for_each(|early| tally.add(&early.sighting(), || early.sample.clone()));
         Open {
             incident: past.incident,
+            severity,
             notices: past.notices,
             openings: past.openings.saturating_add(1),
             opened_at: now.wall,

@@ -95,7 +95,8 @@ impl Incidents {
         Ok(())
     }
 
-    /// Other settings from now on. Incidents that go on are judged and described by them.
+    /// Other settings from now on. Incidents that go on are judged and described by them; they keep the severity and the labels
+    /// that they opened with.
     pub fn set(&mut self, settings: Settings) {
         self.settings = settings;
         self.groups.values_mut().for_each(|group| group.set(&self.settings));
@@ -104,7 +105,7 @@ impl Incidents {
     /// Counts an event. What it leads to is said by the next [`Incidents::tick`], if [`Incidents::due`] says so.
     pub fn observe(&mut self, event: &Event, now: Clock) {
         let seen = Sighting::of(event, now.steady_ms);
-        if self.rest.seen.add(seen.merchant, seen.source.host) {
+        if self.rest.seen.add(seen.merchant, seen.host) {
             self.rest_change = Change::ToStore;
         }
         let mut key = std::mem::take(&mut self.scratch);
@@ -213,7 +214,7 @@ impl Incidents {
             if group.open().is_none() || !is_due(group, Patience::None) || group.is_unscheduled(now.steady_ms) {
                 continue;
             }
-            if hush.covers(&group.about().subject(&group.entry)) {
+            if hush.covers(&group.about().subject(group.severity())) {
                 self.unsaid += group.hush(config, now.steady_ms);
                 continue;
             }

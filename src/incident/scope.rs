@@ -108,7 +108,7 @@ mod tests {
         }
         for event in incident.iter().chain(others) {
             let sighting = Sighting::of(event, 0);
-            seen.add(sighting.merchant, sighting.source.host);
+            seen.add(sighting.merchant, sighting.host);
         }
         scope(&tally, &seen)
     }

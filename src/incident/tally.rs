@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::notice::{self, Merchant, Sample, Source};
 use super::orders::Orders;
-use crate::event::{Event, EventId, Ids, Origin};
+use crate::event::{Event, EventId, Ids};
 
 pub(super) const MAX_SAMPLES: usize = 3;
 /// Bytes of an excerpt in a sample.
 const MAX_EXCERPT: usize = 512;
-const MAX_SOURCES: usize = 10;
+const MAX_HOSTS: usize = 10;
 /// Merchants that are told apart, and those that are shown.
 const MAX_MERCHANTS: usize = 64;
 const SHOWN_MERCHANTS: usize = 5;
@@ -26,15 +26,7 @@ pub(super) struct Sighting<'a> {
     pub time: Timestamp,
     pub order: Option<&'a str>,
     pub merchant: Option<&'a str>,
-    pub source: Place<'a>,
-}
-
-/// Where events come from.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'a> {
-    name: &'a str,
     pub host: Option<&'a str>,
-    labels: &'a BTreeMap<String, String>,
 }
 
 /// An event of which nothing was said yet.
@@ -47,7 +39,8 @@ pub(super) struct Early {
     order: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     merchant: Option<String>,
-    source: Source,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
     /// Only of the first few.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample: Option<Sample>,
@@ -65,7 +58,8 @@ pub(super) struct Tally {
     pub orders: Orders,
     /// Events that name an order.
     ordered: u64,
-    sources: Vec<Source>,
+    /// The first that were seen, also where none is named.
+    hosts: Vec<(Option<String>, u64)>,
     /// The first that were seen.
     merchants: BTreeMap<String, u64>,
     /// Of the events since the last notice, or of earlier ones where there are none.
@@ -84,23 +78,8 @@ impl<'a> Sighting<'a> {
             time: event.time.map_or(event.observed, |time| time.min(event.observed)),
             order: present(out_trade_no).or(present(trade_no)).or(present(transaction_id)),
             merchant: present(mch_id),
-            source: Place::of(&event.origin),
+            host: event.origin.host.as_deref(),
         }
-    }
-}
-
-impl<'a> Place<'a> {
-    fn of(origin: &'a Origin) -> Place<'a> {
-        Place { name: &origin.name, host: origin.host.as_deref(), labels: &origin.labels }
-    }
-
-    fn is(&self, source: &Source) -> bool {
-        self.name == source.name && self.host == source.host.as_deref() && *self.labels == source.labels
-    }
-
-    fn counted(&self, count: u64) -> Source {
-        let host = self.host.map(str::to_owned);
-        Source { name: self.name.to_owned(), host, labels: self.labels.clone(), count }
     }
 }
 
@@ -112,19 +91,18 @@ impl Early {
             time: seen.time,
             order: seen.order.map(str::to_owned),
             merchant: seen.merchant.map(str::to_owned),
-            source: seen.source.counted(1),
+            host: seen.host.map(str::to_owned),
             sample: with_sample.then(|| sample(event)),
         }
     }
 
     pub fn sighting(&self) -> Sighting<'_> {
-        let Source { name, host, labels, .. } = &self.source;
         Sighting {
             ms: self.ms,
             time: self.time,
             order: self.order.as_deref(),
             merchant: self.merchant.as_deref(),
-            source: Place { name, host: host.as_deref(), labels },
+            host: self.host.as_deref(),
         }
     }
 }
@@ -140,7 +118,7 @@ impl Tally {
             last_ms: first.ms,
             orders: Orders::default(),
             ordered: 0,
-            sources: Vec::new(),
+            hosts: Vec::new(),
             merchants: BTreeMap::new(),
             samples: Vec::new(),
             n_fresh: 0,
@@ -159,7 +137,7 @@ impl Tally {
             self.orders.add(order);
         }
         self.add_merchant(seen.merchant);
-        self.add_source(seen.source);
+        self.add_host(seen.host);
         if self.n_fresh < MAX_SAMPLES
             && let Some(sample) = sample()
         {
@@ -178,11 +156,11 @@ impl Tally {
         }
     }
 
-    fn add_source(&mut self, place: Place<'_>) {
-        if let Some(source) = self.sources.iter_mut().find(|source| place.is(source)) {
-            source.count += 1;
-        } else if self.sources.len() < MAX_SOURCES {
-            self.sources.push(place.counted(1));
+    fn add_host(&mut self, host: Option<&str>) {
+        if let Some((_, count)) = self.hosts.iter_mut().find(|(known, _)| known.as_deref() == host) {
+            *count += 1;
+        } else if self.hosts.len() < MAX_HOSTS {
+            self.hosts.push((host.map(str::to_owned), 1));
         }
     }
 
@@ -209,13 +187,19 @@ impl Tally {
 
     /// The host, where all events come from it.
     pub fn only_host(&self) -> Option<&str> {
-        let host = self.sources.first()?.host.as_deref()?;
-        self.sources.iter().all(|source| source.host.as_deref() == Some(host)).then_some(host)
+        let [(host, _)] = self.hosts.as_slice() else { return None };
+        host.as_deref()
     }
 
-    /// The most frequent first.
-    pub fn sources(&self) -> Vec<Source> {
-        let mut sources = self.sources.clone();
+    /// The source of this name and labels on each host, the most frequent first.
+    pub fn sources(&self, name: &str, labels: &BTreeMap<String, String>) -> Vec<Source> {
+        let source = |(host, count): &(Option<String>, u64)| Source {
+            name: name.to_owned(),
+            host: host.clone(),
+            labels: labels.clone(),
+            count: *count,
+        };
+        let mut sources: Vec<Source> = self.hosts.iter().map(source).collect();
         sources.sort_by_key(|source| std::cmp::Reverse(source.count));
         sources
     }
@@ -348,14 +332,15 @@ mod tests {
     }
 
     #[test]
-    fn records_out_of_order_and_several_sources_are_all_counted() {
+    fn records_out_of_order_and_several_hosts_are_all_counted() {
         let mut late = samples::full();
         late.time = "2026-03-01T07:00:00Z".parse().ok();
         std::sync::Arc::make_mut(&mut late.origin).host = Some("pay-2".into());
         let tally = tally(&[samples::full(), late.clone(), late]);
         assert_eq!(tally.first_seen.to_string(), "2026-03-01T07:00:00Z");
         assert_eq!(tally.last_seen.to_string(), "2026-03-01T08:00:00.25Z");
-        let sources: Vec<_> = tally.sources().into_iter().map(|source| (source.host, source.count)).collect();
+        let sources: Vec<_> =
+            tally.sources("shop", &BTreeMap::new()).into_iter().map(|source| (source.host, source.count)).collect();
         assert_eq!(sources, [(Some("pay-2".into()), 2), (Some("pay-1".into()), 1)]);
         assert_eq!(tally.only_host(), None);
     }

@@ -14,7 +14,7 @@ use crate::incident::matching::matches;
 
 /// The first rule of the configuration that means it, else what the entry says, else what its kind of trouble is.
 pub(super) fn threshold(config: &Incident, about: &About, entry: &Entry) -> Threshold {
-    let subject = about.subject(entry);
+    let subject = about.subject(entry.severity);
     let rule = config.thresholds.iter().find(|rule| matches(&rule.matcher, &subject));
     rule.map_or_else(|| threshold_of(entry), |rule| rule.threshold)
 }

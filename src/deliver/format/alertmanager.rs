@@ -105,6 +105,11 @@ pub fn starts_at(subject: Subject<'_>) -> &str {
 /// the `summary`.
 pub fn labels(subject: Subject<'_>, context: &Context<'_>) -> Labels {
     let (about, place) = (subject.annotation(), subject.place());
+    let host = match subject {
+        Subject::Event(_) => place.host.or(context.host),
+        // Which host has most of its events may change.
+        Subject::Incident(_) => context.host.or(place.host),
+    };
     let own = [
         ("alertname", Some(about.code)),
         ("code", Some(about.code)),
@@ -112,7 +117,7 @@ pub fn labels(subject: Subject<'_>, context: &Context<'_>) -> Labels {
         ("provider", about.provider),
         ("severity", Some(about.severity)),
         ("source", Some(place.source)),
-        ("host", place.host.or(context.host)),
+        ("host", host),
     ];
     let value = |text: &str| visible(&cut::start(text, MAX_VALUE)).into_owned();
     let mut labels: Labels = own.into_iter().filter_map(|(name, text)| Some((name.to_owned(), value(text?)))).collect();

@@ -305,6 +305,30 @@ fn silences_of_the_configuration_and_mutes_hush_only_what_they_mean() {
     assert_eq!(driver.said[1].at_ms, 5 * MINUTE);
 }
 
+/// Receivers know an alert by these.
+#[test]
+fn a_reload_changes_neither_severity_nor_labels_of_an_incident_that_goes_on() {
+    let mut driver = Driver::new();
+    let mut severe = Entry::clone(CATALOG.get("alipay.gateway.invalid-signature").unwrap());
+    let other = if severe.severity == Severity::Critical { Severity::Error } else { Severity::Critical };
+    severe.severity = other;
+    let mut labelled = event(&Arc::new(severe), "shop", "A");
+    Arc::make_mut(&mut labelled.origin).labels = [("env".to_owned(), "test".to_owned())].into();
+    driver.observe(labelled.clone());
+    driver.incidents.set(settings());
+    Arc::make_mut(&mut labelled.origin).labels = [("env".to_owned(), "prod".to_owned())].into();
+    driver.observe_until(10 * MINUTE, 100, &labelled);
+    driver.run_until(HOUR);
+    let told: Vec<_> =
+        driver.notices().iter().map(|it| (it.severity.clone(), it.sources[0].labels["env"].clone())).collect();
+    assert!(told.len() > 2 && told.iter().all(|told| *told == (other.to_string(), "test".to_owned())), "{told:?}");
+    // When it opens the next time, it is as things are then.
+    driver.run_until(4 * HOUR);
+    driver.observe(labelled);
+    let last = *driver.notices().last().unwrap();
+    assert_eq!((last.status, last.sources[0].labels["env"].as_str()), (Opened, "prod"));
+}
+
 #[test]
 fn other_settings_hold_from_the_next_decision_on() {
     let mut driver = Driver::new();
