@@ -55,7 +55,8 @@ fn incident(notice: &Notice) -> String {
     ];
     if let Some(source) = notice.sources.first() {
         parts.push(format!("source={}", source.name));
-        parts.extend(source.host.as_ref().map(|host| format!("host={host}")));
+        let hosts: Vec<_> = notice.sources.iter().filter_map(|source| source.host.as_deref()).collect();
+        parts.extend((!hosts.is_empty()).then(|| format!("host={}", hosts.join(","))));
     }
     one_line(&parts)
 }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::super::message::{Event, Message};
-use super::subject::{Place, Subject, Subjects, order, subjects};
+use super::subject::{Subject, Subjects, order, subjects};
 use super::words::{self, Words};
 use super::{Context, RenderError, Rendered, cut, text};
 use crate::catalog::{Lang, Severity};
@@ -25,6 +25,7 @@ const MAX_NAME: usize = 64;
 const MAX_PATH: usize = 160;
 const MAX_STEPS: usize = 3;
 const MAX_RELATED: usize = 3;
+const MAX_HOSTS: usize = 3;
 /// Feishu takes some 50 elements.
 const MAX_LINES: usize = 40;
 /// Incidents or events of a list.
@@ -153,7 +154,7 @@ impl Writer<'_> {
             lines.push(line(self.words.orders, text::plain(order, MAX_NAME)));
         }
         lines.push(line(self.report.seen, at(&event.source.path, event.source.line)));
-        lines.push(line(self.words.place, self.place(subject.place())));
+        lines.push(line(self.words.place, self.place(subject)));
         lines.extend(self.advice(subject));
         lines.push(line(self.words.excerpt, text::plain(&event.excerpt, MAX_TEXT)));
         self.card(subject, lines)
@@ -241,7 +242,7 @@ impl Writer<'_> {
         match subject {
             Subject::Incident(notice) => {
                 parts.push(words::short_count(notice, self.lang));
-                parts.push(self.place(subject.place()));
+                parts.push(self.place(subject));
             }
             Subject::Event(event) => {
                 parts.extend(order(&event.ids).map(|order| text::plain(order, MAX_NAME)));
@@ -252,7 +253,7 @@ impl Writer<'_> {
     }
 
     fn places(&self, notice: &Notice) -> String {
-        let mut text = self.place(Subject::Incident(notice).place());
+        let mut text = self.place(Subject::Incident(notice));
         // A list of many merchants says nothing.
         let is_about_one = notice.scope == Scope::OneMerchant || notice.merchants.len() == 1;
         if let Some(merchant) = notice.merchants.first().filter(|_| is_about_one) {
@@ -262,12 +263,24 @@ impl Writer<'_> {
         text
     }
 
-    fn place(&self, place: Place<'_>) -> String {
-        let source = text::plain(place.source, MAX_NAME);
-        match place.host.or(self.context.host) {
-            Some(host) => format!("{source}{}", words::bracketed(&text::plain(host, MAX_NAME), self.lang)),
-            None => source,
+    /// The source and its hosts, those with most events first.
+    fn place(&self, subject: Subject<'_>) -> String {
+        let mut place = text::plain(subject.place().source, MAX_NAME);
+        let mut hosts: Vec<&str> = match subject {
+            Subject::Event(event) => event.source.host.as_deref().into_iter().collect(),
+            Subject::Incident(notice) => notice.sources.iter().filter_map(|it| it.host.as_deref()).collect(),
+        };
+        if hosts.is_empty() {
+            hosts.extend(self.context.host);
         }
+        let mut shown: Vec<_> = hosts.iter().take(MAX_HOSTS).map(|host| text::plain(host, MAX_NAME)).collect();
+        if hosts.len() > MAX_HOSTS {
+            shown.push("…".to_owned());
+        }
+        if !shown.is_empty() {
+            place.push_str(&words::bracketed(&words::several(&shown, self.lang), self.lang));
+        }
+        place
     }
 
     /// Names the sender: robots that ask for a keyword in each message can ask for this one.

@@ -45,8 +45,9 @@ fn event<'a>(message: &'a Message<'_>, context: &Context<'_>) -> Result<CloudEve
         }
         Item::Incident(notice) => {
             let of = notice.sources.first();
-            let source =
-                reference(of.and_then(|source| source.host.as_deref()).or(host), of.map(|source| source.name.as_str()));
+            // Which host has most of its events may change.
+            let host = host.or(of.and_then(|source| source.host.as_deref()));
+            let source = reference(host, of.map(|source| source.name.as_str()));
             (&notice.id, source, Some(notice.entry.as_str()), "urn:paytriage:incident:1")
         }
         Item::Digest(_) => return Err(RenderError::NotAlone),

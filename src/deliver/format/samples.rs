@@ -66,7 +66,10 @@ pub fn notice(status: &str, lang: Lang) -> Value {
         "status": status, "reason": reason, "time": "2026-11-22T19:22:30Z", "opened_at": "2026-11-22T19:11:00Z",
         "first_seen": "2026-11-22T19:10:04Z", "last_seen": "2026-11-22T19:22:01Z", "count": 1234, "new": 56, "rate_per_minute": 4.67,
         "orders": { "distinct": 310, "exact": false, "samples": ["T20261122001", "T20261122002", "T20261122009", "T20261122010"] },
-        "scope": "widespread", "scope_text": scope, "sources": [{ "name": "shop", "host": "pay-1", "labels": event["source"]["labels"], "count": 1234 }],
+        "scope": "widespread", "scope_text": scope, "sources": [
+            { "name": "shop", "host": "pay-1", "labels": event["source"]["labels"], "count": 1200 },
+            { "name": "shop", "host": "pay-2", "labels": event["source"]["labels"], "count": 34 },
+        ],
         "merchants": [{ "mch_id": "1900000109", "count": 1200 }],
         "related": [{ "incident": "aa", "entry": "alipay.sign", "code": "isv.invalid-signature", "title": related, "shared_orders": 12 }],
         "samples": [sample(1), sample(2)],

@@ -51,6 +51,7 @@ pub struct Annotation<'a> {
 pub struct Place<'a> {
     /// Name of the source.
     pub source: &'a str,
+    /// The host, or that from which most events are.
     pub host: Option<&'a str>,
     pub labels: Option<&'a BTreeMap<String, String>>,
 }

@@ -212,6 +212,13 @@ pub fn bracketed(text: &str, lang: Lang) -> String {
     }
 }
 
+pub fn several(names: &[String], lang: Lang) -> String {
+    names.join(match lang {
+        Lang::En => ", ",
+        Lang::Zh => "、",
+    })
+}
+
 /// `2026-11-23 10:10:05 +08:00`; what is no time stays as it is.
 pub fn time(rfc3339: &str, timezone: &TimeZone) -> String {
     let shown = |time: Timestamp| time.to_zoned(timezone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string();
