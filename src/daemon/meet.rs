@@ -246,6 +246,14 @@ impl Newcomers {
         self.left_behind.get(path).into_iter().flatten()
     }
 
+    /// What an earlier run left behind in this directory.
+    pub fn left_behind_in<'a>(&'a self, dir: &'a Path) -> impl Iterator<Item = &'a FileState> {
+        self.left_behind
+            .values()
+            .flatten()
+            .filter(move |row| row.path.parent().map(Path::as_os_str) == Some(dir.as_os_str()))
+    }
+
     /// What is stored of a file; the newest first where several rows are of it. A device can have another number
     /// after each start of the system; then inode and birth time are what stays.
     fn rows_of(&self, key: FileKey) -> Vec<FileState> {

@@ -3,7 +3,6 @@
 //! A copy is read after its original, so that what both hold is reported once. Until it is clear what it is, it
 //! is held back, open, so that it cannot be lost either.
 
-use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -16,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::Timestamp;
 
 use super::Reader;
+use super::leap::Head;
 use super::look::DISPLACED_INTERVAL;
 use crate::daemon::follow::{Follow, reported_up_to};
 use crate::daemon::meet::{Moment, Newcomer};
@@ -211,9 +211,15 @@ impl Reader {
                 return Ok(());
             }
             Finding::Stranger => {
-                let is_unheard_of = !self.newcomers.is_first_walk() && !self.newcomers.knows(held.newcomer.key);
-                let copy_of = self.was_copy_of(&held);
-                (self.newcomers.meet(held.newcomer, &self.plan, clock)?, copy_of, is_unheard_of)
+                let newcomer = &held.newcomer;
+                let is_new = self.newcomers.appears_later(&newcomer.path, &self.plan);
+                let is_unheard_of = is_new && !self.newcomers.knows(newcomer.key);
+                let original = self.was_copy_of(&held);
+                let mut follow = self.newcomers.meet(held.newcomer, &self.plan, clock)?;
+                if let Some((follow, original)) = follow.as_mut().zip(original.as_ref()) {
+                    follow.leap_over_left_behind(original, clock)?;
+                }
+                (follow, original.map(|row| row.key), is_unheard_of)
             }
             Finding::Heir(before) => {
                 tracing::debug!(path = %visible(&held.path), original = %visible(&before.path), "goes on where its original was");
@@ -256,45 +262,84 @@ impl Reader {
         if self.newcomers.knows(newcomer.key) || !self.newcomers.appears_later(&newcomer.path, &self.plan) {
             return Ok(Finding::Stranger);
         }
-        for name in kin::original_names(&held.path) {
-            let finding = self.compare(held, metadata, &name, clock)?;
+        match self.by_its_name(held, metadata, clock)? {
+            Finding::Heir(before) => self.among_heirs(held, metadata, before),
+            other => Ok(other),
+        }
+    }
+
+    fn by_its_name(&self, held: &Held, metadata: &Metadata, clock: Instant) -> io::Result<Finding> {
+        let names = kin::original_names(&held.path);
+        // What it was compared with before may have lost its name meanwhile.
+        let last = names.last().map(|name| (name, held.original));
+        for (name, known) in names.iter().map(|name| (name, None)).chain(last) {
+            let finding = self.compare(held, metadata, (name, known), clock)?;
             if !matches!(finding, Finding::Stranger) {
                 return Ok(finding);
             }
         }
-        self.copy_of_a_link(held)
+        self.by_its_content(held)
+    }
+
+    /// Of several copies of one content one goes on where the original was; the others go on where that one is. What took the
+    /// place of the original, and lost it again at once, is one of them too.
+    fn among_heirs(&self, held: &Held, metadata: &Metadata, mut before: Box<FileState>) -> io::Result<Finding> {
+        let (key, original) = (held.newcomer.key, before.key);
+        let is_in_place = |it: &Follow| it.is_unheard_of && it.position() == 0 && !it.has_its_name();
+        let is_heir = |it: &&Follow| it.copy_of == Some(original) || is_in_place(it);
+        for heir in self.files.iter().filter(is_heir).filter(|it| it.key() != key && it.key() != original) {
+            let Ok(there) = heir.handle() else { continue };
+            let (likeness, read) = likeness(&held.newcomer.file, metadata.size(), heir, &there)?;
+            match judge(likeness, read, kin::COPY_PAUSE) {
+                Verdict::Heir(state) if progress(&state) > progress(&before) => *before = state,
+                Verdict::Later => return Ok(Finding::Later { original: heir.key() }),
+                Verdict::Heir(_) | Verdict::Stranger => {}
+            }
+        }
+        Ok(Finding::Heir(before))
     }
 
     /// What an earlier run may have known it as a copy of, whatever that is called by now.
-    fn was_copy_of(&self, held: &Held) -> Option<FileKey> {
+    fn was_copy_of(&self, held: &Held) -> Option<FileState> {
         let names = kin::written_as(&held.path);
         let mut rows = names.iter().flat_map(|name| self.newcomers.left_behind_as(name));
-        rows.find(|row| row.key != held.newcomer.key).map(|row| row.key)
+        rows.find(|row| row.key != held.newcomer.key).cloned()
     }
 
-    /// One file can have several names, of which the store knows one: a copy made between two runs may be named after another.
-    fn copy_of_a_link(&self, held: &Held) -> io::Result<Finding> {
+    /// One file can have several names, of which the store knows one: what happened between two runs may have to do with another.
+    fn by_its_content(&self, held: &Held) -> io::Result<Finding> {
+        let file = &held.newcomer.file;
         let formers = self.kin.truncated.iter().map(|truncated| &truncated.former);
         for former in formers.filter(|former| former.path.parent() == held.path.parent()) {
-            if kin::holds(&held.newcomer.file, &former.proof)? {
+            if kin::holds(file, &former.proof)? {
                 return Ok(heir(former));
+            }
+        }
+        let Some(dir) = held.path.parent() else { return Ok(Finding::Stranger) };
+        let mut head = Head::of(file)?;
+        for row in self.newcomers.left_behind_in(dir).filter(|row| self.files.get(row.key).is_none()) {
+            if head.is_that_of(&row.proof) && kin::holds(file, &row.proof)? && !is_in_directory(row.key, &row.path) {
+                return Ok(heir(row));
             }
         }
         Ok(Finding::Stranger)
     }
 
-    /// Compares a newcomer with the files that have, or had, this name.
-    fn compare(&self, held: &Held, metadata: &Metadata, name: &Path, clock: Instant) -> io::Result<Finding> {
+    /// Compares a newcomer with the files that have, or had, this name, and one that is known.
+    fn compare(
+        &self,
+        held: &Held,
+        metadata: &Metadata,
+        (name, known): (&Path, Option<FileKey>),
+        clock: Instant,
+    ) -> io::Result<Finding> {
         let same_name = name == held.path;
         let named = self.files.named(name).filter(|_| !same_name);
         let left = self.newcomers.left_behind_as(name);
-        // What it was compared with before may have lost that name meanwhile.
-        let before = self.kin.before.get(name).copied().into_iter().chain(held.original);
+        let before = self.kin.before.get(name).copied().into_iter().chain(known);
         let displaced = self.files.displaced_from(name);
-        let mut keys: Vec<_> =
-            named.into_iter().chain(before).chain(displaced).chain(left.map(|row| row.key)).collect();
-        // Of several files of this name, the longest proof says most.
-        keys.sort_by_key(|key| Reverse(self.files.get(*key).map(Follow::position)));
+        let keys = named.into_iter().chain(before).chain(displaced).chain(left.map(|row| row.key));
+        let mut best: Option<FileState> = None;
         for key in keys {
             let Some(original) = self.files.get(key).filter(|_| key != held.newcomer.key) else { continue };
             let Ok(there) = original.handle() else { continue };
@@ -308,9 +353,15 @@ impl Reader {
             let quiet = if is_compared { kin::COPY_PAUSE } else { clock.saturating_duration_since(held.grown) };
             match judge(likeness, read, quiet) {
                 Verdict::Stranger => {}
-                Verdict::Heir(before) => return Ok(heir(&before)),
+                // Of several files of this name, the longest proof says most.
+                Verdict::Heir(before) => {
+                    best = best.filter(|best| progress(best) >= progress(&before)).or(Some(before))
+                }
                 Verdict::Later => return Ok(Finding::Later { original: key }),
             }
+        }
+        if let Some(best) = best {
+            return Ok(heir(&best));
         }
         for row in self.newcomers.left_behind_as(name).filter(|row| self.files.get(row.key).is_none()) {
             let gone = || !same_name || !is_in_directory(row.key, name);
@@ -392,34 +443,16 @@ impl Reader {
         if !kin::holds(&newcomer.file, &former.proof).unwrap_or(false) {
             return false;
         }
-        let is_reported = former.checkpoint.offset > 0;
         match (is_listed, self.is_unmet(&metadata)) {
             (true, true) => self.notice(path, clock),
-            // What is not reported of one file may be of another, that both are copies of.
-            (false, true) if !is_reported => drop(self.newcomer(newcomer.moved_from(&former.path), path, clock)),
-            (false, true) => drop(self.copy_outside_the_sources(newcomer, metadata.size(), former, clock)),
+            (false, true) if metadata.size() > former.checkpoint.offset => {
+                drop(self.newcomer(newcomer.moved_from(&former.path), path, clock));
+            }
+            // All of it was reported.
+            (false, true) => {}
             (_, false) => self.files.queue(newcomer.key),
         }
         true
-    }
-
-    fn copy_outside_the_sources(
-        &mut self,
-        newcomer: Newcomer,
-        size: u64,
-        former: &FileState,
-        clock: Instant,
-    ) -> io::Result<()> {
-        if size <= former.checkpoint.offset {
-            return Ok(());
-        }
-        tracing::debug!(path = %visible(&newcomer.path), "copy of a truncated file; reading what was not read of it");
-        let newcomer = newcomer.moved_from(&former.path);
-        if let Some(follow) = self.newcomers.meet_heir(newcomer, former, &self.plan, clock)? {
-            self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL);
-            self.add(follow, clock);
-        }
-        Ok(())
     }
 
     pub(super) fn walk_began(&mut self, at: Moment) {
@@ -472,6 +505,11 @@ fn former_in<'a>(original: &'a Follow, file: &File) -> io::Result<Option<&'a Fil
     original.former().map_or(Ok(None), |former| Ok(kin::holds(file, &former.proof)?.then_some(former)))
 }
 
+/// How far a file was read, and reported.
+fn progress(state: &FileState) -> (u64, u64, usize) {
+    (state.proof.at, state.checkpoint.done, state.checkpoint.reported.len())
+}
+
 /// True if an original has to be read on, or looked at, before anything is compared with it.
 pub(super) fn needs_turn(original: &Follow) -> io::Result<bool> {
     let there = original.handle()?;
@@ -487,7 +525,7 @@ pub(super) fn names_in(dir: &Path) -> Vec<PathBuf> {
     fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
-fn is_in_directory(key: FileKey, path: &Path) -> bool {
+pub(super) fn is_in_directory(key: FileKey, path: &Path) -> bool {
     let metadata = path.parent().map(names_in).into_iter().flatten().filter_map(|path| fs::symlink_metadata(path).ok());
     metadata.into_iter().any(|metadata| FileKey::of(&metadata) == key)
 }

@@ -2,19 +2,19 @@
 //! take the place of another. What the original has too is passed over, as far as their content proves it.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use super::Reader;
-use super::kin::{likeness, needs_turn};
+use super::kin::{is_in_directory, likeness, needs_turn};
 use super::look::DISPLACED_INTERVAL;
 use super::room::RESERVE;
 use crate::daemon::follow::Follow;
 use crate::identity::FileKey;
 use crate::source::kin::{self, COPY_PAUSE, Likeness, Verdict, judge};
-use crate::source::proof::{Digest, HEAD_MAX, digest};
+use crate::source::proof::{Digest, HEAD_MAX, Proof, digest};
 use crate::source::step::Place;
 use crate::source::tail::{self, Tail};
 use crate::store::FileState;
@@ -45,10 +45,7 @@ impl Reader {
     /// # Errors
     /// One of the two cannot be read.
     pub(super) fn leap_over_copied(&mut self, key: FileKey, clock: Instant) -> io::Result<Leap> {
-        let leap = match self.original_of(key) {
-            Some(original) => self.compare_with(original, key, clock),
-            None => self.wait_for_its_name(key, clock),
-        };
+        let leap = self.compare_with_originals(key, clock);
         match leap {
             Ok(Leap::Wait) => drop(self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL)),
             _ => self.kin.waits_no_more(key),
@@ -56,14 +53,35 @@ impl Reader {
         leap
     }
 
-    fn original_of(&self, key: FileKey) -> Option<FileKey> {
-        let copy = self.files.get(key)?;
-        let is_original = |it: &FileKey| *it != key && self.files.get(*it).is_some_and(|it| it.copy_of != Some(key));
-        let known = copy.copy_of.filter(is_original);
+    fn compare_with_originals(&mut self, key: FileKey, clock: Instant) -> io::Result<Leap> {
+        let originals = self.originals_of(key);
+        if originals.is_empty() {
+            return self.wait_for_its_name(key, clock);
+        }
+        let mut leap = Leap::NoCopy;
+        for original in originals {
+            leap = self.compare_with(original, key, clock)?;
+            if matches!(leap, Leap::NoRoom | Leap::Wait) {
+                break;
+            }
+        }
+        Ok(leap)
+    }
+
+    /// What it is known to be a copy of, what has the name of that by now, and what had it.
+    fn originals_of(&self, key: FileKey) -> Vec<FileKey> {
+        let Some(copy) = self.files.get(key) else { return Vec::new() };
         let names = kin::written_as(&copy.path);
-        let named = || names.iter().find_map(|name| self.files.named(name).filter(is_original));
-        let was_named = || names.iter().flat_map(|name| self.files.displaced_from(name)).find(is_original);
-        known.or_else(named).or_else(was_named).or_else(|| self.replaced_by(copy))
+        let named = names.iter().find_map(|name| self.files.named(name));
+        let was_named = names.iter().find_map(|name| self.files.displaced_from(name).into_iter().next());
+        let mut originals = Vec::new();
+        for original in [copy.copy_of, named, was_named, self.replaced_by(copy)].into_iter().flatten() {
+            let is_original = || self.files.get(original).is_some_and(|it| it.copy_of != Some(key));
+            if original != key && !originals.contains(&original) && is_original() {
+                originals.push(original);
+            }
+        }
+        originals
     }
 
     /// The deleted file whose name this one has now, or had in passing, as long as nothing of it was read.
@@ -98,7 +116,10 @@ impl Reader {
             let may_be_copy = matches!(likeness, Likeness::Nothing).then_some(original);
             match judge(likeness, read, COPY_PAUSE) {
                 Verdict::Stranger => {
-                    self.files.get_mut(key).into_iter().for_each(|copy| copy.copy_of = may_be_copy);
+                    let is_known = |copy: &&mut Follow| copy.copy_of.is_none_or(|known| known == original);
+                    if let Some(copy) = self.files.get_mut(key).filter(is_known) {
+                        copy.copy_of = may_be_copy;
+                    }
                     return Ok(Leap::UpTo(size));
                 }
                 Verdict::Heir(before) => {
@@ -158,6 +179,9 @@ impl Reader {
         let file = follow.handle()?;
         let size = file.metadata()?.size();
         let Some(twin) = self.twin_of(follow, &file, size)? else { return Ok(Leap::NoCopy) };
+        if self.files.get(twin).is_some_and(|twin| !twin.has_its_name()) {
+            return self.compare_with(twin, key, clock);
+        }
         let (waited, quiet) = self.kin.wait(key, twin, size, clock);
         let waits = quiet < RENAME_PAUSE && waited < MAX_RENAME_PAUSE;
         Ok(if waits { Leap::Wait } else { Leap::NoCopy })
@@ -165,17 +189,11 @@ impl Reader {
 
     /// A file in the same directory of which this one holds what was read, or a beginning of that.
     fn twin_of(&self, follow: &Follow, file: &File, size: u64) -> io::Result<Option<FileKey>> {
-        let head = tail::read_range(file, 0, HEAD_MAX)?;
-        let mut digests: HashMap<u64, Digest> = HashMap::new();
+        let mut head = Head::of(file)?;
         let dir = follow.path.parent();
         for other in self.files.iter().filter(|other| other.key() != follow.key() && other.position() > 0) {
             let proof = other.proof();
-            let len = proof.head_len;
-            if len == 0 || len > head.len() as u64 {
-                continue;
-            }
-            let begin = digests.entry(len).or_insert_with(|| digest(&head[..len as usize]));
-            if *begin != proof.head || other.path.parent() != dir {
+            if other.path.parent() != dir || !head.is_that_of(proof) {
                 continue;
             }
             let is_twin = match size >= proof.at {
@@ -187,6 +205,51 @@ impl Reader {
             }
         }
         Ok(None)
+    }
+}
+
+/// The first bytes of a file, to be compared with those of many others.
+pub(super) struct Head {
+    bytes: Vec<u8>,
+    /// By length.
+    digests: HashMap<u64, Digest>,
+}
+
+impl Head {
+    /// # Errors
+    /// It cannot be read.
+    pub fn of(file: &File) -> io::Result<Head> {
+        Ok(Head { bytes: tail::read_range(file, 0, HEAD_MAX)?, digests: HashMap::new() })
+    }
+
+    pub fn is_that_of(&mut self, proof: &Proof) -> bool {
+        let len = proof.head_len;
+        let Some(bytes) = self.bytes.get(..len as usize).filter(|bytes| !bytes.is_empty()) else { return false };
+        *self.digests.entry(len).or_insert_with(|| digest(bytes)) == proof.head
+    }
+}
+
+impl Follow {
+    /// False where its name is gone or leads elsewhere, whether that was told yet or not.
+    pub(super) fn has_its_name(&self) -> bool {
+        fs::metadata(&self.path).is_ok_and(|there| FileKey::of(&there) == self.key())
+    }
+
+    /// Passes over what an earlier run read of the file that this is a copy of, as far as that stands in both, if the original is
+    /// gone: one that is there is compared with.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn leap_over_left_behind(&mut self, before: &FileState, clock: Instant) -> io::Result<()> {
+        let file = self.handle()?;
+        if is_further(before, self)
+            && kin::holds(&file, &before.proof)?
+            && !is_in_directory(before.key, &before.path)
+            && let Ok(tail) = Tail::resume(self.key(), self.generation(), &file, &before.proof)?
+        {
+            self.leap(tail, before.checkpoint.clone(), clock);
+        }
+        Ok(())
     }
 }
 

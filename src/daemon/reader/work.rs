@@ -59,9 +59,9 @@ impl Stall {
 impl Reader {
     /// Gives each file that is waiting one turn, as far as there is time.
     pub(super) fn read_round(&mut self, clock: Instant) {
-        let began = Instant::now();
+        let began = (self.now)();
         for _ in 0..self.files.n_queued() {
-            if self.pending.is_full() || self.room() < RESERVE || began.elapsed() >= MAX_ROUND {
+            if self.pending.is_full() || self.room() < RESERVE || (self.now)() >= began + MAX_ROUND {
                 return;
             }
             let Some(key) = self.files.next() else { return };
@@ -135,6 +135,7 @@ impl Reader {
                 self.pending.touched(key, clock);
                 self.files.queue(key);
             }
+            Ok(Turned::Gone) if !self.kin.waiting_for(key).is_empty() => self.look_at_copies_of(key, clock),
             Ok(Turned::Gone) => self.gone(key, clock),
             Err(error) => self.turn_failed(key, &path, &error, clock),
         }
@@ -216,7 +217,7 @@ impl Reader {
         self.look_at_copies_of(key, clock);
     }
 
-    /// Now that this file is read, it can be told what waits for it.
+    /// Now that this file is read, it can be told what waits for it. Until then it is not let go.
     fn look_at_copies_of(&mut self, original: FileKey, clock: Instant) {
         for copy in self.kin.waiting_for(original) {
             self.files.queue(copy);

@@ -1,7 +1,7 @@
 //! The files of a script, and what the model knows of each: what was written since the reader looked, and whether it
 //! can be found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -22,9 +22,23 @@ pub struct Disk {
     names: BTreeMap<PathBuf, usize>,
     /// The file that was rotated out last.
     rotated: Option<PathBuf>,
+    /// Copies that the reader has not looked at since they are whole.
+    in_making: Vec<Copy>,
+    /// What may be reported twice: it is known of a copy only as long as its original is there.
+    pub may_repeat: BTreeSet<u64>,
     news: Mail<Request>,
     next: u64,
     journal: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Copy {
+    path: PathBuf,
+    original: usize,
+    /// The name it was copied by.
+    name: PathBuf,
+    /// Of the original, when the copy was made.
+    size: u64,
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +84,8 @@ impl Disk {
             inodes: Vec::new(),
             names: BTreeMap::new(),
             rotated: None,
+            in_making: Vec::new(),
+            may_repeat: BTreeSet::new(),
             news: Mail::default(),
             next: 1,
             journal: Vec::new(),
@@ -122,6 +138,7 @@ impl Disk {
 
     /// The reader has read everything that it holds; returns the numbers.
     pub fn looked(&mut self) -> Vec<u64> {
+        self.in_making.clear();
         let held = self.inodes.iter_mut().filter(|inode| inode.held);
         held.flat_map(|inode| std::mem::take(&mut inode.unread)).collect()
     }
@@ -135,6 +152,10 @@ impl Disk {
 
     /// The process is gone, and with it what only it could reach.
     pub fn ended(&mut self) {
+        // The next run knows a copy by its name and by what is stored of its original, which may be nothing yet.
+        let is_by_name = |copy: &&Copy| self.names.get(&copy.name) == Some(&copy.original);
+        let strange = self.in_making.iter().filter(|copy| !is_by_name(copy));
+        self.may_repeat.extend(strange.flat_map(|copy| numbers_in(&copy.path)));
         for i in 0..self.inodes.len() {
             let named = self.names.values().any(|led| *led == i);
             let inode = &mut self.inodes[i];
@@ -160,6 +181,7 @@ impl Disk {
             Op::CopyTruncate(file) => self.copy_truncate(file, watched),
             Op::Truncate(file) => {
                 if let Some(i) = self.inode(file) {
+                    self.goes(&self.name(file), watched);
                     fs::write(self.name(file), "").unwrap();
                     self.inodes[i].unread.clear();
                     self.inodes[i].truncated();
@@ -168,6 +190,7 @@ impl Disk {
             }
             Op::Delete(file) => {
                 if self.inode(file).is_some() {
+                    self.goes(&self.name(file), watched);
                     fs::remove_file(self.name(file)).unwrap();
                     self.unname(&self.name(file), watched);
                     self.news.paths.insert(self.name(file));
@@ -288,16 +311,18 @@ impl Disk {
         }
     }
 
-    /// The copy has what nobody has read. If the reader has seen nothing of it before, it cannot know it.
+    /// The copy has what nobody has read. If the reader has seen nothing of it before by which to tell it, it cannot know it.
     fn copy_truncate(&mut self, file: u8, watched: bool) {
         let Some(i) = self.inode(file) else { return };
         self.next += 1;
         let copy = self.logs.join(format!("{file}.log.{}", self.next));
         fs::copy(self.name(file), &copy).unwrap();
+        self.goes(&self.name(file), watched);
         fs::write(self.name(file), "").unwrap();
         let original = &mut self.inodes[i];
         let unread = std::mem::take(&mut original.unread);
         let stray = watched && !original.known;
+        self.may_repeat.extend(unread.iter().filter(|_| stray));
         original.truncated();
         self.news.paths.extend([self.name(file), copy.clone()]);
         self.names.insert(copy, self.inodes.len());
@@ -310,6 +335,7 @@ impl Disk {
         }
         let new = self.fresh("tmp");
         self.write(&new, Text::Lines(2));
+        self.goes(&self.name(file), watched);
         self.unname(&self.name(file), watched);
         self.rename(&new, &self.name(file));
     }
@@ -336,6 +362,8 @@ impl Disk {
             return None;
         }
         let mut bytes = fs::read(&copy).unwrap();
+        let (path, name, size) = (copy.clone(), self.name(file), bytes.len() as u64);
+        self.in_making.push(Copy { path, original: self.inode(file)?, name, size });
         let rest = bytes.split_off(bytes.len() / 2);
         fs::write(&copy, bytes).unwrap();
         Some((copy, rest))
@@ -363,8 +391,20 @@ impl Disk {
     }
 
     pub fn put_in_place(&mut self, copy: &Path, file: u8, watched: bool) {
+        self.goes(&self.name(file), watched);
         self.unname(&self.name(file), watched);
         self.rename(copy, &self.name(file));
+    }
+
+    /// What this name leads to is about to be destroyed. If it has grown since it was copied, what is stored of it proves nothing
+    /// about the copy; only a reader that runs still knows.
+    fn goes(&mut self, path: &Path, watched: bool) {
+        let (Some(&i), Ok(metadata)) = (self.names.get(path), fs::metadata(path)) else { return };
+        if watched {
+            return;
+        }
+        let copies = self.in_making.iter().filter(|copy| copy.original == i && metadata.len() > copy.size);
+        self.may_repeat.extend(copies.flat_map(|copy| numbers_in(&copy.path)));
     }
 
     /// What nobody holds open is gone with its last name.
@@ -376,6 +416,13 @@ impl Disk {
             inode.unread.clear();
         }
     }
+}
+
+fn numbers_in(path: &Path) -> Vec<u64> {
+    let text = fs::read(path).unwrap_or_default();
+    let orders = String::from_utf8_lossy(&text);
+    let orders = orders.split("out_trade_no=N").skip(1);
+    orders.filter_map(|order| order.get(..8)?.parse().ok()).collect()
 }
 
 fn is_listed(path: &Path) -> bool {

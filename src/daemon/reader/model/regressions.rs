@@ -9,7 +9,7 @@ fn scripts_that_once_failed() {
         CopyIn, CopyTruncate, Crash, Delete, Edit, Glance, HardLink, Look, Reload, Replace, Restore, RotateIn,
         RotateOut, Start, Stop, Truncate, Wait, Write, WriteLate,
     };
-    let scripts: [&[Op]; 29] = [
+    let scripts: [&[Op]; 45] = [
         // Born and rotated away while nobody watched, in a directory without any file that was known.
         &[Stop, Write(0, Text::Lines(1)), RotateOut(0), Start, Look(News::None)],
         // Another content than the one that was read, and rotated away before anybody saw it.
@@ -119,6 +119,51 @@ fn scripts_that_once_failed() {
             CopyIn(0),
             Stop,
         ],
+        // Two copies of one content that is gone.
+        &[
+            Write(0, Text::Long),
+            Glance(News::Notified),
+            CopyIn(0),
+            Write(0, Text::Piece(2)),
+            Glance(News::Notified),
+            CopyTruncate(0),
+        ],
+        &[Write(0, Text::Long), Glance(News::Notified), CopyIn(0), CopyTruncate(0)],
+        // The original of a copy goes between two runs.
+        &[Write(2, Text::Lines(1)), Look(News::Notified), CopyIn(2), Stop, Delete(2)],
+        // Put in its place, and copied from there, between two looks.
+        &[Write(2, Text::Lines(1)), Glance(News::Notified), Edit(2), CopyIn(2), Look(News::None)],
+        // The same before a reload.
+        &[Write(1, Text::Lines(1)), Look(News::Notified), Edit(1), Reload, Look(News::None)],
+        // Nobody was told yet whose place it took.
+        &[Write(2, Text::Lines(1)), Look(News::Notified), Edit(2), Stop],
+        &[Write(0, Text::Lines(1)), Look(News::Notified), Edit(0), RotateIn(0)],
+        &[Write(2, Text::Lines(1)), Look(News::Notified), Edit(2), Write(2, Text::Lines(1)), Restore(2)],
+        &[Write(1, Text::Lines(1)), Look(News::Notified), Edit(1), Write(1, Text::Long), CopyIn(1)],
+        &[Write(0, Text::Lines(1)), Look(News::Notified), Crash, Start, Edit(0)],
+        // The name of the original is another file's by the time the copy is whole.
+        &[Write(1, Text::Lines(1)), Look(News::Notified), CopyIn(1), Replace(1)],
+        // Copied from what took the place of another.
+        &[
+            Write(0, Text::Lines(1)),
+            Look(News::Notified),
+            Write(0, Text::Piece(1)),
+            Restore(0),
+            Write(0, Text::Lines(1)),
+            Look(News::Notified),
+            CopyTruncate(0),
+        ],
+        &[Write(2, Text::Lines(1)), Look(News::Notified), Edit(2), CopyTruncate(2)],
+        &[
+            Write(1, Text::Piece(86)),
+            Look(News::Notified),
+            Write(1, Text::Lines(1)),
+            CopyTruncate(1),
+            Look(News::Notified),
+            Crash,
+        ],
+        &[Write(2, Text::Long), Look(News::Notified), Edit(2), Crash, HardLink(2)],
+        &[Write(2, Text::Crlf), Glance(News::Notified), CopyIn(2), RotateIn(2), Crash],
         // An open last line that stands in a deleted file and in what took its place.
         &[Write(2, Text::Lines(1)), Write(2, Text::Piece(86)), Look(News::Notified), Edit(2), Delete(2)],
         &[
