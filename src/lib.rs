@@ -24,6 +24,7 @@
 //! | [`deliver`] | from the outbox to the sinks |
 //! | [`daemon`] | threads, signals, reload; [`http`] and [`telemetry`] beside it |
 //! | [`render`] | reports for people |
+//! | [`block`], [`visible`] | sixteen bytes looked at together; what is hidden in text is shown |
 //! | [`commands`] | one file per subcommand; [`cli`] is what clap sees, [`config`] the checked configuration |
 //!
 //! # Invariants
@@ -35,6 +36,7 @@
 //! - No log text leaves the core but as `Redacted`, or in an id whose alphabet carries no markup.
 //! - What is stored is stored together: offsets, what they account for, and the events.
 
+pub mod block;
 pub mod catalog;
 pub mod cli;
 pub mod commands;

@@ -1,5 +1,7 @@
 //! Whose error it is: weighs everything in a record that names a provider.
 
+use smallvec::SmallVec;
+
 use crate::provider::Provider;
 use crate::record::key::{Key, normal_key};
 use crate::record::words::value_after;
@@ -63,7 +65,7 @@ impl Evidence {
     }
 
     fn add_fields(&mut self, reading: &Reading<'_>) {
-        let mut fields: Vec<Key> = Vec::new();
+        let mut fields: SmallVec<[Key; 4]> = SmallVec::new();
         for (word, (owner, weight)) in reading.owned_fields() {
             self.add_once(owner, *weight);
             let key = normal_key(&reading.text[word.range()]);
@@ -140,9 +142,14 @@ impl Evidence {
 
     /// The provider that is spoken for most; `None` when nobody is, or two equally.
     pub fn winner(&self) -> Option<&Provider> {
-        let (best, weight) = self.weights().max_by_key(|&(_, weight)| weight)?;
-        let tied = self.weights().filter(|&(_, w)| w == weight).count() > 1;
-        (!tied).then_some(best)
+        let (mut best, mut most) = (None, 0);
+        for (provider, weight) in self.weights() {
+            if weight >= most {
+                best = (weight > most).then_some(provider);
+                most = weight;
+            }
+        }
+        best
     }
 
     /// The providers that are spoken for.

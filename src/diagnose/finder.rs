@@ -20,6 +20,7 @@ const FILTER: u32 = 16;
 
 #[derive(Debug)]
 pub struct Finder {
+    /// In lower case.
     literals: Vec<Box<[u8]>>,
     filter: Box<[u64]>,
     /// Where each window stands in which literal, in the order of their bits.
@@ -42,7 +43,8 @@ impl Finder {
     /// # Panics
     /// If the short literals are more than an automaton can hold (beyond 100 MiB of them).
     pub fn new<'l>(literals: impl Iterator<Item = &'l str>) -> Finder {
-        let literals: Vec<Box<[u8]>> = literals.map(|literal| literal.as_bytes().into()).collect();
+        let literals: Vec<Box<[u8]>> =
+            literals.map(|literal| literal.to_ascii_lowercase().into_bytes().into()).collect();
         let mut frequencies: HashMap<u32, usize> = HashMap::new();
         let all = literals.iter().flat_map(|literal| literal.windows(WINDOW));
         all.for_each(|window| *frequencies.entry(folded(window)).or_default() += 1);
@@ -91,14 +93,12 @@ impl Finder {
                 self.confirm(bytes, at, window, &mut found);
             }
         };
-        let mut at = 0;
-        while let Some(window) = bytes.get(at..at + WINDOW) {
-            look(at, folded(window));
-            at += STRIDE;
+        for (n, window) in bytes.windows(WINDOW).step_by(STRIDE).enumerate() {
+            look(n * STRIDE, folded(window));
         }
         // Three bytes at the end may be the last of a literal.
-        if let [a, b, c] = bytes[at..] {
-            look(at, folded(&[a, b, c, 0]));
+        if let (1, Some(&[a, b, c])) = (bytes.len() % STRIDE, bytes.last_chunk()) {
+            look(bytes.len() - 3, folded(&[a, b, c, 0]));
         }
         if let Some(short) = &self.short {
             short
@@ -114,7 +114,9 @@ impl Finder {
         for known in known.iter().filter(|known| known.bytes == window) {
             let literal = &self.literals[known.literal as usize];
             let Some(start) = at.checked_sub(known.offset as usize) else { continue };
-            if text.get(start..start + literal.len()).is_some_and(|part| part.eq_ignore_ascii_case(literal)) {
+            let reads_alike =
+                |part: &[u8]| part.iter().zip(literal).all(|(byte, known)| byte.to_ascii_lowercase() == *known);
+            if text.get(start..start + literal.len()).is_some_and(reads_alike) {
                 found(start, known.literal as usize);
             }
         }

@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::keys;
 use crate::catalog::{Entry, Specificity};
 use crate::record::key::{NameTable, normal_key};
@@ -21,6 +23,13 @@ pub struct Candidate {
     fields: Vec<String>,
 }
 
+impl Candidate {
+    /// True if it tells nothing outside of a field and brackets.
+    pub fn needs_place(&self) -> bool {
+        matches!(self.specificity, Specificity::Field | Specificity::Named)
+    }
+}
+
 /// All codes of a catalogue.
 #[derive(Debug)]
 pub struct Index(NameTable<Candidates>);
@@ -33,9 +42,9 @@ pub struct Candidates(Vec<Candidate>);
 #[derive(Debug)]
 pub enum Claim<'i> {
     /// These entries name the field in which it stands.
-    Named(Vec<&'i Candidate>),
+    Named(SmallVec<[&'i Candidate; 2]>),
     /// These entries have it; the surroundings decide.
-    Open(Vec<&'i Candidate>),
+    Open(SmallVec<[&'i Candidate; 2]>),
 }
 
 impl Index {
@@ -67,11 +76,12 @@ impl Candidates {
     /// What the code may be as the value of the field `key` (in normal spelling; empty outside of any field). `None` if no
     /// entry has it there.
     pub fn claim(&self, key: &str) -> Option<Claim<'_>> {
-        let named: Vec<&Candidate> = self.0.iter().filter(|c| c.fields.iter().any(|field| field == key)).collect();
+        let named: SmallVec<[&Candidate; 2]> =
+            self.0.iter().filter(|c| c.fields.iter().any(|field| field == key)).collect();
         if !named.is_empty() {
             return Some(Claim::Named(named));
         }
-        let open: Vec<&Candidate> = self.0.iter().filter(|c| c.specificity != Specificity::Named).collect();
+        let open: SmallVec<[&Candidate; 2]> = self.0.iter().filter(|c| c.specificity != Specificity::Named).collect();
         (!open.is_empty() && !keys::has_own_codes(key)).then_some(Claim::Open(open))
     }
 }

@@ -1,10 +1,8 @@
 //! Decides whether an occurrence is a detection (design, section 8).
 
-use std::ops::Range;
-
 use crate::catalog::Specificity;
 use crate::record::key::normal_key;
-use crate::record::words::{self, line_around};
+use crate::record::words;
 use crate::record::{self, Level};
 
 use super::index::Candidate;
@@ -157,12 +155,14 @@ pub fn is_announced(text: &str, mention: &Mention) -> bool {
 /// True for numbers and short words that are codes only in an error field, and stand in none: every log is full of them, and
 /// nobody wants to hear why they are not reported.
 pub fn is_mere_number(text: &str, mention: &Mention, candidates: &[&Candidate]) -> bool {
-    let written = &text[mention.range.clone()];
-    let number = written.len() < SHORT || written.bytes().all(|b| b.is_ascii_digit());
-    number
+    is_number_or_short(&text[mention.range.clone()])
         && mention.rank() == 0
         && !mention.bracketed
         && candidates.iter().all(|c| c.specificity == Specificity::Field)
+}
+
+pub fn is_number_or_short(word: &str) -> bool {
+    word.len() < SHORT || word.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Codes shorter than this are in too many places.
@@ -184,9 +184,11 @@ fn has_message(text: &str, mention: &Mention) -> bool {
     let reach = text.len().min(mention.range.end + 400);
     let behind = &text.as_bytes()[mention.range.end..reach];
     let before = &text.as_bytes()[mention.range.start.saturating_sub(200)..mention.range.start];
+    let starts_with =
+        |part: &[u8], key: &[u8]| part.get(..key.len()).is_some_and(|start| start.eq_ignore_ascii_case(key));
     [behind, before].into_iter().any(|part| {
-        let part = part.to_ascii_lowercase();
-        ["message", "msg"].iter().any(|key| memchr::memmem::find(&part, key.as_bytes()).is_some())
+        let mut starts = memchr::memchr2_iter(b'm', b'M', part).map(|at| &part[at..]);
+        starts.any(|rest| starts_with(rest, b"msg") || starts_with(rest, b"message"))
     })
 }
 
@@ -204,9 +206,8 @@ pub fn message(setting: Setting<'_>, mention: &Mention) -> Verdict {
         Some((Role::Message { error_only: true }, field)) => {
             Ok(Because::MessageField(text[field.name.clone()].to_owned()))
         }
-        _ => {
-            failure(setting, mention).or_else(|why| if is_shown(text, mention) { Ok(Because::Shown) } else { Err(why) })
-        }
+        _ => failure(setting, mention)
+            .or_else(|why| if is_shown(setting.reading, mention) { Ok(Because::Shown) } else { Err(why) }),
     }
 }
 
@@ -217,9 +218,9 @@ fn not_a_report(reading: &Reading<'_>, mention: &Mention) -> Option<WhyNot> {
         Some(WhyNot::IsKey)
     } else if mention.is_source_line(reading) {
         Some(WhyNot::SourceLine)
-    } else if mention.is_metric(text) {
+    } else if mention.is_metric(reading) {
         Some(WhyNot::Metric)
-    } else if mention.is_path(text) || is_referer(text, mention) {
+    } else if mention.is_path(text) || is_referer(reading, mention) {
         Some(WhyNot::Path)
     } else if mention.is_listed(text) {
         Some(WhyNot::Listed)
@@ -229,9 +230,9 @@ fn not_a_report(reading: &Reading<'_>, mention: &Mention) -> Option<WhyNot> {
 }
 
 /// True inside the referer of an access log's line: the page that asked for this one told of the failure itself.
-fn is_referer(text: &str, mention: &Mention) -> bool {
-    let line = line_around(text, mention.range.start);
-    follows_status(&text[line.start..mention.range.start])
+fn is_referer(reading: &Reading<'_>, mention: &Mention) -> bool {
+    let line = reading.line_around(mention.range.start);
+    follows_status(&reading.text[line.start..mention.range.start])
 }
 
 /// `" 200 1234 "` and no other quote: what stands between request and referer.
@@ -259,13 +260,13 @@ fn failure(setting: Setting<'_>, mention: &Mention) -> Verdict {
         return Ok(Because::Level(level));
     }
     let text = setting.reading.text;
-    let line = line_around(text, mention.range.start);
+    let line = setting.reading.line_around(mention.range.start);
     let before = &text[line.start..mention.range.start];
     if let Some(word) = find_word(before, ABOUT_CODES) {
         return Err(WhyNot::TalksAboutCodes(word.to_owned()));
     }
     // What stands above a body that is spread over lines speaks for all of it.
-    let header = &text[line_around(text, 0)];
+    let header = &text[setting.reading.line_around(0)];
     match failure_word(before).or_else(|| failure_word(header).filter(|_| line.start > 0)) {
         Some(word) => Ok(Because::FailureWord(word.to_owned())),
         None => Err(WhyNot::NoFailure),
@@ -343,9 +344,9 @@ fn find_word<'t>(text: &'t str, wanted: &[&str]) -> Option<&'t str> {
 }
 
 /// `cashier message "…"`, `app shows "…"`, `提示"…"`: a message quoted as one that somebody saw.
-fn is_shown(text: &str, mention: &Mention) -> bool {
-    let line: Range<usize> = line_around(text, mention.range.start);
-    let before = &text[line.start..mention.range.start];
+fn is_shown(reading: &Reading<'_>, mention: &Mention) -> bool {
+    let line = reading.line_around(mention.range.start);
+    let before = &reading.text[line.start..mention.range.start];
     mention.quoted
         && (find_word(
             before,

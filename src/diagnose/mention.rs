@@ -42,10 +42,7 @@ impl Mention {
         let after = text[range.end..].chars().next();
         Mention {
             field: field_before(text, range.start),
-            bracketed: matches!(
-                (before, after),
-                (Some('('), Some(')')) | (Some('['), Some(']')) | (Some('（'), Some('）'))
-            ),
+            bracketed: is_bracketed(text, &range),
             quoted: before.is_some_and(is_quote) && after.is_some_and(is_quote),
             range,
         }
@@ -113,8 +110,8 @@ impl Mention {
     }
 
     /// True for `name{label="CODE"} 3`, in whichever brackets.
-    pub fn is_metric(&self, text: &str) -> bool {
-        let line = line_around(text, self.range.start);
+    pub fn is_metric(&self, reading: &Reading<'_>) -> bool {
+        let (text, line) = (reading.text, reading.line_around(self.range.start));
         let bytes = text.as_bytes();
         let open = memchr::memrchr2(b'{', b'(', &bytes[line.start..self.range.start]).map(|at| line.start + at);
         let close = memchr::memchr2(b'}', b')', &bytes[self.range.end..line.end]).map(|at| self.range.end + at);
@@ -130,9 +127,9 @@ impl Mention {
     /// True if its line is code that a traceback quotes, or a variable that it dumps.
     pub fn is_source_line(&self, reading: &Reading<'_>) -> bool {
         let text = reading.text;
-        let line = line_around(text, self.range.start);
+        let line = reading.line_around(self.range.start);
         let content = &text[line.clone()];
-        let above = line.start.checked_sub(1).map(|end| text[line_around(text, end)].trim_start());
+        let above = line.start.checked_sub(1).map(|end| text[reading.line_around(end)].trim_start());
         let left = &text[line.start..self.range.start];
         has_frame_marks(content)
             || above.is_some_and(quotes_source)
@@ -190,8 +187,20 @@ pub fn is_quote(c: char) -> bool {
     matches!(c, '"' | '\'' | '`' | '“' | '”' | '「' | '」' | '‘' | '’')
 }
 
+/// `(CODE)`, `[CODE]`, `（CODE）`.
+pub fn is_bracketed(text: &str, range: &Range<usize>) -> bool {
+    let (before, behind) = (&text.as_bytes()[..range.start], &text.as_bytes()[range.end..]);
+    match (before, behind) {
+        ([.., b'('], [b')', ..]) | ([.., b'['], [b']', ..]) => true,
+        _ => before.ends_with("（".as_bytes()) && behind.starts_with("）".as_bytes()),
+    }
+}
+
 /// The key whose value begins at `at`.
 fn field_before(text: &str, at: usize) -> Option<Field> {
+    if !may_be_value(text, at) {
+        return None;
+    }
     if let Some(field) = separated_field(text, at).or_else(|| batch_row(text, at)) {
         return Some(field);
     }
@@ -221,6 +230,18 @@ fn field_before(text: &str, at: usize) -> Option<Field> {
     let key = normal_key(&text[name.clone()]);
     let role = role_of(&key, &text[word]);
     Some(Field { name, key, role, list, loose: colon && spaced && !quoted })
+}
+
+/// False for most words: what stands before them ends no key.
+pub fn may_be_value(text: &str, at: usize) -> bool {
+    let before = &text.as_bytes()[..at];
+    let opened = before.iter().rposition(|byte| !b" \t\"'`[({".contains(byte)).map_or(0, |last| last + 1);
+    match before[..opened] {
+        [.., last] if !last.is_ascii() => true,
+        [.., b':' | b'=' | b'>' | b'^'] => true,
+        [.., b'C', b'D', b'A', b'T', b'A'] => true,
+        _ => false,
+    }
 }
 
 /// `result_details=2026…^5.00^CODE$…`: rows of Alipay's notifications about batches.
@@ -322,8 +343,11 @@ fn is_sql_list(left: &str) -> bool {
 fn is_code_run(left: &str, right: &str) -> bool {
     let neighbour = right.strip_prefix(' ').and_then(first_word).is_some_and(is_code_shaped)
         || left.strip_suffix(' ').and_then(|l| word_before(l, l.len()).map(|w| is_code_shaped(&l[w]))).unwrap_or(false);
-    let line = left.rsplit('\n').next().unwrap_or(left);
-    neighbour && line.rfind('[').is_some_and(|open| !line[open..].contains(']'))
+    let opens = || {
+        let line = left.rsplit('\n').next().unwrap_or(left);
+        line.rfind('[').is_some_and(|open| !line[open..].contains(']'))
+    };
+    neighbour && opens()
 }
 
 fn first_word(text: &str) -> Option<&str> {
@@ -401,7 +425,8 @@ mod tests {
             assert!(mention(text).is_path(text), "{text}");
         }
         let metric = "metric pay_error_total{code=\"SYSTEM_ERROR\"} 0 flushed";
-        assert!(mention(metric).is_metric(metric));
+        let record = words::Worded::new(metric);
+        assert!(mention(metric).is_metric(&Reading::new(&record, Default::default())));
         let source = "  File \"/srv/app.py\", line 3, in f\n    if e.code == 'SYSTEM_ERROR':\npay.PayError";
         let record = words::Worded::new(source);
         assert!(mention(source).is_source_line(&Reading::new(&record, Default::default())));

@@ -7,6 +7,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 use crate::catalog::Message;
 use crate::detect::{anchor, is_account};
 
@@ -21,12 +23,29 @@ struct Phrase {
     needs_provider: bool,
 }
 
+/// A message by its anchor.
+#[derive(Debug)]
+struct Anchored {
+    phrase: usize,
+    before: Beside,
+    behind: Beside,
+}
+
+/// What a message has beside its anchor, as far as two bytes of a text can tell that it is something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    Anything,
+    Blank,
+    /// A blank, and then this letter or digit, in lower case.
+    Letter(u8),
+}
+
 /// All messages, searchable.
 #[derive(Debug)]
 pub struct Messages {
     phrases: Vec<Phrase>,
     /// Each anchor in lower case, and the phrases that have it in any.
-    anchors: Vec<(String, Vec<usize>)>,
+    anchors: Vec<(String, Vec<Anchored>)>,
 }
 
 /// A message found in a text.
@@ -58,10 +77,12 @@ impl Messages {
                 }
             }
         }
-        let mut anchors: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (number, message) in phrases.iter().enumerate() {
-            let anchor = message.text[message.anchor.clone()].to_ascii_lowercase();
-            anchors.entry(anchor).or_default().push(number);
+        let mut anchors: BTreeMap<String, Vec<Anchored>> = BTreeMap::new();
+        for (phrase, Phrase { text, anchor, .. }) in phrases.iter().enumerate() {
+            let before = Beside::of(text[..anchor.start].chars().rev());
+            let behind = Beside::of(text[anchor.end..].chars());
+            let anchored = Anchored { phrase, before, behind };
+            anchors.entry(text[anchor.clone()].to_ascii_lowercase()).or_default().push(anchored);
         }
         Messages { phrases, anchors: anchors.into_iter().collect() }
     }
@@ -73,21 +94,18 @@ impl Messages {
 
     /// The messages in `text`, given where which anchors stand, without those inside a longer one.
     pub fn confirm<'m>(&'m self, text: &str, anchors: &[(usize, usize)]) -> Vec<Found<'m>> {
-        let mut found: Vec<(usize, usize, Found<'m>)> = anchors
-            .iter()
-            .flat_map(|&(at, anchor)| self.anchors[anchor].1.iter().map(move |&number| (at, number)))
-            .filter_map(|(at, number)| {
-                let message = &self.phrases[number];
-                let range = message.around(text, at).filter(|range| whole_words(text, range))?;
-                let found = Found {
-                    range,
-                    written: &message.text,
-                    entries: &message.entries,
-                    needs_provider: message.needs_provider,
-                };
-                Some((at, number, found))
-            })
-            .collect();
+        let mut found: SmallVec<[(usize, usize, Found<'m>); 4]> = SmallVec::new();
+        for &(at, anchor) in anchors {
+            let (anchor, messages) = &self.anchors[anchor];
+            let (before, behind) = (Around::before(text, at), Around::behind(text, at + anchor.len()));
+            for anchored in messages.iter().filter(|a| before.may_be(a.before) && behind.may_be(a.behind)) {
+                let message = &self.phrases[anchored.phrase];
+                let Some(range) = message.around(text, at).filter(|range| whole_words(text, range)) else { continue };
+                let Phrase { text: written, entries, needs_provider, .. } = message;
+                let message = Found { range, written, entries, needs_provider: *needs_provider };
+                found.push((at, anchored.phrase, message));
+            }
+        }
         // Of those that read the same, the one whose anchor ends first counts, then the one with the longer anchor.
         found.sort_unstable_by_key(|(at, number, f)| {
             let anchor = self.phrases[*number].anchor.len();
@@ -100,6 +118,51 @@ impl Messages {
             !inside
         });
         longest.collect()
+    }
+}
+
+impl Beside {
+    fn of(mut chars: impl Iterator<Item = char>) -> Beside {
+        if !chars.next().is_some_and(char::is_whitespace) {
+            return Beside::Anything;
+        }
+        let letter = chars.next().filter(char::is_ascii_alphanumeric);
+        letter.map_or(Beside::Blank, |letter| Beside::Letter(letter.to_ascii_lowercase() as u8))
+    }
+}
+
+/// What a text has at one side of an anchor.
+struct Around {
+    is_blank: bool,
+    /// What follows the blank, in lower case; none where one look cannot tell.
+    letter: Option<u8>,
+}
+
+impl Around {
+    fn before(text: &str, at: usize) -> Around {
+        Around::new(text.as_bytes()[..at].iter().rev())
+    }
+
+    fn behind(text: &str, at: usize) -> Around {
+        Around::new(text.as_bytes()[at..].iter())
+    }
+
+    /// Bytes beyond ASCII may be twins of others.
+    fn new<'t>(mut bytes: impl Iterator<Item = &'t u8>) -> Around {
+        let is_blank = |byte: u8| is_space(char::from(byte)) || !byte.is_ascii();
+        Around {
+            is_blank: bytes.next().is_some_and(|&byte| is_blank(byte)),
+            letter: bytes.next().filter(|&&byte| !is_blank(byte)).map(u8::to_ascii_lowercase),
+        }
+    }
+
+    /// False only where a message does not go on like this.
+    fn may_be(&self, beside: Beside) -> bool {
+        match beside {
+            Beside::Anything => true,
+            Beside::Blank => self.is_blank,
+            Beside::Letter(letter) => self.is_blank && self.letter.is_none_or(|found| found == letter),
+        }
     }
 }
 

@@ -21,6 +21,8 @@ mod verdict;
 use std::ops::Range;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::catalog::{Catalog, Entry, EntryId, Specificity};
 use crate::event::{Confidence, Ids, Kind};
 use crate::provider::Provider;
@@ -75,6 +77,14 @@ pub struct Finding {
     pub ordinal: u32,
     /// Of its record.
     pub level: Option<Level>,
+}
+
+/// What stands in a record that may be a code or a message.
+struct Spotted<'d> {
+    written: SmallVec<[Written<'d>; 4]>,
+    /// The longer words that are codes of the catalogue, wherever those count.
+    known: SmallVec<[&'d Candidates; 4]>,
+    messages: Vec<Found<'d>>,
 }
 
 /// A word that may be a code.
@@ -132,55 +142,57 @@ impl Diagnoser {
 
     /// The failed operations of a record, in the order in which they stand.
     pub fn diagnose(&self, record: &Worded<'_>, hints: Hints<'_>) -> Vec<Finding> {
-        let Some((reading, written, found)) = self.read(record) else { return Vec::new() };
+        let Some((reading, spotted)) = self.read(record) else { return Vec::new() };
         let setting = Setting::new(&reading);
-        let mut occurrences = self.occurrences(setting, written, found, hints);
+        let mut occurrences = self.occurrences(setting, spotted, hints);
         occurrences.retain(|o| o.verdict.is_ok());
         operations::operations(setting, occurrences)
     }
 
     /// Every occurrence in a record, detections or not.
     pub fn examine(&self, record: &Worded<'_>, hints: Hints<'_>) -> Vec<Occurrence> {
-        let Some((reading, written, found)) = self.read(record) else { return Vec::new() };
-        self.occurrences(Setting::new(&reading), written, found, hints)
+        let Some((reading, spotted)) = self.read(record) else { return Vec::new() };
+        self.occurrences(Setting::new(&reading), spotted, hints)
     }
 
-    /// What stands in a record that may be a code or a message; `None`, as for most records, if there is nothing.
-    fn read<'t>(&self, record: &'t Worded<'t>) -> Option<(Reading<'t>, Vec<Written<'_>>, Vec<Found<'_>>)> {
-        let (phrases, found) = self.search(record.text);
-        let words = record.words().iter().filter(|word| self.may_be_code(record, word));
-        let written: Vec<Written<'_>> = words.filter_map(|word| self.written(record, word)).collect();
-        let is_empty = written.is_empty() && found.is_empty();
-        (!is_empty).then(|| (Reading::new(record, phrases), written, found))
+    /// A record of which something is found in the catalogue; `None` for most records.
+    fn read<'t>(&self, record: &'t Worded<'t>) -> Option<(Reading<'t>, Spotted<'_>)> {
+        let (phrases, messages) = self.search(record.text);
+        let mut spotted = Spotted { written: SmallVec::new(), known: SmallVec::new(), messages };
+        for word in record.words() {
+            let known = self.codes.get_word(record, word);
+            if let Some(known) = known.filter(|_| word.n_bytes() >= PAIRED) {
+                spotted.known.push(known);
+            }
+            if let Some(written) = written(record.text, word, known) {
+                spotted.written.push(written);
+            }
+        }
+        let is_empty = spotted.written.is_empty() && spotted.messages.is_empty();
+        (!is_empty).then(|| (Reading::new(record, phrases), spotted))
     }
 
     /// Looks for phrases and messages.
     fn search(&self, text: &str) -> (Phrases, Vec<Found<'_>>) {
-        let (mut phrases, mut anchors) = (Phrases::default(), Vec::new());
+        let (mut phrases, mut anchors) = (Phrases::default(), SmallVec::<[(usize, usize); 16]>::new());
         let n_anchors = self.messages.anchors().len();
         self.finder.find(text, |at, number| match number.checked_sub(n_anchors).map(|n| self.phrases[n]) {
             None => anchors.push((at, number)),
             // Phrases are to be written just so.
-            Some((group, phrase)) if text[at..].starts_with(phrase) => phrases.add(group),
+            Some((group, phrase)) if text[at..].starts_with(phrase) => phrases.add(group, phrase, at),
             Some(_) => {}
         });
         (phrases, self.messages.confirm(text, &anchors))
     }
 
-    fn occurrences(
-        &self,
-        setting: Setting<'_>,
-        written: Vec<Written<'_>>,
-        found: Vec<Found<'_>>,
-        hints: Hints<'_>,
-    ) -> Vec<Occurrence> {
+    fn occurrences(&self, setting: Setting<'_>, spotted: Spotted<'_>, hints: Hints<'_>) -> Vec<Occurrence> {
         let reading = setting.reading;
-        let evidence = Evidence::of_record(reading, hints.provider, hints.of_path);
-        let evidence = self.with_pairs(evidence, reading, &found);
+        let mut evidence = Evidence::of_record(reading, hints.provider, hints.of_path);
+        self.add_pairs(&mut evidence, &spotted);
         let about_payments = evidence.is_strong() || reading.is_about_payments();
         let setting = Setting { about_payments, ..setting };
-        let codes = written.into_iter().filter_map(|written| self.code_at(setting, &evidence, written));
-        let messages = found.into_iter().map(|found| self.message_at(setting, &evidence, &found));
+        let codes = spotted.written.into_iter().filter_map(|written| self.code_at(setting, &evidence, written));
+        let messages = spotted.messages.into_iter().map(|found| self.message_at(setting, &evidence, &found));
         codes.chain(messages).collect()
     }
 
@@ -198,47 +210,14 @@ impl Diagnoser {
     }
 
     /// A code beside an official text of the same provider names that provider as well as a name does.
-    fn with_pairs(&self, mut evidence: Evidence, reading: &Reading<'_>, found: &[Found<'_>]) -> Evidence {
-        if found.is_empty() {
-            return evidence;
-        }
-        let record = reading.record;
-        let long = record.words().iter().filter(|word| word.n_bytes() >= PAIRED);
-        let coded: Vec<&Provider> = long
-            .filter_map(|word| self.codes.get_word(record, word))
-            .flat_map(Candidates::all)
-            .filter_map(|candidate| self.catalog.entries()[candidate.entry].provider.as_ref())
-            .collect();
-        for &entry in found.iter().flat_map(|found| found.entries) {
-            if let Some(provider) = self.catalog.entries()[entry].provider.as_ref().filter(|p| coded.contains(p)) {
+    fn add_pairs(&self, evidence: &mut Evidence, spotted: &Spotted<'_>) {
+        let provider_of = |entry: usize| self.catalog.entries()[entry].provider.as_ref();
+        let coded = spotted.known.iter().flat_map(|known| known.all());
+        for &entry in spotted.messages.iter().flat_map(|found| found.entries) {
+            let Some(provider) = provider_of(entry) else { continue };
+            if coded.clone().any(|candidate| provider_of(candidate.entry) == Some(provider)) {
                 evidence.pair(provider);
             }
-        }
-        evidence
-    }
-
-    /// False for most words: they are in no table, and written like no code.
-    fn may_be_code(&self, record: &Worded<'_>, word: &Word) -> bool {
-        let is_written_like_one = !word.is_plain() || word.is_constant() || word.n_bytes() == RESPONSE;
-        is_written_like_one || self.codes.get_word(record, word).is_some()
-    }
-
-    /// What a word may be as a code, by itself and by its field.
-    fn written(&self, record: &Worded<'_>, word: &Word) -> Option<Written<'_>> {
-        let text = record.text;
-        if let Some(code) = request_id::code(text, &word.range()) {
-            return Some(Written::RequestId(code));
-        }
-        let known = self.codes.get_word(record, word);
-        if known.is_none() && !is_code_like(&text[word.range()], word) || is_of_clock(text, word) {
-            return None;
-        }
-        let mention = Mention::at(text, word.range());
-        let claim = known.and_then(|known| known.claim(mention.key()));
-        match &claim {
-            Some(Claim::Open(candidates)) if judge::is_mere_number(text, &mention, candidates) => None,
-            None if !may_be_unknown_code(text, word, &mention) => None,
-            _ => Some(Written::Code(*word, mention, claim)),
         }
     }
 
@@ -292,14 +271,14 @@ impl Diagnoser {
                 judge::code(setting, &mention, Weight { specificity, own_provider, own_fields })
             }
         };
-        let entries: Vec<usize> = candidates.iter().map(|c| c.entry).collect();
+        let entries: SmallVec<[usize; 4]> = candidates.iter().map(|c| c.entry).collect();
         Some(self.occurrence(text, here, mention, &entries, verdict, Kind::Code))
     }
 
     /// The end of a request's id tells the cause of a failure that other words of the record tell less finely.
     fn request_id_code(&self, text: &str, evidence: &Evidence, code: Range<usize>) -> Option<Occurrence> {
         let claim = self.codes.get(&text[code.clone()])?.claim("")?;
-        let entries: Vec<usize> = claim.candidates().iter().map(|c| c.entry).collect();
+        let entries: SmallVec<[usize; 4]> = claim.candidates().iter().map(|c| c.entry).collect();
         let mention = Mention { range: code, field: None, bracketed: false, quoted: false };
         let verdict = Ok(Because::ErrorField(request_id::FIELD.to_owned()));
         let here = evidence.and(&Provider::WechatPay);
@@ -359,7 +338,8 @@ impl Diagnoser {
         verdict: Verdict,
         kind: Kind,
     ) -> Occurrence {
-        let entries: Vec<&Arc<Entry>> = candidates.iter().map(|&index| &self.catalog.entries()[index]).collect();
+        let entries: SmallVec<[&Arc<Entry>; 4]> =
+            candidates.iter().map(|&index| &self.catalog.entries()[index]).collect();
         let choice = choose(&entries, evidence);
         let entry = choice.map_or_else(|| self.catalog.fallback(), |n| entries[n]).clone();
         let winner = evidence.winner();
@@ -418,11 +398,43 @@ fn confidence(entry: &Entry, evidence: &Evidence, kind: Kind, rank: u8) -> Confi
     }
 }
 
+/// What a word may be as a code, by itself and by its field; `known` is what the catalogue has under its name.
+fn written<'d>(text: &str, word: &Word, known: Option<&'d Candidates>) -> Option<Written<'d>> {
+    if !word.is_plain()
+        && let Some(code) = request_id::code(text, &word.range())
+    {
+        return Some(Written::RequestId(code));
+    }
+    if known.is_none() && !is_code_like(text, word) || is_of_clock(text, word) || is_bare(text, word, known) {
+        return None;
+    }
+    let mention = Mention::at(text, word.range());
+    let claim = known.and_then(|known| known.claim(mention.key()));
+    match &claim {
+        Some(Claim::Open(candidates)) if judge::is_mere_number(text, &mention, candidates) => None,
+        None if !may_be_unknown_code(text, word, &mention) => None,
+        _ => Some(Written::Code(*word, mention, claim)),
+    }
+}
+
+/// True for words that are codes in a field or in brackets only, and stand in none.
+fn is_bare(text: &str, word: &Word, known: Option<&Candidates>) -> bool {
+    let needs_place = match known {
+        Some(known) => judge::is_number_or_short(&text[word.range()]) && known.all().iter().all(Candidate::needs_place),
+        None => !mention::is_code_shaped(&text[word.range()]),
+    };
+    needs_place && !mention::may_be_value(text, word.start) && !mention::is_bracketed(text, &word.range())
+}
+
 /// True for words that are written like a code: of a provider's own family, capitals, or the two characters of a
 /// response code; and that say more than that there is an error.
 fn is_code_like(text: &str, word: &Word) -> bool {
-    let capitals = text.len() >= 4 && word.is_constant();
-    (capitals || is_response(text) || mention::is_family(text)) && text.len() <= MAX_UNKNOWN && !is_outcome(text)
+    let capitals = word.is_constant() && word.n_bytes() >= 4;
+    let may_be = capitals || word.n_bytes() == RESPONSE || word.is_jointed();
+    may_be && word.n_bytes() <= MAX_UNKNOWN && {
+        let written = &text[word.range()];
+        (capitals || is_response(written) || mention::is_family(written)) && !is_outcome(written)
+    }
 }
 
 fn is_response(word: &str) -> bool {
@@ -444,7 +456,7 @@ fn may_be_unknown_code(text: &str, word: &Word, mention: &Mention) -> bool {
     let written = &text[word.range()];
     let in_field = if is_response(written) { mention.key() == "respcode" } else { mention.rank() >= keys::CODE };
     let announced = || mention::is_code_shaped(written) && judge::is_announced(text, mention);
-    is_code_like(written, word) && (mention::is_family(written) || in_field || announced())
+    is_code_like(text, word) && (mention::is_family(written) || in_field || announced())
 }
 
 /// Values of error fields that are no errors, or say no more than that there is one.

@@ -1,8 +1,10 @@
 //! Which providers a text names.
 
+use smallvec::SmallVec;
+
 use crate::provider::Provider;
 use crate::record::key::normal_key;
-use crate::record::words::{Word, Worded};
+use crate::record::words::Worded;
 
 use super::phrases::{PROVIDERS, Phrase, Phrases};
 
@@ -41,15 +43,13 @@ pub fn place(provider: &Provider) -> Option<usize> {
 #[derive(Debug)]
 pub struct Names {
     /// Places of names, and whose they are.
-    places: Vec<(usize, usize, Providers)>,
-    /// Others may stand among the letters of Chinese.
-    is_chinese: bool,
+    places: SmallVec<[(usize, usize, Providers); 8]>,
 }
 
 impl Names {
-    pub fn new(record: &Worded<'_>, phrases: Phrases) -> Names {
+    pub fn new(record: &Worded<'_>, phrases: &Phrases) -> Names {
         let (text, bytes) = (record.text, record.text.as_bytes());
-        let mut places = Vec::new();
+        let mut places = SmallVec::new();
         let mut look = |start: usize| {
             if may_name(&bytes[start..]) {
                 let end = part_end(bytes, start);
@@ -58,21 +58,35 @@ impl Names {
                 places.push((start, end, providers));
             }
         };
-        for &Word { start, .. } in record.words().iter().filter(|word| word.n_bytes() >= SHORTEST) {
-            if start == 0 || !is_part(bytes[start - 1]) {
-                look(start);
+        for word in record.words().iter().filter(|word| word.n_bytes() >= SHORTEST) {
+            if word.start == 0 || !is_part(bytes[word.start - 1]) {
+                look(word.start);
+            }
+            if !word.is_plain() {
+                let mut was_part = true;
+                for (at, &byte) in (word.start..).zip(&bytes[word.range()]) {
+                    let is_part = is_part(byte);
+                    if is_part && !was_part {
+                        look(at);
+                    }
+                    was_part = is_part;
+                }
             }
         }
-        for word in record.words().iter().filter(|word| !word.is_plain()) {
-            (word.start + 1..word.end).filter(|&at| !is_part(bytes[at - 1]) && is_part(bytes[at])).for_each(&mut look);
-        }
-        Names { places, is_chinese: phrases.has(Phrase::Provider) }
+        // Others stand among the letters of Chinese.
+        let chinese = phrases.of(Phrase::Provider);
+        places.extend(chinese.map(|placed| {
+            let mut providers = Providers::default();
+            providers.add_named(placed.phrase);
+            (placed.at, placed.at + placed.phrase.len(), providers)
+        }));
+        Names { places }
     }
 
     /// The providers that a part of the record names, which may cut words in two.
     pub fn within(&self, text: &str, from: usize, to: usize) -> Providers {
         let bytes = text.as_bytes();
-        let mut providers = if self.is_chinese { in_chinese(&text[from..to]) } else { Providers::default() };
+        let mut providers = Providers::default();
         for &(_, _, named) in self.places.iter().filter(|&&(start, end, _)| from <= start && end <= to) {
             providers.0 |= named.0;
         }
@@ -190,10 +204,10 @@ mod tests {
             let boundary = |at: usize| (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
             let (from, to) = (boundary(from), boundary(from + len));
             let mut phrases = Phrases::default();
-            if PROVIDERS.iter().any(|name| text.contains(name)) {
-                phrases.add(Phrase::Provider);
+            for name in PROVIDERS {
+                text.match_indices(name).for_each(|(at, _)| phrases.add(Phrase::Provider, name, at));
             }
-            let names = Names::new(&Worded::new(&text), phrases);
+            let names = Names::new(&Worded::new(&text), &phrases);
             proptest::prop_assert_eq!(names.within(&text, from.min(to), to), plain(&text[from.min(to)..to]));
             proptest::prop_assert_eq!(names.within(&text, 0, text.len()), plain(&text));
             proptest::prop_assert_eq!(Providers::named_in(&text), plain(&text));

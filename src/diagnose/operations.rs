@@ -7,13 +7,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::judge::Setting;
 use super::keys::{self, Role};
 use super::reading::Reading;
 use super::{Finding, Occurrence, ids, request_id};
 use crate::catalog::{Entry, Specificity};
 use crate::event::{Ids, Kind};
-use crate::record::words::line_around;
 
 /// How far around a mention its JSON object is looked for, in bytes.
 const OBJECT: usize = 8 * 1024;
@@ -22,7 +23,7 @@ const OBJECT: usize = 8 * 1024;
 pub(super) fn operations(setting: Setting<'_>, confirmed: Vec<Occurrence>) -> Vec<Finding> {
     let reading = setting.reading;
     let mut findings = Vec::new();
-    let mut parts = by_order(reading, without_inner_codes(reading.text, confirmed));
+    let mut parts = by_order(reading, without_inner_codes(reading, confirmed));
     if let [only] = &mut parts[..] {
         only.range = 0..reading.text.len();
     }
@@ -51,7 +52,7 @@ fn by_order<'t>(reading: &Reading<'t>, confirmed: Vec<Occurrence>) -> Vec<Part<'
     let mut in_order = confirmed;
     in_order.sort_by_key(|occurrence| occurrence.range.start);
     for occurrence in in_order {
-        let mut line = line_around(text, occurrence.range.start);
+        let mut line = reading.line_around(occurrence.range.start);
         let mut order = ids::order_in_field(reading, line.clone());
         if order.is_none()
             && let Some(object) = object_around(text, &occurrence.range)
@@ -79,7 +80,6 @@ fn of_one_part(reading: &Reading<'_>, range: &Range<usize>, confirmed: Vec<Occur
     let Some(best) = confirmed.iter().map(|o| o.rank).max() else { return Vec::new() };
     let details: Vec<(Detail, Arc<Entry>)> =
         confirmed.iter().filter_map(|o| Some((detail_in(o)?, o.entry.clone()))).collect();
-    let text = reading.text;
     let mut leaders: Vec<Occurrence> = Vec::new();
     for occurrence in confirmed.into_iter().filter(|o| o.rank == best) {
         if leaders.iter().all(|leader| is_another(reading, leader, &occurrence)) {
@@ -91,7 +91,7 @@ fn of_one_part(reading: &Reading<'_>, range: &Range<usize>, confirmed: Vec<Occur
         if alone {
             specify(&mut occurrence, &details);
         }
-        let own = if alone { range.clone() } else { part_of(text, &occurrence) };
+        let own = if alone { range.clone() } else { part_of(reading, &occurrence) };
         let mut ids = ids::ids(reading, own, occurrence.range.start);
         if ids.out_trade_no.is_none() && !alone {
             ids = ids::ids(reading, range.clone(), occurrence.range.start);
@@ -103,15 +103,17 @@ fn of_one_part(reading: &Reading<'_>, range: &Range<usize>, confirmed: Vec<Occur
 
 /// Alipay's acquiring service ends a text with the code of an inner system, `…请联系管理员处理。[SOUNDWAVE_PARSER_FAIL]`: detail of that
 /// text, and no failure of its own.
-fn without_inner_codes(text: &str, confirmed: Vec<Occurrence>) -> Vec<Occurrence> {
-    let starts: Vec<usize> = confirmed.iter().map(|o| o.range.start).collect();
+fn without_inner_codes(reading: &Reading<'_>, mut confirmed: Vec<Occurrence>) -> Vec<Occurrence> {
+    let text = reading.text;
+    let starts: SmallVec<[usize; 8]> = confirmed.iter().map(|o| o.range.start).collect();
     let is_inner = |o: &Occurrence| {
         let before = text[..o.range.start].strip_suffix('[').filter(|_| text[o.range.end..].starts_with(']'));
         let ends_sentence = before.is_some_and(|before| before.ends_with(['。', '，', '！']));
-        let line = line_around(text, o.range.start);
+        let line = reading.line_around(o.range.start);
         ends_sentence && starts.iter().any(|&start| line.start <= start && start < o.range.start)
     };
-    confirmed.into_iter().filter(|o| !is_inner(o)).collect()
+    confirmed.retain(|o| !is_inner(o));
+    confirmed
 }
 
 /// What may tell more about a failure than its code does.
@@ -206,8 +208,8 @@ fn same_line(text: &str, one: &Occurrence, other: &Occurrence) -> bool {
 }
 
 /// What belongs to one of several operations: its object, or its line.
-fn part_of(text: &str, occurrence: &Occurrence) -> Range<usize> {
-    object_around(text, &occurrence.range).unwrap_or_else(|| line_around(text, occurrence.range.start))
+fn part_of(reading: &Reading<'_>, occurrence: &Occurrence) -> Range<usize> {
+    object_around(reading.text, &occurrence.range).unwrap_or_else(|| reading.line_around(occurrence.range.start))
 }
 
 /// The innermost braces around a mention.

@@ -45,8 +45,8 @@ pub const GATEWAY_MESSAGES: [&str; 10] = [
 /// Names of providers that are no words of ASCII letters.
 pub const PROVIDERS: [&str; 4] = ["支付宝", "微信", "银联", "checkout.com"];
 
-/// Keys of order numbers in Chinese prose, the longer first.
-pub const ORDER_KEYS: [&str; 2] = ["商户订单号", "订单号"];
+/// Keys of order numbers in Chinese prose.
+const ORDER_KEYS: [&str; 2] = ["商户订单号", "订单号"];
 
 /// What stands on its line before a name that a program tripped over, and behind one.
 pub const ERRORS_BEFORE: [&str; 8] = [
@@ -98,16 +98,37 @@ pub fn all() -> impl Iterator<Item = (Phrase, &'static str)> {
     GROUPS.iter().flat_map(|&(group, phrases)| phrases.iter().map(move |&phrase| (group, phrase)))
 }
 
-/// The groups of which a record has a phrase.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Phrases(u16);
+/// The phrases of a record.
+#[derive(Debug, Clone, Default)]
+pub struct Phrases {
+    /// The groups of which there is one.
+    groups: u16,
+    /// Where those stand whose places count.
+    placed: Vec<Placed>,
+}
+
+/// A phrase that stands somewhere.
+#[derive(Debug, Clone, Copy)]
+pub struct Placed {
+    pub group: Phrase,
+    pub phrase: &'static str,
+    pub at: usize,
+}
 
 impl Phrases {
-    pub fn add(&mut self, group: Phrase) {
-        self.0 |= 1 << group as u16;
+    pub fn add(&mut self, group: Phrase, phrase: &'static str, at: usize) {
+        self.groups |= 1 << group as u16;
+        if matches!(group, Phrase::Provider | Phrase::OrderKey) {
+            self.placed.push(Placed { group, phrase, at });
+        }
     }
 
-    pub fn has(self, group: Phrase) -> bool {
-        self.0 & 1 << group as u16 != 0
+    pub fn has(&self, group: Phrase) -> bool {
+        self.groups & 1 << group as u16 != 0
+    }
+
+    /// The phrases of [`Phrase::Provider`] or [`Phrase::OrderKey`], in no order.
+    pub fn of(&self, group: Phrase) -> impl Iterator<Item = &Placed> {
+        self.placed.iter().filter(move |placed| placed.group == group)
     }
 }

@@ -5,12 +5,14 @@
 use std::cell::OnceCell;
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 use crate::provider::Provider;
 use crate::record::words::{Word, Worded, value_after};
 
 use super::keys::{self, Id};
 use super::names::Names;
-use super::phrases::{ORDER_KEYS, Phrase, Phrases};
+use super::phrases::{Phrase, Phrases, Placed};
 
 #[derive(Debug)]
 pub struct Reading<'t> {
@@ -18,22 +20,43 @@ pub struct Reading<'t> {
     pub record: &'t Worded<'t>,
     pub phrases: Phrases,
     pub names: Names,
-    /// Words that are keys of identifiers, in the order in which they stand.
-    id_keys: Vec<(Word, Id, u8)>,
+    /// Fields that hold identifiers: those that are words in the order in which they stand, then those in Chinese.
+    id_fields: SmallVec<[IdField; 8]>,
+    /// Where its lines end, but for the last.
+    line_ends: SmallVec<[usize; 8]>,
     is_about_payments: OnceCell<bool>,
+}
+
+/// A field that holds an identifier.
+#[derive(Debug)]
+struct IdField {
+    key: Range<usize>,
+    id: Id,
+    /// Among the fields for this identifier.
+    rank: u8,
+    value: Range<usize>,
+    /// The value looks like one.
+    is_plausible: bool,
 }
 
 impl<'t> Reading<'t> {
     pub fn new(record: &'t Worded<'t>, phrases: Phrases) -> Reading<'t> {
-        let id_key = |word: &Word| record.last_key(&keys::IDS, word).map(|&(id, rank)| (*word, id, rank));
         Reading {
             text: record.text,
             record,
+            names: Names::new(record, &phrases),
+            id_fields: id_fields(record, &phrases),
             phrases,
-            names: Names::new(record, phrases),
-            id_keys: record.words().iter().filter_map(id_key).collect(),
+            line_ends: memchr::memchr_iter(b'\n', record.text.as_bytes()).collect(),
             is_about_payments: OnceCell::new(),
         }
+    }
+
+    /// The line around `at`, without its line end.
+    pub fn line_around(&self, at: usize) -> Range<usize> {
+        let n_above = self.line_ends.partition_point(|&end| end < at);
+        let start = n_above.checked_sub(1).map_or(0, |above| self.line_ends[above] + 1);
+        start..self.line_ends.get(n_above).copied().unwrap_or(self.text.len())
     }
 
     /// The words that are fields of one provider alone.
@@ -41,27 +64,17 @@ impl<'t> Reading<'t> {
         self.record.words().iter().filter_map(|word| Some((word, self.record.key(&keys::OWNERS, word)?)))
     }
 
-    /// The fields in a part of the text that hold ids: which, its rank, and the place of its value. The part cuts no word in
-    /// two.
+    /// The fields in a part of the text that hold ids: which, its rank, and the place of its value, of which nothing behind
+    /// the part counts. The part cuts no word in two.
     pub fn ids(&self, part: Range<usize>) -> impl Iterator<Item = (Id, u8, Range<usize>)> {
-        let text = &self.text[..part.end];
-        let first = self.id_keys.partition_point(|(word, ..)| word.start < part.start);
-        let keys = self.id_keys[first..].iter().take_while(move |(word, ..)| word.end <= part.end);
-        let keys = keys.map(|&(word, id, rank)| (word.end, id, rank));
-        keys.chain(self.chinese_keys(part)).filter_map(move |(end, id, rank)| {
-            let value = value_after(text, end).or_else(|| path_value(text, end))?;
-            is_plausible(id, &text[value.clone()]).then_some((id, rank, value))
-        })
-    }
-
-    fn chinese_keys(&self, part: Range<usize>) -> impl Iterator<Item = (usize, Id, u8)> {
-        let keys: &[_] = if self.phrases.has(Phrase::OrderKey) { &ORDER_KEYS } else { &[] };
-        let text = &self.text[part.clone()];
-        keys.iter().flat_map(move |key| {
-            text.match_indices(key).filter_map(move |(at, _)| {
-                let &(id, rank) = keys::IDS.of_word(key)?;
-                Some((part.start + at + key.len(), id, rank))
-            })
+        let is_inside = move |field: &&IdField| part.start <= field.key.start && field.key.end <= part.end;
+        self.id_fields.iter().filter(is_inside).filter_map(move |field| {
+            let value = field.value.start..field.value.end.min(part.end);
+            let is_plausible = match value == field.value {
+                true => field.is_plausible,
+                false => is_plausible(field.id, self.text.get(value.clone())?),
+            };
+            is_plausible.then_some((field.id, field.rank, value))
         })
     }
 
@@ -85,6 +98,21 @@ impl<'t> Reading<'t> {
     }
 }
 
+fn id_fields(record: &Worded<'_>, phrases: &Phrases) -> SmallVec<[IdField; 8]> {
+    let text = record.text;
+    let field = |key: Range<usize>, &(id, rank): &(Id, u8)| {
+        let value = value_after(text, key.end).or_else(|| path_value(text, key.end))?;
+        Some(IdField { key, id, rank, is_plausible: is_plausible(id, &text[value.clone()]), value })
+    };
+    let of_word = |word: &Word| field(word.range(), record.last_key(&keys::IDS, word)?);
+    let mut fields: SmallVec<[IdField; 8]> = record.words().iter().filter_map(of_word).collect();
+    let n_words = fields.len();
+    let of_key = |placed: &Placed| field(placed.at..placed.at + placed.phrase.len(), keys::IDS.of_word(placed.phrase)?);
+    fields.extend(phrases.of(Phrase::OrderKey).filter_map(of_key));
+    fields[n_words..].sort_unstable_by_key(|field| field.key.start);
+    fields
+}
+
 /// `/out-trade-no/SO2026…`: the next part of a path.
 fn path_value(text: &str, end: usize) -> Option<Range<usize>> {
     let rest = text[end..].strip_prefix('/')?;
@@ -100,15 +128,22 @@ pub fn is_id_char(c: char) -> bool {
 }
 
 fn is_plausible(id: Id, value: &str) -> bool {
-    let fits = |ok: fn(char) -> bool| !value.is_empty() && value.len() <= MAX_LEN && value.chars().all(ok);
+    if value.is_empty() || value.len() > MAX_LEN {
+        return false;
+    }
+    let mut bytes = value.bytes();
+    let is_id_byte = |b: u8| is_id_char(char::from(b));
     match id {
-        Id::Amount => fits(|c| c.is_ascii_digit() || c == '.') && value.len() <= 16,
-        Id::Currency => value.len() == 3 && fits(|c| c.is_ascii_alphanumeric()),
+        Id::Amount => value.len() <= 16 && bytes.all(|b| b.is_ascii_digit() || b == b'.'),
+        Id::Currency => value.len() == 3 && bytes.all(|b| b.is_ascii_alphanumeric()),
         Id::OutTradeNo => {
-            fits(|c| is_id_char(c) || matches!(c, '.' | '*' | '@' | '|'))
-                && value.len() >= 4
-                && value.contains(|c: char| c.is_ascii_digit())
+            value.len() >= 4
+                && bytes.all(|b| is_id_byte(b) || matches!(b, b'.' | b'*' | b'@' | b'|'))
+                && value.bytes().any(|b| b.is_ascii_digit())
         }
-        _ => fits(|c| is_id_char(c) || matches!(c, '.' | ':' | '@')) && !matches!(value, "null" | "None" | "undefined"),
+        _ => {
+            bytes.all(|b| is_id_byte(b) || matches!(b, b'.' | b':' | b'@'))
+                && !matches!(value, "null" | "None" | "undefined")
+        }
     }
 }

@@ -8,6 +8,7 @@
 use std::ops::Range;
 
 use memchr::{memchr, memrchr};
+use smallvec::SmallVec;
 
 use super::line::{self, Shape};
 
@@ -29,51 +30,78 @@ pub struct Frame {
     pub closed: bool,
 }
 
+/// A line that was looked at.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    at: usize,
+    /// Behind its line end.
+    end: usize,
+    shape: Shape,
+    /// Its runtime cut it: the next one goes on.
+    is_partial: bool,
+    /// It begins another object than the one that the line above it has closed.
+    opens: bool,
+}
+
 /// The record around `hit`. `buffer` begins at a line and ends behind a line end, or behind the last line of a
 /// file that is over.
 pub fn frame(buffer: &[u8], hit: usize) -> Frame {
     let hit_line = line_start(buffer, hit);
-    let mut cursor = Cursor::at(context(buffer, hit_line));
-    let mut start = cursor.at;
+    let mut cursor = Cursor::over(look_up(buffer, hit_line));
+    let mut start = None;
     while let Some(step) = cursor.next(buffer) {
-        let past_hit = step.at > hit_line;
-        if past_hit && (step.starts || step.at - start >= MAX_RECORD) {
-            return Frame { range: start..step.at, closed: true };
+        let begun = *start.get_or_insert(step.at);
+        let begins = step.starts || step.at - begun >= MAX_RECORD;
+        if step.at > hit_line && begins {
+            return Frame { range: begun..step.at, closed: true };
         }
-        if step.starts || step.at - start >= MAX_RECORD {
-            start = step.at;
+        if begins {
+            start = Some(step.at);
         }
     }
-    Frame { range: start..buffer.len(), closed: false }
+    Frame { range: start.unwrap_or(hit_line)..buffer.len(), closed: false }
 }
 
 /// Start of the first line that has to be seen to frame what follows the line at `line` (itself included).
 pub fn context(buffer: &[u8], line: usize) -> usize {
+    look_up(buffer, line).last().map_or(line, |first| first.at)
+}
+
+/// The lines that have to be seen for that, from the one at `line` upward.
+fn look_up(buffer: &[u8], line: usize) -> SmallVec<[Seen; 4]> {
+    let mut seen = SmallVec::new();
     let mut at = line;
     let mut loose = 0;
     loop {
-        let shape = line::unwrap(&buffer[at..line_end(buffer, at)]).shape();
         let above = (at > 0).then(|| line_start(buffer, at - 1));
-        let cut = above.is_some_and(|above| line::unwrap(&buffer[above..at]).wrapping.is_partial());
-        let opens = || above.is_some_and(|above| opens_next_object(buffer, above, at));
-        match shape {
-            Shape::Start | Shape::Single if !cut => return at,
-            Shape::Continuation if opens() => return at,
+        let step = look(buffer, at, above);
+        seen.push(step);
+        let cut = above.is_some_and(|above| line::is_partial(&buffer[above..at]));
+        match step.shape {
+            Shape::Start | Shape::Single if !cut => return seen,
+            Shape::Continuation if step.opens => return seen,
             Shape::Plain | Shape::Heading => loose += 1,
             _ => {}
         }
         match above {
             Some(above) if (loose <= MAX_LOOSE || cut) && line - above < MAX_RECORD => at = above,
-            _ => return at,
+            _ => return seen,
         }
     }
 }
 
-/// True if the line at `at` begins another object than the one that the line above it, at `above`, has closed.
-fn opens_next_object(buffer: &[u8], above: usize, at: usize) -> bool {
-    let content = |at: usize| line::unwrap(&buffer[at..line_end(buffer, at)]).content;
-    let may_open = memchr::memrchr(b'{', &buffer[at..line_end(buffer, at)]).is_some_and(|brace| brace < MAX_PREFIX);
-    may_open && line::opens_object(content(at)) && line::closes_object(content(above))
+fn look(buffer: &[u8], at: usize, above: Option<usize>) -> Seen {
+    let end = line_end(buffer, at);
+    let line = line::unwrap(&buffer[at..end]);
+    let opens = above.is_some_and(|above| opens_next_object(buffer, above, at, line.content));
+    Seen { at, end, shape: line.shape(), is_partial: line.wrapping.is_partial(), opens }
+}
+
+/// True if the line at `at`, of this content, begins another object than the one that the line above it, at `above`, has closed.
+fn opens_next_object(buffer: &[u8], above: usize, at: usize, content: &[u8]) -> bool {
+    line::opens_object(content)
+        && memchr::memrchr(b'{', &buffer[at..line_end(buffer, at)]).is_some_and(|brace| brace < MAX_PREFIX)
+        && line::closes_object(line::unwrap(&buffer[above..at]).content)
 }
 
 /// Start of the line that holds `at`.
@@ -88,6 +116,9 @@ pub fn line_end(buffer: &[u8], at: usize) -> usize {
 
 /// Walks downward over lines and says which of them begin a record.
 struct Cursor {
+    /// Lines that were seen on the way up; the next one is the last.
+    seen: SmallVec<[Seen; 4]>,
+    /// The next line.
     at: usize,
     /// Undated lines since the last dated one; `None` when none is near.
     loose: Option<usize>,
@@ -105,23 +136,23 @@ struct Step {
 }
 
 impl Cursor {
-    fn at(at: usize) -> Cursor {
-        Cursor { at, loose: None, in_traceback: false, cut: false, above: None }
+    fn over(seen: SmallVec<[Seen; 4]>) -> Cursor {
+        Cursor { seen, at: 0, loose: None, in_traceback: false, cut: false, above: None }
     }
 
     fn next(&mut self, buffer: &[u8]) -> Option<Step> {
-        let at = self.at;
-        if at >= buffer.len() {
-            return None;
-        }
-        self.at = line_end(buffer, at);
-        let line = line::unwrap(&buffer[at..self.at]);
-        let opens = self.above.is_some_and(|above| opens_next_object(buffer, above, at));
-        let shape = if opens { Shape::Single } else { line.shape() };
+        let line = match self.seen.pop() {
+            // What stands above the first line does not matter any more.
+            Some(seen) => Seen { opens: seen.opens && self.above.is_some(), ..seen },
+            None if self.at < buffer.len() => look(buffer, self.at, self.above),
+            None => return None,
+        };
+        self.at = line.end;
+        let shape = if line.opens { Shape::Single } else { line.shape };
         let starts = !self.cut && self.starts(shape);
-        self.above = Some(at);
-        self.cut = line.wrapping.is_partial();
-        Some(Step { at, starts })
+        self.above = Some(line.at);
+        self.cut = line.is_partial;
+        Some(Step { at: line.at, starts })
     }
 
     fn starts(&mut self, shape: Shape) -> bool {

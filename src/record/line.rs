@@ -138,22 +138,32 @@ static HEADING: LazyLock<Regex> = LazyLock::new(|| {
     .expect("literal")
 });
 
+/// True if the next physical line goes on where this one stopped.
+pub fn is_partial(line: &[u8]) -> bool {
+    of_runtime(trim_end(trim_padding(line))).is_some_and(|line| line.wrapping.is_partial())
+}
+
 /// Takes a line (without its LF) out of its wrapping.
 pub fn unwrap(line: &[u8]) -> Line<'_> {
     let line = trim_end(trim_padding(line));
-    if let Some(line) = cri(line) {
-        return line;
-    }
-    if let Some(content) = line.strip_prefix(b"{\"log\":\"")
-        && let Some(end) = memchr::memmem::rfind(content, b"\",\"stream\":\"std")
-    {
-        let (content, rest) = content.split_at(end);
-        let stamp =
-            memchr::memmem::find(rest, b"\"time\":\"").and_then(|at| rest[at + 8..].split(|&b| b == b'"').next());
-        let partial = !content.ends_with(b"\\n");
-        let content = content.strip_suffix(b"\\n").unwrap_or(content);
-        return Line { content, wrapping: Wrapping::Docker { partial }, stamp };
-    }
+    of_runtime(line).unwrap_or_else(|| without_prefix(line))
+}
+
+/// The content of a line that a container runtime has wrapped.
+fn of_runtime(line: &[u8]) -> Option<Line<'_>> {
+    cri(line).or_else(|| docker(line))
+}
+
+fn docker(line: &[u8]) -> Option<Line<'_>> {
+    let content = line.strip_prefix(b"{\"log\":\"")?;
+    let (content, rest) = content.split_at(memchr::memmem::rfind(content, b"\",\"stream\":\"std")?);
+    let stamp = memchr::memmem::find(rest, b"\"time\":\"").and_then(|at| rest[at + 8..].split(|&b| b == b'"').next());
+    let partial = !content.ends_with(b"\\n");
+    let content = content.strip_suffix(b"\\n").unwrap_or(content);
+    Some(Line { content, wrapping: Wrapping::Docker { partial }, stamp })
+}
+
+fn without_prefix(line: &[u8]) -> Line<'_> {
     let content = &line[compose_prefix(line)..];
     let head = &content[..content.len().min(HEAD)];
     if may_be_prefixed(head)
@@ -226,11 +236,11 @@ fn may_be_prefixed(head: &[u8]) -> bool {
 
 /// `TIME stdout F content`, `TIME stderr P part` (Kubernetes CRI logging format).
 fn cri(line: &[u8]) -> Option<Line<'_>> {
-    let stamp_len = memchr::memchr(b' ', &line[..line.len().min(48)])?;
-    let (stamp, rest) = line.split_at(stamp_len);
-    if stamp.len() < 20 || stamp[4] != b'-' || stamp[10] != b'T' || !stamp[0].is_ascii_digit() {
+    if !matches!(line, [b'0'..=b'9', _, _, _, b'-', _, _, _, _, _, b'T', ..]) {
         return None;
     }
+    let stamp_len = memchr::memchr(b' ', &line[..line.len().min(48)]).filter(|&len| len >= 20)?;
+    let (stamp, rest) = line.split_at(stamp_len);
     let rest = rest.strip_prefix(b" stdout ").or_else(|| rest.strip_prefix(b" stderr "))?;
     let tag_len = memchr::memchr(b' ', rest).unwrap_or(rest.len());
     let (tag, content) = rest.split_at(tag_len);
@@ -267,10 +277,14 @@ impl Line<'_> {
 
 fn shape(content: &[u8]) -> Shape {
     let head = &content[..content.len().min(HEAD)];
+    let is_object = is_json_object(content);
+    // Nearly all that begin a record show it at their very beginning, where no colour is.
+    if is_dated(head) || is_object && is_log_record(content) {
+        return Shape::Start;
+    }
     let bare = is_coloured(head).then(|| COLOUR.replace_all(head, b""));
     let head = bare.as_deref().unwrap_or(head);
-    let is_object = is_json_object(content);
-    if is_dated(head) || is_object && is_log_record(content) || START.is_match(head) {
+    if is_dated(head) || START.is_match(head) {
         Shape::Start
     } else if is_object {
         Shape::Plain

@@ -1,6 +1,7 @@
 //! A record as text: unwrapped, joined, decoded and unescaped.
 
 use jiff::Timestamp;
+use smallvec::SmallVec;
 
 use super::charset::{self, Charset, Encoding};
 use super::line::{self, Wrapping};
@@ -12,7 +13,7 @@ pub struct Text {
     /// Lines are separated by `\n`, also those that an escape (`\n` in JSON) stood for.
     pub text: String,
     /// Start in `text` and number (from 0) of each physical line that begins a line of text.
-    lines: Vec<(usize, usize)>,
+    lines: SmallVec<[(usize, usize); 4]>,
     /// Physical lines in the record.
     pub n_lines: usize,
     pub encoding: Encoding,
@@ -85,7 +86,7 @@ pub(super) fn n_beyond_ascii(text: &str) -> usize {
 
 /// Where a logger writes time and level: the first line, or the first lines of an object or element that is spread over many.
 pub(super) fn head(text: &str) -> &str {
-    let line = text.split('\n').next().unwrap_or_default();
+    let line = &text[..memchr::memchr(b'\n', text.as_bytes()).unwrap_or(text.len())];
     let spread = matches!(line.trim_end(), "{" | ", {" | "<record>");
     let mut end = if spread { text.len().min(SPREAD) } else { line.len() };
     while !text.is_char_boundary(end) {

@@ -8,15 +8,11 @@ use jiff::{Timestamp, ToSpan};
 use regex::Regex;
 
 use super::Text;
-use super::iso::{self, Iso};
+use super::iso::{self, Written, month};
 
 /// How far into the first line a time is looked for, in bytes.
 const REACH: usize = 512;
 
-static ACCESS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?-u:\b)([0-9][0-9]?)[/ -]([A-Z][a-z]{2})[/ -]([0-9]{4})[: ]([0-9][0-9]):([0-9][0-9]):([0-9][0-9])()(?: ([+-][0-9]{4}))?")
-        .expect("literal")
-});
 static SYSLOG: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^[<\[({|]{0,2}(?:<[0-9]+>)?([A-Z][a-z]{2}) +([0-9][0-9]?) ([0-9][0-9]):([0-9][0-9]):([0-9][0-9])")
         .expect("literal")
@@ -42,17 +38,11 @@ pub fn time(text: &Text, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
 
 /// The first time in `head`, and whether it named its zone.
 fn written(head: &str, zone: &TimeZone, now: Timestamp) -> Option<(Timestamp, bool)> {
-    if let Some(Iso { numbers, fraction, zone: written }) = iso::find(head) {
+    if let Some(Written { numbers, fraction, zone: written }) = iso::find(head).or_else(|| iso::find_named(head)) {
         let [year, month, day, hour, minute, second] = numbers;
         let date =
             DateTime::new(year as i16, month as i8, day as i8, hour as i8, minute as i8, second as i8, 0).ok()?;
         return Some((with_fraction(in_zone(date, written, zone)?, fraction)?, written.is_some()));
-    }
-    if let Some(found) = ACCESS.captures(head) {
-        let [day, year, hour, minute, second] = [1, 3, 4, 5, 6].map(|n| number(&found[n]));
-        let month = month(&found[2])?;
-        let date = DateTime::new(year as i16, month, day as i8, hour as i8, minute as i8, second as i8, 0).ok()?;
-        return Some((in_zone(date, found.get(8).map(|m| m.as_str()), zone)?, found.get(8).is_some()));
     }
     if let Some(found) = EPOCH.captures(head) {
         let time = Timestamp::from_second(found[1].parse().ok()?).ok()?;
@@ -61,16 +51,16 @@ fn written(head: &str, zone: &TimeZone, now: Timestamp) -> Option<(Timestamp, bo
     }
     SYSLOG.captures(head).and_then(|found| {
         let [day, hour, minute, second] = [2, 3, 4, 5].map(|n| number(&found[n]));
-        without_year(month(&found[1])?, [day, hour, minute, second], zone, now).map(|time| (time, false))
+        without_year(month(&found[1]), [day, hour, minute, second], zone, now).map(|time| (time, false))
     })
 }
 
 /// The latest such moment that is not more than a day ahead of `now`.
-fn without_year(month: i8, rest: [i32; 4], zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
+fn without_year(month: i32, rest: [i32; 4], zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
     let [day, hour, minute, second] = rest.map(|n| n as i8);
     let this_year = now.to_zoned(zone.clone()).year();
     [this_year + 1, this_year, this_year - 1].into_iter().find_map(|year| {
-        let time = in_zone(DateTime::new(year, month, day, hour, minute, second, 0).ok()?, None, zone)?;
+        let time = in_zone(DateTime::new(year, month as i8, day, hour, minute, second, 0).ok()?, None, zone)?;
         (time <= now.saturating_add(24.hours()).ok()?).then_some(time)
     })
 }
@@ -95,11 +85,6 @@ fn with_fraction(time: Timestamp, digits: &str) -> Option<Timestamp> {
 /// Digits that an expression has already found to be digits, at most nine.
 fn number(digits: &str) -> i32 {
     digits.parse().unwrap_or(0)
-}
-
-fn month(name: &str) -> Option<i8> {
-    let names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    names.iter().position(|&n| n == name).map(|n| n as i8 + 1)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 use super::charset::{self, Encoding};
 use super::text::n_beyond_ascii;
+use crate::block;
 
 /// How much non-ASCII text was found in each form, in characters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,32 +41,19 @@ pub fn unescape(line: &str, out: &mut String, tally: &mut Tally) {
         out.push_str(line);
         return;
     };
-    let mut text = String::with_capacity(line.len());
-    let mut changed = pass(line, first, &mut text, tally);
+    let start = out.len();
+    let mut changed = pass(line, first, out, tally);
     for _ in 1..MAX_DEPTH {
-        let Some(first) = next_lead(text.as_bytes()).filter(|_| changed) else { break };
-        let mut next = String::with_capacity(text.len());
-        changed = pass(&text, first, &mut next, tally);
-        text = next;
+        let Some(first) = next_lead(&out.as_bytes()[start..]).filter(|_| changed) else { break };
+        let text = out.split_off(start);
+        changed = pass(&text, first, out, tally);
     }
-    out.push_str(&text);
 }
 
 /// Where the next byte stands with which an escape may begin.
 fn next_lead(text: &[u8]) -> Option<usize> {
-    text.iter().position(|&b| IS_LEAD[usize::from(b)])
+    block::find(text, *b"\\%&#[\x1b")
 }
-
-static IS_LEAD: [bool; 256] = {
-    let mut is_lead = [false; 256];
-    let leads = b"\\%&#[\x1b";
-    let mut n = 0;
-    while n < leads.len() {
-        is_lead[leads[n] as usize] = true;
-        n += 1;
-    }
-    is_lead
-};
 
 /// One level of escapes, the first of which may stand at `first`. True if there was any.
 fn pass(text: &str, first: usize, out: &mut String, tally: &mut Tally) -> bool {
@@ -73,8 +61,9 @@ fn pass(text: &str, first: usize, out: &mut String, tally: &mut Tally) -> bool {
     let mut changed = false;
     let mut lead = Some(first);
     while let Some(at) = lead {
-        out.push_str(&rest[..at]);
-        rest = &rest[at..];
+        let (plain, behind) = rest.split_at(at);
+        out.push_str(plain);
+        rest = behind;
         let byte = rest.as_bytes()[0];
         let used = match byte {
             b'\\' => backslash(rest, out, tally),
@@ -91,7 +80,8 @@ fn pass(text: &str, first: usize, out: &mut String, tally: &mut Tally) -> bool {
             plain
         });
         rest = &rest[used..];
-        lead = next_lead(rest.as_bytes());
+        // Escapes often stand beside each other.
+        lead = if rest.starts_with('\\') { Some(0) } else { next_lead(rest.as_bytes()) };
     }
     out.push_str(rest);
     changed
@@ -133,10 +123,9 @@ fn unicode(text: &str, out: &mut String, tally: &mut Tally) -> Option<usize> {
 
 fn unicode_unit(text: &str) -> Option<(u16, usize)> {
     let slashes = backslashes(text);
-    let digits = text[slashes..].strip_prefix(['u', 'U'])?.get(..4)?;
-    (slashes > 0 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
-        .then(|| u16::from_str_radix(digits, 16).ok())?
-        .map(|unit| (unit, slashes + 5))
+    let [b'u' | b'U', digits @ ..] = &text.as_bytes()[slashes..] else { return None };
+    let unit = digits.first_chunk::<4>()?.iter().try_fold(0, |unit, &digit| Some(unit << 4 | hex_value(digit)?))?;
+    (slashes > 0).then_some((unit, slashes + 5))
 }
 
 /// A run of escaped bytes, as `next` reads one of them, decoded together.
@@ -196,8 +185,12 @@ fn hex_byte(text: &str) -> Option<(u8, usize)> {
 }
 
 fn two_digits(text: &str) -> Option<u8> {
-    let digits = text.get(..2).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()))?;
-    u8::from_str_radix(digits, 16).ok()
+    let &[high, low] = text.as_bytes().first_chunk()?;
+    Some((hex_value(high)? << 4 | hex_value(low)?) as u8)
+}
+
+fn hex_value(digit: u8) -> Option<u16> {
+    char::from(digit).to_digit(16).map(|value| value as u16)
 }
 
 /// `&#20132;`, `&#x4EA4;` and the five names of XML.

@@ -37,21 +37,29 @@ const SEAM: u8 = 8;
 /// Either of the last two.
 const JOINT: u8 = 16;
 
-const KINDS: [u8; 256] = {
-    let mut kinds = [0; 256];
+/// Stands in words without further ado.
+const CORE: u64 = 1 << 63;
+/// Where the kind of a byte is in what it adds to its word.
+const KIND: u32 = 32;
+
+/// What each byte adds to its word: its weight in the lower half, its kind above that, which separators do not have, and
+/// whether it is [`CORE`].
+static TRAITS: [u64; 256] = {
+    let mut traits = [0; 256];
     let mut b = 0;
     while b < 256 {
-        kinds[b] = match b as u8 {
-            b'a'..=b'z' => LOWER,
-            b'A'..=b'Z' => UPPER,
-            b'0'..=b'9' => DIGIT,
-            b'_' => SEAM,
-            b'.' | b'-' => SEAM | JOINT,
-            _ => 0,
+        let (kind, core) = match b as u8 {
+            b'a'..=b'z' => (LOWER, CORE),
+            b'A'..=b'Z' => (UPPER, CORE),
+            b'0'..=b'9' => (DIGIT, CORE),
+            b'_' => (SEAM, CORE),
+            b'.' | b'-' => (SEAM | JOINT, 0),
+            _ => (0, 0),
         };
+        traits[b] = core | (kind as u64) << KIND | WEIGHTS[b] as u64;
         b += 1;
     }
-    kinds
+    traits
 };
 
 impl<'t> Worded<'t> {
@@ -60,17 +68,16 @@ impl<'t> Worded<'t> {
         // A word and what separates it from the next are seldom shorter.
         let mut words = Vec::with_capacity(bytes.len() / 6 + 1);
         let mut at = 0;
-        loop {
-            while at < bytes.len() && !is_core(bytes[at]) {
+        while let Some(&b) = bytes.get(at) {
+            if is_core(b) {
+                let word = cut(bytes, at);
+                at = word.end;
+                words.push(word);
+            } else {
                 at += 1;
             }
-            if at == bytes.len() {
-                return Worded { text, words: words.into() };
-            }
-            let word = cut(bytes, at);
-            at = word.end;
-            words.push(word);
         }
+        Worded { text, words: words.into() }
     }
 
     pub fn words(&self) -> &[Word] {
@@ -107,34 +114,34 @@ impl<'t> Worded<'t> {
 
 /// The word that begins at `start`.
 fn cut(bytes: &[u8], start: usize) -> Word {
-    let mut word = Word { start, end: start, last: start, sum: 0, last_sum: 0, kinds: 0 };
-    let (mut at, mut sum, mut kinds) = (start, 0u32, 0);
-    // The sum before the last dotted part.
-    let mut before = 0;
+    let (mut at, mut sum, mut all) = (start, 0u32, 0);
+    // Where its last dotted part begins, and the sum before that.
+    let (mut last, mut before) = (start, 0);
     loop {
-        while let Some(&b) = bytes.get(at) {
-            let kind = KINDS[usize::from(b)];
-            if kind == 0 || kind & JOINT != 0 {
+        let core = &bytes[at..];
+        let mut len = core.len();
+        for (n, &b) in core.iter().enumerate() {
+            let added = TRAITS[usize::from(b)];
+            if added & CORE == 0 {
+                len = n;
                 break;
             }
-            kinds |= kind;
-            sum = sum.wrapping_add(WEIGHTS[usize::from(b)]);
-            at += 1;
+            all |= added;
+            sum = sum.wrapping_add(added as u32);
         }
-        (word.end, word.kinds) = (at, kinds);
+        at += len;
         // Joints are in the word if it goes on behind them.
-        let joints = bytes[at..].iter().take_while(|&&b| is_joint(b)).count();
-        if joints == 0 || !bytes.get(at + joints).is_some_and(|&b| is_core(b)) {
-            break;
+        let is_jointed = bytes.get(at).is_some_and(|&b| is_joint(b));
+        let joints = if is_jointed { bytes[at..].iter().take_while(|&&b| is_joint(b)).count() } else { 0 };
+        if !is_jointed || !bytes.get(at + joints).is_some_and(|&b| is_core(b)) {
+            return Word { start, end: at, last, sum, last_sum: sum.wrapping_sub(before), kinds: (all >> KIND) as u8 };
         }
-        if let Some(dot) = memchr::memrchr(b'.', &bytes[at..at + joints]) {
-            (word.last, before) = (at + dot + 1, sum);
+        if let Some(dot) = bytes[at..at + joints].iter().rposition(|&b| b == b'.') {
+            (last, before) = (at + dot + 1, sum);
         }
-        kinds |= SEAM | JOINT;
+        all |= u64::from(SEAM | JOINT) << KIND;
         at += joints;
     }
-    (word.sum, word.last_sum) = (sum, sum.wrapping_sub(before));
-    word
 }
 
 impl Word {
@@ -152,6 +159,11 @@ impl Word {
 
     pub fn is_number(&self) -> bool {
         self.kinds == DIGIT
+    }
+
+    /// Has `.` or `-` inside.
+    pub fn is_jointed(&self) -> bool {
+        self.kinds & JOINT != 0
     }
 
     /// Letters and digits only.
@@ -186,12 +198,11 @@ pub fn words(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
 }
 
 pub fn is_core(b: u8) -> bool {
-    let kind = KINDS[usize::from(b)];
-    kind != 0 && kind & JOINT == 0
+    TRAITS[usize::from(b)] & CORE != 0
 }
 
 fn is_joint(b: u8) -> bool {
-    KINDS[usize::from(b)] & JOINT != 0
+    TRAITS[usize::from(b)] & (JOINT as u64) << KIND != 0
 }
 
 /// The word that ends at `end`, if one does.
@@ -221,25 +232,57 @@ pub fn line_around(text: &str, at: usize) -> Range<usize> {
 /// The value of the key that ends at `end`: what stands behind `:`, `=`, `=>`, `：` or a tag's `>`, without its quotes
 /// and brackets. `None` if no separator follows, or nothing behind it.
 pub fn value_after(text: &str, end: usize) -> Option<Range<usize>> {
-    let mut rest = text[end..].trim_start_matches(['"', '\'', '`', ']']);
-    let in_tag = rest.starts_with('>');
-    rest = rest.trim_start_matches([' ', '\t']);
-    rest = ["=>", ":", "=", "：", ">"].iter().find_map(|separator| rest.strip_prefix(separator))?;
-    rest = rest.trim_start_matches([' ', '\t']);
-    rest = rest.strip_prefix("<![CDATA[").unwrap_or(rest);
-    let opened = rest.trim_start_matches(['"', '\'', '`', '[', '(']);
-    let quoted = opened.len() < rest.len();
-    let start = text.len() - opened.len();
-    let len = match (in_tag, quoted) {
-        (true, _) => opened.find(['<', ']', '\n']),
-        (_, true) => opened.find(['"', '\'', '`', ']', ')', '\n', '，', '。']),
-        _ => opened.find(|c: char| {
-            matches!(c, ',' | '&' | ';' | '"' | '\'' | '}' | ']' | ')' | '<' | '|' | '，' | '；' | '）' | '。')
-                || c.is_whitespace()
-        }),
+    let bytes = text.as_bytes();
+    let skip =
+        |from: usize, skipped: &[u8]| from + bytes[from..].iter().take_while(|byte| skipped.contains(byte)).count();
+    let mut at = skip(end, b"\"'`]");
+    let in_tag = bytes.get(at) == Some(&b'>');
+    at = skip(at, b" \t");
+    at += match &bytes[at..] {
+        [b'=', b'>', ..] => 2,
+        [b':' | b'=' | b'>', ..] => 1,
+        [0xEF, 0xBC, 0x9A, ..] => "：".len(),
+        _ => return None,
+    };
+    at = skip(at, b" \t");
+    if bytes[at..].starts_with(b"<![CDATA[") {
+        at += b"<![CDATA[".len();
+    }
+    let start = skip(at, b"\"'`[(");
+    let opened = &text[start..];
+    let len = match (in_tag, start > at) {
+        (true, _) => find(opened, |b| matches!(b, b'<' | b']' | b'\n'), |_| false),
+        (_, true) => {
+            find(opened, |b| matches!(b, b'"' | b'\'' | b'`' | b']' | b')' | b'\n'), |c| matches!(c, '，' | '。'))
+        }
+        _ => find(
+            opened,
+            |b| {
+                matches!(b, b',' | b'&' | b';' | b'"' | b'\'' | b'}' | b']' | b')' | b'<' | b'|' | b' ' | b'\t'..=b'\r')
+            },
+            |c| matches!(c, '，' | '；' | '）' | '。') || c.is_whitespace(),
+        ),
     };
     let len = len.unwrap_or(opened.len());
     (len > 0).then(|| start..start + len)
+}
+
+/// The first place of a byte of ASCII, or of another character, that is wanted.
+fn find(text: &str, is_byte: impl Fn(u8) -> bool, is_char: impl Fn(char) -> bool) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let b = *text.as_bytes().get(at)?;
+        let (is_wanted, len) = if b.is_ascii() {
+            (is_byte(b), 1)
+        } else {
+            let c = text[at..].chars().next()?;
+            (is_char(c), c.len_utf8())
+        };
+        if is_wanted {
+            return Some(at);
+        }
+        at += len;
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use crate::record::key::{NameTable, normal_key};
 use crate::record::words::{Word, Worded, value_after};
 
-use super::Mask;
+use super::{Mask, Masks};
 
 /// How much of a field's value stays readable.
 #[derive(Debug, Clone, Copy)]
@@ -19,9 +19,8 @@ enum Rule {
     Credentials,
 }
 
-pub(super) fn masks(record: &Worded<'_>, keep: &[String]) -> Vec<Mask> {
+pub(super) fn add_masks(record: &Worded<'_>, keep: &[String], masks: &mut Masks) {
     let text = record.text;
-    let mut masks = Vec::new();
     for word in record.words() {
         let Some(rule) = rule(record, word) else { continue };
         let is_kept = || keep.contains(&normal_key(&text[word.last..word.end]).as_str().to_owned());
@@ -35,7 +34,6 @@ pub(super) fn masks(record: &Worded<'_>, keep: &[String]) -> Vec<Mask> {
             Rule::Credentials => Some(Mask { text: "***".into(), range: credentials(text, value) }),
         });
     }
-    masks
 }
 
 /// Field names in normal spelling. Sources: the providers' lists of sensitive fields, PCI DSS 3.3 (card verification data
@@ -113,13 +111,13 @@ const MIDDLE: &[&str] = &[
 ];
 
 fn rule(record: &Worded<'_>, word: &Word) -> Option<Rule> {
-    record.last_key(&RULES, word).copied().or_else(|| is_token(&record.text[word.last..word.end]).then_some(Rule::All))
+    record.last_key(&RULES, word).copied().or_else(|| is_token(record.text, word).then_some(Rule::All))
 }
 
 /// `access_token`, `clientSecret`, `db-password`.
-fn is_token(name: &str) -> bool {
+fn is_token(text: &str, word: &Word) -> bool {
     // Most words are no such thing by their last two letters.
-    let may_be = match name.as_bytes() {
+    let may_be = match &text.as_bytes()[word.last..word.end] {
         [.., a, b] => matches!(
             (a.to_ascii_lowercase(), b.to_ascii_lowercase()),
             (b'e', b'n' | b't') | (b'r', b'd') | (b'_' | b'-' | b'.', _)
@@ -127,7 +125,7 @@ fn is_token(name: &str) -> bool {
         _ => false,
     };
     may_be && {
-        let key = normal_key(name);
+        let key = normal_key(&text[word.last..word.end]);
         ["token", "secret", "password"].iter().any(|end| key.as_str().ends_with(end))
     }
 }
@@ -142,7 +140,7 @@ fn middle(text: &str, value: Range<usize>) -> Option<Mask> {
     }
     let head = shown.char_indices().nth(4).map_or(0, |(at, _)| at);
     let tail = shown.char_indices().rev().nth(3).map_or(shown.len(), |(at, _)| at);
-    Some(Mask { text: format!("{}***{}", &shown[..head], &shown[tail..]), range: value })
+    Some(Mask { text: format!("{}***{}", &shown[..head], &shown[tail..]).into(), range: value })
 }
 
 /// What follows the scheme (`Bearer`, `Basic`), or the whole value.

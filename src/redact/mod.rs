@@ -8,11 +8,14 @@
 mod fields;
 mod numbers;
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use regex::Regex;
 use serde::Serialize;
+use smallvec::SmallVec;
 
 use crate::record::key::normal_key;
 use crate::record::words::Worded;
@@ -66,8 +69,10 @@ struct Rules {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Mask {
     range: Range<usize>,
-    text: String,
+    text: Cow<'static, str>,
 }
+
+type Masks = SmallVec<[Mask; 4]>;
 
 static EMAIL: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*\.[A-Za-z]{2,24}").expect("literal")
@@ -76,6 +81,8 @@ static PRIVATE_KEY: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[A-Za-z0-9+/=\s\\]*(?:-----END [A-Z ]{0,20}PRIVATE KEY-----)?")
         .expect("literal")
 });
+
+static KEY_BEGINS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("-----BEGIN"));
 
 impl Redactor {
     /// Built-in rules, plus the user's own expressions (the whole match is masked), minus fields that are to stay
@@ -102,7 +109,7 @@ impl Redactor {
     /// The same for a text whose words are known already.
     pub fn redact_worded(&self, record: &Worded<'_>, ids: &[&str]) -> (Redacted, u32) {
         let text = record.text;
-        let mut masks = self.rules.as_ref().map_or_else(Vec::new, |rules| rules.masks(record));
+        let mut masks = self.rules.as_ref().map_or_else(Masks::new, |rules| rules.masks(record));
         masks.retain(|mask| !ids.contains(&&text[mask.range.clone()]));
         masks.sort_by_key(|mask| (mask.range.start, std::cmp::Reverse(mask.range.end)));
         let mut out = String::with_capacity(text.len());
@@ -131,14 +138,17 @@ impl Default for Redactor {
 }
 
 impl Rules {
-    fn masks(&self, record: &Worded<'_>) -> Vec<Mask> {
+    fn masks(&self, record: &Worded<'_>) -> Masks {
         let text = record.text;
-        let mut masks = fields::masks(record, &self.keep);
-        masks.extend(numbers::masks(record));
+        let mut masks = Masks::new();
+        fields::add_masks(record, &self.keep, &mut masks);
+        numbers::add_masks(record, &mut masks);
         if memchr::memchr(b'@', text.as_bytes()).is_some() {
-            masks.extend(EMAIL.find_iter(text).map(|found| Mask { text: email(found.as_str()), range: found.range() }));
+            masks.extend(
+                EMAIL.find_iter(text).map(|found| Mask { text: email(found.as_str()).into(), range: found.range() }),
+            );
         }
-        if memchr::memmem::find(text.as_bytes(), b"-----BEGIN").is_some() {
+        if KEY_BEGINS.find(text.as_bytes()).is_some() {
             masks.extend(
                 PRIVATE_KEY.find_iter(text).map(|found| Mask { range: found.range(), text: "[private key]".into() }),
             );

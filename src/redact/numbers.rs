@@ -5,27 +5,26 @@ use std::ops::Range;
 use crate::record::key::normal_key;
 use crate::record::words::{Worded, word_before};
 
-use super::Mask;
+use super::{Mask, Masks};
 
-pub(super) fn masks(record: &Worded<'_>) -> Vec<Mask> {
+pub(super) fn add_masks(record: &Worded<'_>, masks: &mut Masks) {
     let (text, bytes) = (record.text, record.text.as_bytes());
-    let mut masks = Vec::new();
-    let mut at = 0;
-    // Digits stand in words only.
+    let mut masked = 0;
+    // Digits stand in words only, and those of a number that stands alone at the beginning of a part of one.
     for word in record.words().iter().filter(|word| word.has_digits()) {
-        at = at.max(word.start);
-        while at < word.end {
-            if !bytes[at].is_ascii_digit() {
-                at += 1;
-                continue;
+        let mut part = Some(word.start);
+        while let Some(start) = part {
+            let run = start..start + digits(&bytes[start..]);
+            if start >= masked && may_be_secret(bytes, &run) {
+                let mask = secret(text, &run);
+                masked = mask.as_ref().map_or(masked, |mask| mask.range.end);
+                masks.extend(mask);
             }
-            let run = at..at + digits(&bytes[at..]);
-            let mask = if may_be_secret(bytes, &run) { secret(text, &run) } else { None };
-            at = mask.as_ref().map_or(run.end, |mask| mask.range.end);
-            masks.extend(mask);
+            let rest = &bytes[run.end.min(word.end)..word.end];
+            let joint = if word.is_jointed() { memchr::memchr2(b'.', b'-', rest) } else { None };
+            part = joint.map(|joint| run.end + joint + 1);
         }
     }
-    masks
 }
 
 /// Cards have 13 digits and more, or groups that begin with four; resident ids 17 or 18; mobile numbers 11 or 13.
@@ -48,7 +47,7 @@ fn secret(text: &str, run: &Range<usize>) -> Option<Mask> {
         return Some(mask_card(text, card));
     }
     resident(bytes, run)
-        .map(|range| Mask { text: format!("{}************", &text[run.start..run.start + 6]), range })
+        .map(|range| Mask { text: format!("{}************", &text[run.start..run.start + 6]).into(), range })
         .or_else(|| mobile(text, run))
 }
 
@@ -130,7 +129,7 @@ pub(super) fn luhn(number: &[u8]) -> bool {
 /// First six and last four digits may be shown (PCI DSS 3.4.1).
 fn mask_card(text: &str, range: Range<usize>) -> Mask {
     let number: String = text[range.clone()].chars().filter(char::is_ascii_digit).collect();
-    Mask { text: format!("{}******{}", &number[..6], &number[number.len() - 4..]), range }
+    Mask { text: format!("{}******{}", &number[..6], &number[number.len() - 4..]).into(), range }
 }
 
 /// A resident identity number of GB 11643: region, date of birth, serial, check character.

@@ -7,7 +7,8 @@ use std::io::Write;
 
 use jiff::Timestamp;
 
-use crate::visible::next_hidden_or;
+use crate::block;
+use crate::visible::is_hidden;
 
 pub fn raw(out: &mut Vec<u8>, json: &str) {
     out.extend_from_slice(json.as_bytes());
@@ -68,14 +69,68 @@ pub fn object(out: &mut Vec<u8>, key: &str, write: impl FnOnce(&mut Vec<u8>)) {
 
 /// A string, with every hidden character escaped.
 pub fn text(out: &mut Vec<u8>, text: &str) {
-    out.reserve(text.len() + 2);
+    let bytes = text.as_bytes();
+    out.reserve(bytes.len() + 2);
     out.push(b'"');
-    let mut from = 0;
-    while let Some((at, c)) = next_hidden_or(text, from, [b'"', b'\\']) {
-        out.extend_from_slice(&text.as_bytes()[from..at]);
+    // Up to `from` all is written, up to `at` all was looked at.
+    let (mut from, mut at) = (0, 0);
+    while at < bytes.len() {
+        let start = at;
+        let mut marks = of_note(&bytes[at..]);
+        at += block::LEN;
+        while marks != 0 {
+            let place = start + marks.trailing_zeros() as usize;
+            let end = character(out, text, &mut from, place);
+            // A character may reach into the next block.
+            at = at.max(end);
+            marks &= u32::MAX.checked_shl((end - start) as u32).unwrap_or_default();
+        }
+    }
+    out.extend_from_slice(&bytes[from..]);
+    out.push(b'"');
+}
+
+/// Marks the bytes of the next block that may not stand as they are.
+#[inline]
+fn of_note(bytes: &[u8]) -> u32 {
+    let of_block = |block: &[u8; block::LEN]| block::beyond_print(block) | block::among(block, *b"\"\\\x7f");
+    bytes.first_chunk().map_or_else(
+        || {
+            let mut last = [b' '; block::LEN];
+            last[..bytes.len()].copy_from_slice(bytes);
+            of_block(&last)
+        },
+        of_block,
+    )
+}
+
+/// Looks at the character at a place and returns where the next one begins. What cannot stand as it is is written as its
+/// escape, behind what is not written yet: all from `from` on.
+#[inline]
+fn character(out: &mut Vec<u8>, text: &str, from: &mut usize, place: usize) -> usize {
+    let bytes = text.as_bytes();
+    match bytes[place] {
+        // The escape of these two is a backslash before them.
+        b'"' | b'\\' => {
+            out.extend_from_slice(&bytes[*from..place]);
+            out.push(b'\\');
+            *from = place;
+            return place + 1;
+        }
+        b' '..=b'~' => return place + 1,
+        // Nearly all Chinese characters begin with one of these, and none that is hidden.
+        0xE4..=0xE9 => {
+            let n_chinese = bytes[place..].iter().step_by(3).take_while(|lead| matches!(lead, 0xE4..=0xE9)).count();
+            return place + n_chinese * 3;
+        }
+        _ => {}
+    }
+    let c = text[place..].chars().next().unwrap_or_default();
+    let end = place + c.len_utf8();
+    if is_hidden(c) {
+        out.extend_from_slice(&bytes[*from..place]);
+        *from = end;
         match c {
-            '"' => raw(out, "\\\""),
-            '\\' => raw(out, "\\\\"),
             '\n' => raw(out, "\\n"),
             '\r' => raw(out, "\\r"),
             '\t' => raw(out, "\\t"),
@@ -84,10 +139,8 @@ pub fn text(out: &mut Vec<u8>, text: &str) {
             // Writing to a `Vec` cannot fail.
             c => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| drop(write!(out, "\\u{unit:04x}"))),
         }
-        from = at + c.len_utf8();
     }
-    out.extend_from_slice(&text.as_bytes()[from..]);
-    out.push(b'"');
+    end
 }
 
 pub fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
