@@ -114,7 +114,7 @@ pub fn write_log(path: &Path, kind: Kind<'_>, bytes: u64) {
 
 fn literals_of(catalog: Catalog) -> Vec<Vec<u8>> {
     let engine = Engine::new(Arc::new(catalog), Redactor::disabled());
-    let literals: BTreeSet<Vec<u8>> = engine.detector().literals().map(<[u8]>::to_vec).collect();
+    let literals: BTreeSet<Vec<u8>> = engine.detector().literals().collect();
     literals.into_iter().collect()
 }
 

@@ -112,7 +112,7 @@ pub struct ScanArgs {
     /// Exit with 1 if an event of this severity or worse is found
     #[arg(long, value_enum, value_name = "S")]
     pub fail_on: Option<SeverityArg>,
-    /// Files read at the same time [default: number of processors]
+    /// Threads: each reads a file, or helps with a large one [default: number of processors]
     #[arg(short = 'j', long = "threads", value_name = "N")]
     pub threads: Option<std::num::NonZeroUsize>,
     /// Show no progress bar

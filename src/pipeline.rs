@@ -4,6 +4,7 @@
 //! chunking of the same bytes gives the same events, and a [`Checkpoint`] taken at any time lets a later
 //! stream go on as if nothing had happened. No I/O, no clock.
 
+mod ahead;
 mod excerpt;
 mod nuls;
 
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
+pub use ahead::Searched;
 use excerpt::excerpt;
 
 use crate::catalog::Catalog;
@@ -278,17 +280,24 @@ impl Stream {
         };
         let is_fresh = complete > self.searched;
         if is_fresh {
-            let base = self.searched;
-            let found = self.engine.detector.candidates(&self.buffer[base..complete]).map(|at| base + at);
-            self.waiting.extend(found);
-            self.searched = complete;
+            self.search(complete);
         }
         // A line that is still being written changes nothing for the records above it.
         if is_fresh || moment != Moment::Fed {
-            self.report(complete, moment, now, events);
-            self.forget(complete);
+            self.go_on(complete, moment, now, events);
         }
         self.cut_long_line(now, events);
+    }
+
+    /// Looks for candidates in the lines up to `end` that were not searched yet.
+    fn search(&mut self, end: usize) {
+        self.waiting.extend(self.engine.detector.candidates(&self.buffer[..end], self.searched));
+        self.searched = end;
+    }
+
+    fn go_on(&mut self, complete: usize, moment: Moment, now: Timestamp, events: &mut Vec<Event>) {
+        self.report(complete, moment, now, events);
+        self.forget(complete);
     }
 
     /// Reports the records of waiting candidates, as far as they are over.
@@ -463,9 +472,7 @@ impl Stream {
         self.cuts.push(Cut { offset, line: self.line + above + 1 });
         self.at = At::Cut;
         let cut = self.searched + MAX_LINE;
-        let found: Vec<usize> =
-            self.engine.detector.candidates(&self.buffer[self.searched..cut]).map(|at| self.searched + at).collect();
-        self.waiting.extend(found);
+        self.waiting.extend(self.engine.detector.candidates(&self.buffer[..cut], self.searched));
         self.report(cut, Moment::Quiet, now, events);
         self.drop_front(self.buffer.len());
         self.searched = 0;

@@ -66,6 +66,31 @@ fn events_come_in_the_order_of_the_files_whatever_the_threads() {
 }
 
 #[test]
+fn one_large_file_is_the_same_with_any_number_of_threads() {
+    let env = Env::new();
+    // Records everywhere, also across the borders of what is read at once; a last line without its end.
+    let mut text: String = (0..1200).map(|n| calm(70) + &failure(n) + "\tat shop.Pay.pay(Pay.java:3)\n").collect();
+    text += failure(1200).trim_end();
+    let utf16: Vec<u8> = "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let with_hole = [text.as_bytes(), &[0; 300_000], text.as_bytes()].concat();
+    for bytes in [text.into_bytes(), utf16, with_hole] {
+        assert!(bytes.len() > 4 * 1024 * 1024, "{} bytes are not many", bytes.len());
+        env.write("a.log", &bytes);
+        let without_clock = |threads| {
+            let run = env.run(&json(&["a.log", "-j", threads])).code(0).quiet();
+            let events = run.events().into_iter().map(|mut event| {
+                event["observed_time"].take();
+                event
+            });
+            events.collect::<Vec<_>>()
+        };
+        let alone = without_clock("1");
+        assert!(alone.len() >= 1201, "{}", alone.len());
+        assert!(["2", "5"].into_iter().all(|threads| without_clock(threads) == alone));
+    }
+}
+
+#[test]
 fn archives_are_known_by_content_not_by_name() {
     let env = Env::new();
     let text = calm(100) + &failure(1) + &calm(100) + &failure(2);

@@ -1,9 +1,10 @@
 //! `paytriage scan`: the payment errors in existing logs.
 //!
-//! Files are read side by side, one worker per file at a time. JSON lines come out in the order of the files and
+//! Files are read side by side, one worker per file at a time, with the help of those that have none. JSON lines come out in the order of the files and
 //! as soon as that order allows; reports are counted by each worker and merged at the end. Memory is bounded
 //! however much is read. What cannot be read is told on standard error and costs nothing else.
 
+mod ahead;
 mod console;
 mod filter;
 mod in_order;
@@ -26,6 +27,7 @@ use crate::input::{self, Expansion};
 use crate::render::{self, View};
 use crate::wire::EventWriter;
 
+use ahead::Helpers;
 use console::Console;
 use filter::Filter;
 use in_order::InOrder;
@@ -50,17 +52,20 @@ pub fn run(args: &ScanArgs) -> Result<Exit> {
         ScanFormat::Json => Output::Lines(EventWriter::new(&setup.catalog, lang), &lines),
         ScanFormat::Pretty | ScanFormat::Summary => Output::Report,
     };
+    let n_workers = n_workers(args, &expansion);
     let scan = Scan {
         inputs: &expansion.inputs,
         next: AtomicUsize::new(0),
         is_over: AtomicBool::new(false),
+        helpers: Helpers::default(),
+        is_alone: n_workers == 1,
         setup: &setup,
         filter: &filter,
         fail_on: args.fail_on.map(Severity::from),
         output,
         console: &console,
     };
-    let mut part = read_all(&scan, n_workers(args, &expansion)).context(OUTPUT)?;
+    let mut part = read_all(&scan, n_workers).context(OUTPUT)?;
     console.finish();
     tell_skipped(args, &console, part.totals.n_skipped);
     part.totals.n_skipped += expansion.n_special;
@@ -71,13 +76,20 @@ pub fn run(args: &ScanArgs) -> Result<Exit> {
 
 fn n_workers(args: &ScanArgs, expansion: &Expansion) -> usize {
     let wanted = args.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, usize::from);
-    wanted.min(expansion.inputs.len())
+    // What one has no file for helps with the large ones of others.
+    let is_large = expansion.total_bytes >= input::LARGE_BYTES;
+    if is_large { wanted } else { wanted.min(expansion.inputs.len()) }
 }
 
 /// Runs the workers and merges what they counted.
 fn read_all(scan: &Scan<'_>, n_workers: usize) -> io::Result<Part> {
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..n_workers).map(|_| scope.spawn(|| scan.work())).collect();
+        let workers: Vec<_> = (0..n_workers)
+            .map(|_| {
+                let busy = scan.helpers.busy();
+                scope.spawn(move || scan.work(busy))
+            })
+            .collect();
         let mut whole = Part::default();
         for worker in workers {
             whole.merge(worker.join().unwrap_or_else(|fault| panic::resume_unwind(fault))?);

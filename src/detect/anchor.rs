@@ -33,9 +33,11 @@ pub fn anchor(message: &str) -> Range<usize> {
 #[derive(Debug, Default)]
 pub(super) struct Frequencies(HashMap<char, usize>);
 
-/// Characters of a fragment that is not ASCII, as it stands in UTF-8 or GBK, and as escapes, which are longer.
-pub(super) const PLAIN: usize = 4;
-pub(super) const ESCAPED: usize = 2;
+/// Characters of a fragment that is not ASCII, as it stands in UTF-8 or GBK, and in escapes, where what follows is read too.
+const PLAIN: usize = 4;
+const ESCAPED: usize = 2;
+/// Characters behind a fragment in escapes, by which it is confirmed.
+const REST: usize = 2;
 
 impl Frequencies {
     pub fn of<'a>(messages: impl Iterator<Item = &'a str>) -> Frequencies {
@@ -46,17 +48,28 @@ impl Frequencies {
 
     /// The part of an anchor that the automaton looks for: all of it if it is ASCII, else the few characters in a row that
     /// have least ASCII among them and are rarest together.
-    pub fn fragment<'a>(&self, anchor: &'a str, n_chars: usize) -> &'a str {
-        if anchor.is_ascii() {
-            return anchor;
-        }
+    pub fn fragment<'a>(&self, anchor: &'a str) -> &'a str {
+        if anchor.is_ascii() { anchor } else { &anchor[self.rarest(anchor, PLAIN, 0)] }
+    }
+
+    /// The part of an anchor that is looked for in escapes, and what follows it.
+    pub fn fragment_and_rest<'a>(&self, anchor: &'a str) -> (&'a str, &'a str) {
+        let fragment = self.rarest(anchor, ESCAPED, REST);
+        (&anchor[fragment.clone()], &anchor[fragment.end..])
+    }
+
+    /// So many characters in a row: of those with least ASCII among them one that has enough behind it, if there is one, and is rarest.
+    fn rarest(&self, anchor: &str, n_chars: usize, n_behind: usize) -> Range<usize> {
         let starts: Vec<usize> = anchor.char_indices().map(|(at, _)| at).chain([anchor.len()]).collect();
-        let windows = starts.windows(n_chars + 1).map(|window| &anchor[window[0]..window[n_chars]]);
-        let common = |part: &&str| {
+        let common = |&first: &usize| {
+            let part = &anchor[starts[first]..starts[first + n_chars]];
             let n_ascii = part.bytes().filter(u8::is_ascii).count();
-            (n_ascii, part.chars().map(|c| self.0.get(&c).copied().unwrap_or_default()).sum::<usize>())
+            let is_late = first + n_chars + n_behind >= starts.len();
+            let n_seen = part.chars().map(|c| self.0.get(&c).copied().unwrap_or_default()).sum::<usize>();
+            (n_ascii, is_late && n_behind > 0, n_seen)
         };
-        windows.min_by_key(common).unwrap_or(anchor)
+        let first = (0..starts.len().saturating_sub(n_chars)).min_by_key(common);
+        first.map_or(0..anchor.len(), |first| starts[first]..starts[first + n_chars])
     }
 }
 
@@ -79,8 +92,11 @@ mod tests {
     #[test]
     fn rare_characters() {
         let frequencies = Frequencies::of(["请稍后再试", "请检查后再试", "请稍后"].into_iter());
-        assert_eq!(frequencies.fragment("请检查后再试", PLAIN), "检查后再");
-        assert_eq!(frequencies.fragment("Unsupported", PLAIN), "Unsupported");
-        assert_eq!(frequencies.fragment("余额", PLAIN), "余额");
+        assert_eq!(frequencies.fragment("请检查后再试"), "检查后再");
+        assert_eq!(frequencies.fragment("Unsupported"), "Unsupported");
+        assert_eq!(frequencies.fragment("余额"), "余额");
+        assert_eq!(frequencies.fragment_and_rest("请检查后再试"), ("检查", "后再试"));
+        assert_eq!(frequencies.fragment_and_rest("再试"), ("再试", ""));
+        assert_eq!(frequencies.fragment_and_rest("pay微信"), ("微信", ""));
     }
 }

@@ -1,29 +1,18 @@
 //! The automaton: which literals begin at a position.
 //!
-//! It is walked from positions that the sieve has picked, and only as far as some literal goes. There are two, because
-//! escaped text is rare and most literals are escapes: theirs is built when it is first wanted.
+//! It is walked from positions that the sieve has picked, and only as far as some literal goes.
 
 use std::collections::BTreeSet;
-use std::sync::OnceLock;
 
 use aho_corasick::automaton::Automaton as _;
 use aho_corasick::nfa::contiguous::{Builder, NFA};
 use aho_corasick::{Anchored, MatchKind};
 
 use super::literal::{Literal, Occurrence};
-use super::plan::Start;
-
-#[derive(Debug)]
-pub struct Automaton {
-    plain: Group,
-    escaped: OnceLock<Group>,
-    /// What `escaped` is built of.
-    literals: Vec<Literal>,
-}
 
 /// Literals, and their automaton: its patterns are their texts in lower case, each once.
 #[derive(Debug)]
-struct Group {
+pub struct Automaton {
     nfa: NFA,
     literals: Vec<Literal>,
     /// Where in `literals`, which are sorted, those of each pattern end.
@@ -33,29 +22,7 @@ struct Group {
 impl Automaton {
     /// # Panics
     /// If the literals need more states than an automaton can have (beyond 100 MiB of them).
-    pub fn new(literals: Vec<Literal>) -> Automaton {
-        let (escaped, plain): (Vec<_>, Vec<_>) = literals.into_iter().partition(|literal| literal.is_escaped);
-        Automaton { plain: Group::new(plain), escaped: OnceLock::new(), literals: escaped }
-    }
-
-    /// True if a literal begins at `start` and has around it what makes it a candidate.
-    pub fn is_candidate(&self, buffer: &[u8], start: Start) -> bool {
-        let group = match start.is_escaped {
-            true => self.escaped.get_or_init(|| Group::new(self.literals.clone())),
-            false => &self.plain,
-        };
-        group.is_candidate(buffer, start.at)
-    }
-
-    /// Each once.
-    pub fn literals(&self) -> impl Iterator<Item = &[u8]> {
-        let plain: BTreeSet<&[u8]> = self.plain.literals.iter().map(|literal| &literal.text[..]).collect();
-        plain.into_iter().chain(self.literals.iter().map(|literal| &literal.text[..]))
-    }
-}
-
-impl Group {
-    fn new(mut literals: Vec<Literal>) -> Group {
+    pub fn new(mut literals: Vec<Literal>) -> Automaton {
         literals.sort_by_cached_key(|literal| literal.text.to_ascii_lowercase());
         let mut patterns: Vec<Vec<u8>> = Vec::new();
         let mut ends = Vec::new();
@@ -72,10 +39,11 @@ impl Group {
             .prefilter(false)
             .build(&patterns)
             .expect("a catalogue of less than 100 MiB");
-        Group { nfa, literals, ends }
+        Automaton { nfa, literals, ends }
     }
 
-    fn is_candidate(&self, buffer: &[u8], start: usize) -> bool {
+    /// True if a literal begins at `start` and has around it what makes it a candidate.
+    pub fn is_candidate(&self, buffer: &[u8], start: usize) -> bool {
         let Ok(mut state) = self.nfa.start_state(Anchored::Yes) else { return false };
         for (end, byte) in (start + 1..).zip(&buffer[start..]) {
             state = self.nfa.next_state(Anchored::Yes, state, byte.to_ascii_lowercase());
@@ -87,6 +55,12 @@ impl Group {
             }
         }
         false
+    }
+
+    /// Each once.
+    pub fn literals(&self) -> impl Iterator<Item = &[u8]> {
+        let texts: BTreeSet<&[u8]> = self.literals.iter().map(|literal| &literal.text[..]).collect();
+        texts.into_iter()
     }
 
     /// Of the patterns that end at `end`, those count that begin at `start`.

@@ -1,7 +1,7 @@
 //! The forms in which one text can stand in a log.
 //!
-//! Each form of an anchor becomes a literal of the automaton. Hexadecimal digits may be of either case: the
-//! automaton ignores ASCII case, and what matters is confirmed on the decoded record.
+//! Each form that is not escaped becomes a literal of the automaton; of the others it is only of interest where they begin. Hexadecimal
+//! digits may be of either case.
 
 use encoding_rs::GBK;
 
@@ -10,6 +10,30 @@ pub fn plain(text: &str) -> Vec<Vec<u8>> {
     let mut forms = vec![text.as_bytes().to_vec()];
     forms.extend(gbk(text).filter(|_| !text.is_ascii()));
     forms
+}
+
+/// What escapes stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Symbols {
+    /// UTF-16's units.
+    Units,
+    Utf8,
+    Gbk,
+}
+
+impl Symbols {
+    pub const ALL: [Symbols; 3] = [Symbols::Units, Symbols::Utf8, Symbols::Gbk];
+
+    /// Those of a text, as far as it can be written in them, in lower case.
+    pub fn of(self, text: &str) -> Box<[u16]> {
+        let text = &text.to_ascii_lowercase();
+        let bytes = |bytes: &[u8]| bytes.iter().map(|byte| byte.to_ascii_lowercase().into()).collect();
+        match self {
+            Symbols::Units => text.encode_utf16().collect(),
+            Symbols::Utf8 => bytes(text.as_bytes()),
+            Symbols::Gbk => bytes(&gbk(text).unwrap_or_default()),
+        }
+    }
 }
 
 /// The forms that escaping gives a text: `\uXXXX` with one, two or four backslashes (JSON in JSON); `\xXX` of UTF-8, with

@@ -3,9 +3,11 @@
 //! The confirmation works on raw bytes and is generous: whatever could be a code or a message once it is decoded is a
 //! candidate. It is there so that ordinary words and numbers do not cost a look at their record.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::anchor::{self, Frequencies, anchor};
+use super::anchor::{Frequencies, anchor};
+use super::context::{may_follow, may_precede, next_letter};
 use super::encode;
 use super::gram::{Gram, LEN};
 use super::value::{code_value_follows, is_request_id};
@@ -13,8 +15,9 @@ use super::value::{code_value_follows, is_request_id};
 /// Prefixes of codes that only Alipay's gateway uses.
 pub const FAMILIES: [&str; 5] = ["ACQ.", "AQC.", "isv.", "isp.", "aop."];
 
-/// How the codes at the end of a failed request's id begin, at WeChat Pay.
+/// How the codes at the end of a failed request's id begin, at WeChat Pay, and what else they are made of.
 pub const REQUEST_ID_CODES: [&str; 2] = ["26", "27"];
+const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
 /// Words for "error code" in Chinese prose and pages.
 const CODE_WORDS_ZH: [&str; 3] = ["错误码", "错误代码", "返回码"];
@@ -31,6 +34,10 @@ const NUMBER_KEYS: [&str; 5] = ["resultStatus", "processor_response", "DE39", "F
 /// Lines that a Kubernetes runtime cut: the rest follows in the next line.
 const PARTIAL: [&str; 2] = [" stdout P ", " stderr P "];
 
+/// What docker writes behind the text of a line, and how a text ends that it did not cut.
+const DOCKER: &str = "\",\"stream\":\"";
+const WHOLE: &[u8] = b"\\n";
+
 /// Shortest word by which a message is looked for, where it has a longer one.
 const MIN_WORD: usize = LEN;
 
@@ -39,8 +46,6 @@ const MIN_WORD: usize = LEN;
 pub struct Literal {
     pub text: Vec<u8>,
     pub sense: Sense,
-    /// The text is a code point's escape, or several.
-    pub is_escaped: bool,
 }
 
 /// What a literal is, and so what makes its occurrence a candidate.
@@ -50,8 +55,11 @@ pub enum Sense {
     Code,
     /// A family of codes, or a mark: as it is written.
     Mark,
-    /// A word of a message whose longest word is ASCII: whole, beside its neighbour in the message.
-    Word(Neighbour),
+    /// What stands behind a line's text: of interest only where the text was cut.
+    Behind,
+    /// A word of a message whose longest word is ASCII, the whole of which is here in lower case: of interest only among its
+    /// other words, the next of which begins with that letter.
+    Word { message: Arc<[u8]>, at: usize, next: Option<u8> },
     /// A part of a message in any other script.
     Part,
     /// `code`: of interest only when a code-like value follows.
@@ -62,48 +70,56 @@ pub enum Sense {
     RequestId,
 }
 
-/// The word that stands next in a message, in lower case: behind the literal, or before it where it is the last.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Neighbour {
-    After(Vec<u8>),
-    Before(Vec<u8>),
-}
-
 /// Literals of which any one will do: the words of a message.
 pub type Alternatives = Vec<Literal>;
 
-/// All that is looked for, from a catalogue's codes, the fields in which some codes count, and messages.
+/// All that is looked for.
+pub struct Wanted<'a> {
+    pub literals: Vec<Alternatives>,
+    /// Two characters of messages, to be looked for in escapes, each with what follows them in some.
+    pub escaped: Vec<(&'a str, Vec<&'a str>)>,
+}
+
+/// From a catalogue's codes, the fields in which some codes count, and messages.
 pub fn wanted<'a>(
     codes: impl Iterator<Item = &'a str>,
     fields: impl Iterator<Item = &'a str>,
     messages: impl Iterator<Item = &'a str> + Clone,
-) -> Vec<Alternatives> {
+) -> Wanted<'a> {
     let in_family = |code: &&str| !FAMILIES.iter().any(|family| code.contains(family));
     let codes: BTreeSet<&str> = codes.filter(|code| is_literal(code)).filter(in_family).collect();
     let marks = FAMILIES.iter().chain(&PARTIAL).chain(&GATEWAY_NUMBERS);
     let keys: BTreeSet<String> = NUMBER_KEYS.into_iter().map(str::to_owned).chain(fields.flat_map(spellings)).collect();
-    let request_ids = REQUEST_ID_CODES.map(|code| ["-", code].concat());
+    // With a digit more they are as long as a gram.
+    let request_ids = REQUEST_ID_CODES.iter().flat_map(|code| DIGITS.map(|digit| ["-", code, digit].concat()));
     let mut all: Vec<Alternatives> = codes.into_iter().map(|code| plain(code, Sense::Code)).collect();
     all.extend(marks.map(|mark| plain(mark, Sense::Mark)));
+    all.push(plain(DOCKER, Sense::Behind));
     all.push(plain(CODE_KEY, Sense::Key));
     all.extend(keys.iter().map(|key| plain(key, Sense::NumberKey)));
-    all.extend(request_ids.iter().map(|start| plain(start, Sense::RequestId)));
+    all.extend(request_ids.map(|start| plain(&start, Sense::RequestId)));
     let frequencies = Frequencies::of(messages.clone());
     let (of_words, other): (BTreeSet<&str>, BTreeSet<&str>) =
         messages.chain(CODE_WORDS_ZH).partition(|message| message[anchor(message)].is_ascii());
     all.extend(of_words.into_iter().map(words));
     let anchors: Vec<&str> = other.into_iter().map(|message| &message[anchor(message)]).collect();
-    for (n_chars, is_escaped) in [(anchor::PLAIN, false), (anchor::ESCAPED, true)] {
-        let parts: BTreeSet<&str> = anchors.iter().map(|anchor| frequencies.fragment(anchor, n_chars)).collect();
-        let forms = parts.into_iter().flat_map(if is_escaped { encode::escaped } else { encode::plain });
-        let forms: BTreeSet<Vec<u8>> = forms.collect();
-        all.extend(forms.into_iter().map(|text| vec![Literal { text, sense: Sense::Part, is_escaped }]));
-    }
-    all
+    let parts: BTreeSet<&str> = anchors.iter().map(|anchor| frequencies.fragment(anchor)).collect();
+    let forms: BTreeSet<Vec<u8>> = parts.into_iter().flat_map(encode::plain).collect();
+    all.extend(forms.into_iter().map(|text| vec![Literal { text, sense: Sense::Part }]));
+    Wanted { literals: all, escaped: escaped(&anchors, &frequencies) }
 }
 
 fn plain(text: &str, sense: Sense) -> Alternatives {
-    vec![Literal { text: text.into(), sense, is_escaped: false }]
+    vec![Literal { text: text.into(), sense }]
+}
+
+fn escaped<'a>(anchors: &[&'a str], frequencies: &Frequencies) -> Vec<(&'a str, Vec<&'a str>)> {
+    let mut parts: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for anchor in anchors {
+        let (part, rest) = frequencies.fragment_and_rest(anchor);
+        parts.entry(part).or_default().insert(rest);
+    }
+    parts.into_iter().map(|(part, rests)| (part, rests.into_iter().collect())).collect()
 }
 
 /// Numbers and short codes are found by their field alone: as literals they would be everywhere.
@@ -119,48 +135,42 @@ fn spellings(field: &str) -> Vec<String> {
     vec![field.to_ascii_lowercase(), field.replace(['_', '-'], "").to_ascii_lowercase()]
 }
 
-/// The words of a message, each with its neighbour; the whole message where it has one only.
+/// The words of a message; the whole message where it has one only.
 fn words(message: &str) -> Alternatives {
-    let lower = message.to_ascii_lowercase();
-    let words: Vec<&[u8]> =
-        lower.as_bytes().split(|b| !b.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let lower: Arc<[u8]> = message.to_ascii_lowercase().into_bytes().into();
+    let words: Vec<&[u8]> = lower.split(|b| !b.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
     let longest = words.iter().map(|word| word.len()).max().unwrap_or_default();
     if words.len() < 2 || longest < LEN - 1 {
         return plain(message, Sense::Part);
     }
-    let literal = |at: usize| {
-        let neighbour = match words.get(at + 1) {
-            Some(next) => Neighbour::After(next.to_vec()),
-            None => Neighbour::Before(words[at - 1].to_vec()),
-        };
-        Literal { text: words[at].to_vec(), sense: Sense::Word(neighbour), is_escaped: false }
+    let literal = |word: &[u8]| {
+        let at = word.as_ptr().addr() - lower.as_ptr().addr();
+        let next = next_letter(&lower[at + word.len()..]);
+        Literal { text: word.to_vec(), sense: Sense::Word { message: Arc::clone(&lower), at, next } }
     };
-    (0..words.len()).filter(|&at| words[at].len() >= MIN_WORD.min(longest)).map(literal).collect()
+    words.into_iter().filter(|word| word.len() >= MIN_WORD.min(longest)).map(literal).collect()
 }
 
 impl Literal {
-    /// True if there is no choice of grams: it is escaped, not ASCII, or shorter than one.
-    pub fn is_bound(&self) -> bool {
-        self.is_escaped || !self.text.is_ascii() || self.text.len() < LEN
+    /// True if it is shorter than a gram.
+    pub fn is_short(&self) -> bool {
+        self.text.len() < LEN
     }
 
     /// True if no letter or digit may follow.
     pub fn is_whole(&self) -> bool {
-        matches!(self.sense, Sense::Code | Sense::Word(_))
+        matches!(self.sense, Sense::Code | Sense::Word { .. })
     }
 
     /// The grams by which it can be looked for, and where they are in it. None if it is shorter than a gram.
     pub fn grams(&self) -> Vec<(Gram, usize)> {
-        let any_case = !matches!(self.sense, Sense::Code | Sense::Mark);
+        let any_case = !matches!(self.sense, Sense::Code | Sense::Mark | Sense::Behind);
         let at = |offset: usize| (Gram::at(&self.text[offset..], any_case), offset);
         let Some(last) = self.text.len().checked_sub(LEN) else { return Vec::new() };
-        if self.is_escaped {
-            return vec![at(escape(&self.text).min(last))];
-        }
-        if let Some(first) = self.text.iter().position(|b| !b.is_ascii()) {
-            return vec![at(first.min(last))];
-        }
-        let all = || (0..=last).map(at);
+        // Of what is not ASCII, bytes that ordinary text does not have come first.
+        let is_foreign = |at: &usize| !self.text[*at].is_ascii();
+        let has_foreign = (0..=last).any(|at| is_foreign(&at));
+        let all = || (0..=last).filter(|at| !has_foreign || is_foreign(at)).map(at);
         let joints: Vec<(Gram, usize)> = all().filter(|(gram, _)| is_joint(gram)).collect();
         if !joints.is_empty() {
             return joints;
@@ -179,13 +189,13 @@ impl Literal {
         match &self.sense {
             Sense::Part => true,
             Sense::Mark => found == self.text,
+            Sense::Behind => found == self.text && !before.ends_with(WHOLE),
             Sense::Code => found == self.text && !rest.first().copied().is_some_and(is_word),
-            Sense::Word(Neighbour::After(word)) => match next {
-                Next::Word(next) => next.eq_ignore_ascii_case(word),
-                Next::Unreadable => true,
-                Next::Joined => false,
-            },
-            Sense::Word(Neighbour::Before(word)) => next != Next::Joined && may_end_with(before, word),
+            Sense::Word { message, at, next: wanted } => {
+                next.zip(*wanted).is_none_or(|(next, wanted)| next == wanted)
+                    && may_follow(rest, &message[at + found.len()..])
+                    && may_precede(before, &message[..*at])
+            }
             Sense::Key => code_value_follows(before, rest),
             // What stands before `code` decides whether a number may; this key needs nothing before it.
             Sense::NumberKey => code_value_follows(b"_", rest),
@@ -200,45 +210,15 @@ pub struct Occurrence<'b> {
     before: &'b [u8],
     found: &'b [u8],
     rest: &'b [u8],
-    next: Next<'b>,
-}
-
-/// What follows a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next<'b> {
-    Word(&'b [u8]),
-    /// The word goes on.
-    Joined,
-    /// An escape, another script.
-    Unreadable,
+    /// The first letter of the next word.
+    next: Option<u8>,
 }
 
 impl Occurrence<'_> {
     pub fn new(buffer: &[u8], start: usize, end: usize) -> Occurrence<'_> {
         let rest = &buffer[end..];
-        Occurrence { before: &buffer[..start], found: &buffer[start..end], rest, next: next(rest) }
+        Occurrence { before: &buffer[..start], found: &buffer[start..end], rest, next: next_letter(rest) }
     }
-}
-
-fn next(rest: &[u8]) -> Next<'_> {
-    if rest.first().is_some_and(u8::is_ascii_alphanumeric) {
-        return Next::Joined;
-    }
-    let gap = rest.iter().take_while(|&&b| is_plain_gap(b)).count();
-    let word = &rest[gap..];
-    match word.iter().take_while(|b| b.is_ascii_alphanumeric()).count() {
-        0 => Next::Unreadable,
-        len => Next::Word(&word[..len]),
-    }
-}
-
-/// False only where surely another word stands at the end.
-fn may_end_with(before: &[u8], word: &[u8]) -> bool {
-    let gap = before.iter().rev().take_while(|&&b| is_plain_gap(b)).count();
-    let previous = &before[..before.len() - gap];
-    let len = previous.iter().rev().take_while(|b| b.is_ascii_alphanumeric()).count();
-    // The end of an escape may stand before it: `\nUnsupported Card`.
-    len == 0 || len >= word.len() && previous[previous.len() - word.len()..].eq_ignore_ascii_case(word)
 }
 
 /// Two words of a code in capitals, and the `_` between them: nearly every code has one, and little else in a log.
@@ -248,24 +228,6 @@ pub fn is_joint(gram: &Gram) -> bool {
     !gram.any_case && capital(a) && b == b'_' && capital(c) && (capital(d) || d == b'_')
 }
 
-/// Where in an escaped text the last sign of an escape's beginning stands: behind repeated backslashes, behind `&amp;`.
-fn escape(text: &[u8]) -> usize {
-    let Some(at) = text.iter().position(|b| matches!(b, b'\\' | b'%' | b'&')) else { return 0 };
-    let rest = &text[at..];
-    let skip = match rest[0] {
-        b'\\' => rest.iter().take_while(|&&b| b == b'\\').count() - 1,
-        b'%' if rest.starts_with(b"%25") => 1,
-        b'&' if rest.starts_with(b"&amp;") => 2,
-        _ => 0,
-    };
-    at + skip
-}
-
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
-}
-
-/// What stands between words where nothing is escaped: an escape begins with one of the others.
-fn is_plain_gap(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || byte.is_ascii_punctuation() && !matches!(byte, b'\\' | b'%' | b'&' | b'+' | b'#')
 }

@@ -11,7 +11,9 @@
 
 mod anchor;
 mod automaton;
+mod context;
 mod encode;
+mod escaped;
 mod gram;
 mod literal;
 mod plan;
@@ -24,7 +26,8 @@ mod value;
 use std::sync::OnceLock;
 
 use automaton::Automaton;
-use plan::{Plan, Prepared};
+use escaped::Escaped;
+use plan::{Plan, Prepared, Start};
 use sieve::{Passed, Sieve};
 use table::Table;
 
@@ -37,6 +40,7 @@ pub struct Detector {
     sieve: Sieve,
     table: Table,
     automaton: Automaton,
+    escaped: Escaped,
 }
 
 impl Detector {
@@ -49,18 +53,22 @@ impl Detector {
         fields: impl Iterator<Item = &'a str>,
         messages: impl Iterator<Item = &'a str> + Clone,
     ) -> Detector {
-        let plan = Plan::of(literal::wanted(codes, fields, messages), prepared());
+        let wanted = literal::wanted(codes, fields, messages);
+        let escaped = Escaped::new(&wanted.escaped);
+        let plan = Plan::of(wanted, prepared());
         Detector {
             sieve: Sieve::new(&plan.grams),
-            table: Table::new(&plan.grams),
+            table: Table::new(plan.grams),
             automaton: Automaton::new(plan.literals),
+            escaped,
         }
     }
 
-    /// Offsets of candidates in `buffer`, the first of each line. `buffer` holds whole lines.
-    pub fn candidates<'b>(&self, buffer: &'b [u8]) -> impl Iterator<Item = usize> + use<'_, 'b> {
+    /// Offsets of candidates in `buffer` from the line on that begins at `start`, the first of each line. `buffer` holds whole lines;
+    /// of those before, which may have the beginning of a message, the last should be among them.
+    pub fn candidates<'b>(&self, buffer: &'b [u8], start: usize) -> impl Iterator<Item = usize> + use<'_, 'b> {
         // Of the block between `from` and `done`, the positions that passed; before `next` they were looked at.
-        let (mut from, mut done) = (0, 0);
+        let (mut from, mut done) = (start, start);
         let (mut passed, mut next) = (Passed::default(), 0);
         // Up to here nothing is of interest any more: the line is a candidate already.
         let mut line_end = 0;
@@ -73,7 +81,7 @@ impl Detector {
                         continue;
                     }
                     let mut starts = self.table.starts(buffer, at);
-                    if let Some(hit) = starts.find(|&start| self.automaton.is_candidate(buffer, start)) {
+                    if let Some(hit) = starts.find(|&start| self.is_candidate(buffer, start)) {
                         line_end = memchr::memchr(b'\n', &buffer[hit.at..]).map_or(buffer.len(), |lf| hit.at + lf);
                         return Some(hit.at);
                     }
@@ -86,9 +94,21 @@ impl Detector {
         })
     }
 
+    /// True if a candidate begins at `at`. Slow: this is what the sieve is tested against.
+    pub fn begins_at(&self, buffer: &[u8], at: usize) -> bool {
+        [false, true].into_iter().any(|is_escaped| self.is_candidate(buffer, Start { at, is_escaped }))
+    }
+
+    fn is_candidate(&self, buffer: &[u8], start: Start) -> bool {
+        match start.is_escaped {
+            true => self.escaped.is_candidate(buffer, start.at),
+            false => self.automaton.is_candidate(buffer, start.at),
+        }
+    }
+
     /// The byte strings that are looked for.
-    pub fn literals(&self) -> impl Iterator<Item = &[u8]> {
-        self.automaton.literals()
+    pub fn literals(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.automaton.literals().map(<[u8]>::to_vec).chain(self.escaped.forms())
     }
 }
 

@@ -7,75 +7,105 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use super::encode;
+use super::escaped::gram_in;
 use super::gram::{Gram, LEN, Rarity};
-use super::literal::{Alternatives, Literal, is_joint};
+use super::literal::{Alternatives, Literal, Wanted, is_joint};
 
-/// Grams are sifted together in so many buckets; see `sieve`.
+/// Grams are sifted together in so many buckets; see `sieve`. The last of them have the grams that begin with a byte that is not
+/// ASCII.
 pub const BUCKETS: usize = 24;
-/// Buckets of their own have the grams of codes in capitals, and the beginnings of escapes; the rest share the others.
+/// Buckets of their own have the grams of codes in capitals, and those of escapes; the rest share the others.
 pub const JOINTS: u8 = 0;
 const BACKSLASHES: u8 = 1;
 const PERCENTS: u8 = 2;
-const REFERENCES_AND_SHORT: u8 = 3;
-pub const FIRST_SHARED: u8 = 4;
+const OTHER_ESCAPES: u8 = 3;
+pub const SHARED: Range<u8> = 4..FOREIGN.start;
+pub const FOREIGN: Range<u8> = 16..BUCKETS as u8;
 
-const COST_OF_SHARED: f64 = 3e-5;
+const COST_OF_SHARED: f64 = 1e-4;
 const COST_OF_JOINT: f64 = 1e-6;
 
 /// A gram that is looked for, and where the literals that have it begin.
 #[derive(Debug, Clone)]
 pub struct Placed {
     pub gram: Gram,
-    /// `None` where it begins with a byte that is not ASCII: all of these pass the sieve.
-    pub bucket: Option<u8>,
-    pub around: Around,
+    pub bucket: u8,
     pub begins: Vec<Begin>,
 }
 
-/// Which ASCII characters may stand before and behind a gram; all others always may. Most occurrences of a gram by chance fail
-/// here, before the automaton is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Around {
-    before: u128,
-    behind: u128,
-}
-
-impl Around {
-    const ANYTHING: Around = Around { before: u128::MAX, behind: u128::MAX };
-
-    fn of(literal: &Literal, gram: Gram, offset: usize) -> Around {
-        let is = |byte: &u8| {
-            let other = if gram.any_case { byte.to_ascii_uppercase() } else { *byte };
-            let bit = |byte: u8| if byte.is_ascii() { 1 << byte } else { 0 };
-            bit(byte.to_ascii_lowercase()) | bit(*byte) | bit(other)
-        };
-        let before = offset.checked_sub(1).and_then(|at| literal.text.get(at));
-        let behind = literal.text.get(offset + LEN);
-        Around {
-            before: before.map_or(u128::MAX, is),
-            behind: behind.map_or(if literal.is_whole() { !alphanumeric() } else { u128::MAX }, is),
-        }
-    }
-
-    pub fn or(self, other: Around) -> Around {
-        Around { before: self.before | other.before, behind: self.behind | other.behind }
-    }
-
-    pub fn fits(self, buffer: &[u8], gram: Range<usize>) -> bool {
-        let has = |set: u128, byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii() || set >> byte & 1 == 1);
-        has(self.behind, buffer.get(gram.end)) && has(self.before, buffer[..gram.start].last())
-    }
-}
-
-fn alphanumeric() -> u128 {
-    (0..128_u8).filter(u8::is_ascii_alphanumeric).fold(0, |set, byte| set | 1 << byte)
-}
-
-/// A literal begins so many bytes before the gram.
+/// Literals begin so many bytes before the gram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Begin {
     pub before: u16,
     pub is_escaped: bool,
+    pub around: Around,
+}
+
+/// Which bytes, by their classes, may stand at some places around a gram. Most occurrences of a gram by chance fail here, before
+/// the automaton is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Around([u64; N_PLACES]);
+
+const N_PLACES: usize = 4;
+/// The places, counted from where the gram begins: on both sides, and for escapes where the digits of the next one are.
+const BESIDE: [isize; N_PLACES] = [-1, LEN as isize, -2, LEN as isize + 1];
+const BEHIND: [isize; N_PLACES] = [4, 9, 10, 6];
+
+/// 64 classes of bytes: letters in either case and digits have one each, all others share the rest.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut b = 0;
+    while b < 256 {
+        classes[b] = match b as u8 {
+            letter @ (b'a'..=b'z' | b'A'..=b'Z') => letter.to_ascii_lowercase() - b'a',
+            digit @ b'0'..=b'9' => digit - b'0' + FIRST_DIGIT,
+            other => other % (64 - FIRST_OTHER) + FIRST_OTHER,
+        };
+        b += 1;
+    }
+    classes
+};
+const FIRST_DIGIT: u8 = 26;
+const FIRST_OTHER: u8 = 36;
+const NOT_ALPHANUMERIC: u64 = u64::MAX << FIRST_OTHER;
+
+impl Around {
+    /// What stands around the gram at `offset` in a text, behind which no letter or digit may stand if it is whole.
+    fn of(text: &[u8], offset: usize, places: [isize; N_PLACES], is_whole: bool) -> Around {
+        let set = |at: usize| match text.get(at) {
+            Some(&byte) => 1 << CLASSES[usize::from(byte)],
+            None if at == text.len() && is_whole => NOT_ALPHANUMERIC,
+            None => u64::MAX,
+        };
+        Around(places.map(|place| offset.checked_add_signed(place).map_or(u64::MAX, set)))
+    }
+
+    fn or(self, other: Around) -> Around {
+        Around(std::array::from_fn(|place| self.0[place] | other.0[place]))
+    }
+}
+
+impl Begin {
+    /// True if what stands around the gram at `at` fits, or is not in the buffer.
+    pub fn fits(&self, buffer: &[u8], at: usize) -> bool {
+        let places = if self.is_escaped { BEHIND } else { BESIDE };
+        self.around.0.iter().zip(places).all(|(set, place)| {
+            let byte = at.checked_add_signed(place).and_then(|at| buffer.get(at));
+            byte.is_none_or(|&byte| set >> CLASSES[usize::from(byte)] & 1 == 1)
+        })
+    }
+}
+
+impl Placed {
+    /// Adds literals that may begin where others do.
+    pub fn add(&mut self, begin: Begin) {
+        let same = |there: &&mut Begin| (there.before, there.is_escaped) == (begin.before, begin.is_escaped);
+        match self.begins.iter_mut().find(same) {
+            Some(there) => there.around = there.around.or(begin.around),
+            None => self.begins.push(begin),
+        }
+    }
 }
 
 /// A position where a literal may begin.
@@ -109,21 +139,24 @@ pub struct Prepared {
 }
 
 impl Plan {
-    pub fn of(wanted: Vec<Alternatives>, prepared: &Prepared) -> Plan {
+    pub fn of(wanted: Wanted<'_>, prepared: &Prepared) -> Plan {
         let mut plan = Plan::default();
+        for (part, _) in &wanted.escaped {
+            encode::escaped(part).iter().for_each(|form| plan.take_form(form));
+        }
         let mut rest = Vec::new();
-        for alternatives in wanted {
+        for alternatives in wanted.literals {
             if let [literal] = &alternatives[..]
-                && literal.is_bound()
+                && literal.is_short()
             {
-                plan.take_bound(literal);
+                plan.take_short(literal, literal.text.clone());
                 plan.literals.extend(alternatives);
                 continue;
             }
             let choices = choices(&alternatives);
             let known = choices.iter().filter(|choice| prepared.buckets.contains_key(&choice.gram));
             match rarest(known, &prepared.rarity) {
-                Some(choice) => plan.take(choice, alternatives, Some(prepared.buckets[&choice.gram])),
+                Some(choice) => plan.take(choice, alternatives, prepared.buckets[&choice.gram]),
                 None => rest.push((alternatives, choices)),
             }
         }
@@ -146,32 +179,30 @@ impl Plan {
             let Some(choice) = rarest(known, &prepared.rarity).or_else(best) else { continue };
             let bucket = match self.known.get(&choice.gram) {
                 Some(&at) => self.grams[at].bucket,
-                None => Some(self.bucket_for(choice.gram)),
+                None => self.bucket_for(choice.gram),
             };
             self.take(choice, alternatives, bucket);
         }
     }
 
-    fn take(&mut self, choice: Choice, mut alternatives: Alternatives, bucket: Option<u8>) {
+    fn take(&mut self, choice: Choice, mut alternatives: Alternatives, bucket: u8) {
         let literal = alternatives.swap_remove(choice.literal);
         self.place(choice.gram, choice.offset, &literal, bucket);
         self.literals.push(literal);
     }
 
-    fn take_bound(&mut self, literal: &Literal) {
-        if literal.text.len() < LEN {
-            return self.take_short(literal, literal.text.clone());
-        }
-        for (gram, offset) in literal.grams() {
-            let bucket = match gram.bytes[0] {
-                first if !first.is_ascii() => None,
-                b'\\' => Some(BACKSLASHES),
-                b'%' | b'2' if literal.is_escaped => Some(PERCENTS),
-                _ if literal.is_escaped => Some(REFERENCES_AND_SHORT),
-                _ => Some(self.bucket_for(gram)),
-            };
-            self.place(gram, offset, literal, bucket);
-        }
+    /// A part of a message in escapes.
+    fn take_form(&mut self, form: &[u8]) {
+        let Some(last) = form.len().checked_sub(LEN) else { return };
+        let offset = gram_in(form).min(last);
+        let gram = Gram::at(&form[offset..], true);
+        let bucket = match gram.bytes {
+            [b'\\' | b'u', ..] => BACKSLASHES,
+            [_, b'%', ..] => PERCENTS,
+            _ => OTHER_ESCAPES,
+        };
+        let around = Around::of(form, offset, BEHIND, false);
+        self.add(gram, bucket, Begin { before: offset as u16, is_escaped: true, around });
     }
 
     /// Shorter than a gram: any bytes may follow.
@@ -181,24 +212,23 @@ impl Plan {
             if longer.len() < LEN {
                 self.take_short(literal, longer);
             } else {
-                let bucket = longer[0].is_ascii().then_some(REFERENCES_AND_SHORT);
+                let bucket = if longer[0].is_ascii() { OTHER_ESCAPES } else { FOREIGN.start };
                 self.place(Gram::at(&longer, true), 0, literal, bucket);
             }
         }
     }
 
-    fn place(&mut self, gram: Gram, offset: usize, literal: &Literal, bucket: Option<u8>) {
-        let around = if literal.text.len() < LEN { Around::ANYTHING } else { Around::of(literal, gram, offset) };
+    fn place(&mut self, gram: Gram, offset: usize, literal: &Literal, bucket: u8) {
+        let around = Around::of(&literal.text, offset, BESIDE, literal.is_whole());
+        self.add(gram, bucket, Begin { before: offset as u16, is_escaped: false, around });
+    }
+
+    fn add(&mut self, gram: Gram, bucket: u8, begin: Begin) {
         let at = *self.known.entry(gram).or_insert(self.grams.len());
         if at == self.grams.len() {
-            self.grams.push(Placed { gram, bucket, around, begins: Vec::new() });
+            self.grams.push(Placed { gram, bucket, begins: Vec::new() });
         }
-        let placed = &mut self.grams[at];
-        placed.around = placed.around.or(around);
-        let begin = Begin { before: offset as u16, is_escaped: literal.is_escaped };
-        if !placed.begins.contains(&begin) {
-            placed.begins.push(begin);
-        }
+        self.grams[at].add(begin);
     }
 
     /// The shared bucket in which it lets the fewest other bytes pass: the one that has most of its half bytes.
@@ -207,7 +237,7 @@ impl Plan {
             return JOINTS;
         }
         let added = |bucket: u8| {
-            let there = self.grams.iter().filter(|placed| placed.bucket == Some(bucket));
+            let there = self.grams.iter().filter(|placed| placed.bucket == bucket);
             (0..LEN)
                 .map(|at| {
                     let has = |part: fn(u8) -> u8| {
@@ -217,8 +247,13 @@ impl Plan {
                 })
                 .sum::<usize>()
         };
-        (FIRST_SHARED..BUCKETS as u8).min_by_key(|&bucket| added(bucket)).unwrap_or(FIRST_SHARED)
+        shared_by(&gram).min_by_key(|&bucket| added(bucket)).unwrap_or(SHARED.start)
     }
+}
+
+/// The buckets of which it may be in any.
+pub fn shared_by(gram: &Gram) -> Range<u8> {
+    if gram.bytes[0].is_ascii() { SHARED } else { FOREIGN }
 }
 
 /// All ways to look for one of `alternatives`.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 use super::gram::{Gram, LEN, Rarity, STEPS, index};
 use super::literal::{Alternatives, is_joint};
-use super::plan::{BUCKETS, FIRST_SHARED, JOINTS, Prepared, choices, cost};
+use super::plan::{FOREIGN, JOINTS, Prepared, SHARED, choices, cost, shared_by};
 
 /// Places of ordinary text at which buckets are tried.
 const SAMPLE: usize = 8192;
@@ -26,8 +26,12 @@ pub fn prepare(wanted: &[Alternatives], training: &[Training]) -> Prepared {
     let chosen = choose(wanted, &rates);
     let (joints, shared): (Vec<Gram>, Vec<Gram>) = chosen.into_iter().partition(is_joint);
     let mut buckets: HashMap<Gram, u8> = joints.into_iter().map(|gram| (gram, JOINTS)).collect();
-    for (bucket, grams) in (FIRST_SHARED..).zip(share(&shared, &rates, &Sample::of(training))) {
-        buckets.extend(grams.into_iter().map(|gram| (gram, bucket)));
+    let sample = Sample::of(training);
+    for range in [SHARED, FOREIGN] {
+        let grams: Vec<Gram> = shared.iter().filter(|gram| shared_by(gram) == range).copied().collect();
+        for (bucket, grams) in range.clone().zip(share(&grams, range.len(), &rates, &sample)) {
+            buckets.extend(grams.into_iter().map(|gram| (gram, bucket)));
+        }
     }
     Prepared { rarity: rates.rarity, buckets }
 }
@@ -97,7 +101,7 @@ pub fn to_bytes(prepared: &Prepared) -> Vec<u8> {
 
 /// The grams that cover all that is wanted: each in turn the one that covers most for its price.
 fn choose(wanted: &[Alternatives], rates: &Rates) -> Vec<Gram> {
-    let free = |item: &&Alternatives| !item.iter().any(|literal| literal.is_bound());
+    let free = |item: &&Alternatives| !item.iter().any(|literal| literal.is_short());
     let mut users: BTreeMap<Gram, Vec<usize>> = BTreeMap::new();
     let wanted: Vec<&Alternatives> = wanted.iter().filter(free).collect();
     for (item, alternatives) in wanted.iter().enumerate() {
@@ -132,8 +136,7 @@ fn choose(wanted: &[Alternatives], rates: &Rates) -> Vec<Gram> {
 
 /// Puts grams into buckets so that few places of the sample pass: first each where it does least harm, then each moves
 /// while that helps.
-fn share(grams: &[Gram], rates: &Rates, sample: &Sample) -> Vec<Vec<Gram>> {
-    let n_buckets = BUCKETS - usize::from(FIRST_SHARED);
+fn share(grams: &[Gram], n_buckets: usize, rates: &Rates, sample: &Sample) -> Vec<Vec<Gram>> {
     let mut buckets: Vec<Vec<Gram>> = vec![Vec::new(); n_buckets];
     let mut passing = vec![0; n_buckets];
     let mut order = grams.to_vec();
@@ -230,7 +233,7 @@ mod tests {
     fn prepared(texts: &[&str], codes: &[&str]) -> Prepared {
         let training: Vec<Training> = texts.iter().map(|text| (text.repeat(9).into_bytes(), 1)).collect();
         let wanted = wanted(codes.iter().copied(), [].into_iter(), [].into_iter());
-        prepare(&wanted, &training)
+        prepare(&wanted.literals, &training)
     }
 
     #[test]

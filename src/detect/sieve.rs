@@ -1,8 +1,8 @@
 //! Picks the positions of a buffer at which a gram may stand that some literal is looked for by.
 //!
-//! All such positions pass, and few others. Two filters, one behind the other: which half bytes the grams of a bucket have at
-//! each of their four places (with AVX-512 or AVX2, 64 or 32 positions at once: the idea is that of Teddy and FDR in Hyperscan), then one bit
-//! for the hash of all four bytes. Processors without them have the second only.
+//! All such positions pass, and few others. Two filters, one behind the other: which bytes the grams of a bucket have at each of
+//! their four places (with AVX-512, 64 positions at once; with AVX2, 32, and by half bytes: the idea is that of Teddy and FDR in
+//! Hyperscan), then one bit for the hash of all four bytes. Processors without them have the second only.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -10,7 +10,7 @@ mod avx2;
 mod avx512;
 
 use super::gram::{Key, LEN};
-use super::plan::{BUCKETS, Placed};
+use super::plan::{BUCKETS, FOREIGN, Placed};
 
 /// Positions that are sifted at a time: those that pass stay in the nearest cache.
 const BLOCK: usize = 2 * 1024;
@@ -18,6 +18,8 @@ const BLOCK: usize = 2 * 1024;
 /// Buckets that one byte has bits for, and how many bytes that makes.
 const GROUP: usize = 8;
 const GROUPS: usize = BUCKETS / GROUP;
+/// The last group is that of grams that do not begin with ASCII.
+const _: () = assert!(GROUPS == 3 && FOREIGN.start as usize == BUCKETS - GROUP);
 
 /// Of the hash of the second filter: 16 KiB of bits, of which the built-in catalogue sets one in a hundred.
 const N_BITS: u32 = 17;
@@ -26,6 +28,8 @@ const N_BITS: u32 = 17;
 pub struct Sieve {
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only vectors are looked up in them"))]
     masks: Masks,
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only vectors are looked up in them"))]
+    bytes: Box<Bytes>,
     bits: Box<[u64; 1 << (N_BITS - 6)]>,
     level: Level,
 }
@@ -49,6 +53,10 @@ struct Halves {
     lower: [u8; 16],
     upper: [u8; 16],
 }
+
+/// For each group and each byte of a gram: which buckets have one with that byte, but for its highest bit.
+#[derive(Debug)]
+struct Bytes([[[u8; 128]; LEN]; GROUPS]);
 
 /// Positions that passed, in their order, counted from where their block begins.
 #[derive(Debug)]
@@ -97,17 +105,17 @@ impl Passed {
 impl Sieve {
     pub fn new(grams: &[Placed]) -> Sieve {
         let mut masks = Masks::default();
+        let mut bytes = Box::new(Bytes([[[0; 128]; LEN]; GROUPS]));
         for placed in grams {
-            if let Some(bucket) = placed.bucket {
-                masks.add(placed, usize::from(bucket));
-            }
+            masks.add(placed);
+            bytes.add(placed);
         }
         let mut bits = Box::new([0; 1 << (N_BITS - 6)]);
         for placed in grams {
             let hash = placed.gram.key().hash(N_BITS);
             bits[hash / 64] |= 1 << (hash % 64);
         }
-        Sieve { masks, bits, level: Level::best() }
+        Sieve { masks, bytes, bits, level: Level::best() }
     }
 
     #[cfg(test)]
@@ -122,7 +130,7 @@ impl Sieve {
         // SAFETY: the processor has what they were compiled for; see `Level::all`.
         let at = match self.level {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => unsafe { avx512::sift(&self.masks, buffer, from..end, passed) },
+            Level::Avx512 => unsafe { avx512::sift(&self.bytes, buffer, from..end, passed) },
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => unsafe { avx2::sift(&self.masks, buffer, from..end, passed) },
             Level::Portable => from,
@@ -156,16 +164,35 @@ impl Sieve {
 }
 
 impl Masks {
-    fn add(&mut self, placed: &Placed, bucket: usize) {
-        let bit = 1 << (bucket % GROUP);
-        for (halves, byte) in self.0[bucket / GROUP].iter_mut().zip(placed.gram.bytes) {
-            let other = if placed.gram.any_case { byte.to_ascii_uppercase() } else { byte };
-            for byte in [byte, other] {
+    fn add(&mut self, placed: &Placed) {
+        let (group, bit) = group_and_bit(placed);
+        for (halves, byte) in self.0[group].iter_mut().zip(placed.gram.bytes) {
+            for byte in cases(placed, byte) {
                 halves.lower[usize::from(byte & 15)] |= bit;
                 halves.upper[usize::from(byte >> 4)] |= bit;
             }
         }
     }
+}
+
+impl Bytes {
+    fn add(&mut self, placed: &Placed) {
+        let (group, bit) = group_and_bit(placed);
+        for (table, byte) in self.0[group].iter_mut().zip(placed.gram.bytes) {
+            for byte in cases(placed, byte) {
+                table[usize::from(byte & 127)] |= bit;
+            }
+        }
+    }
+}
+
+fn group_and_bit(placed: &Placed) -> (usize, u8) {
+    let bucket = usize::from(placed.bucket);
+    (bucket / GROUP, 1 << (bucket % GROUP))
+}
+
+fn cases(placed: &Placed, byte: u8) -> [u8; 2] {
+    [byte, if placed.gram.any_case { byte.to_ascii_uppercase() } else { byte }]
 }
 
 impl Level {
@@ -176,7 +203,7 @@ impl Level {
         {
             use std::arch::is_x86_feature_detected as has;
             let counts_bits = has!("bmi1") && has!("popcnt");
-            if counts_bits && has!("avx512f") && has!("avx512bw") {
+            if counts_bits && has!("avx512f") && has!("avx512bw") && has!("avx512vbmi") {
                 levels.push(Level::Avx512);
             }
             if counts_bits && has!("avx2") {

@@ -2,13 +2,13 @@
 
 use super::literal::FAMILIES;
 
-/// Hexadecimal digits before the mark, seven digits behind it.
+/// Hexadecimal digits before the mark, six more digits behind it.
 pub fn is_request_id(before: &[u8], rest: &[u8]) -> bool {
     let id = &before[before.len().saturating_sub(16)..];
     id.len() == 16
         && id.iter().all(u8::is_ascii_hexdigit)
-        && rest.len() >= 7
-        && rest[..7].iter().all(u8::is_ascii_digit)
+        && rest.len() >= 6
+        && rest[..6].iter().all(u8::is_ascii_digit)
 }
 
 /// True if `rest`, the bytes behind a key, goes on with a separator and then something that looks like an error

@@ -109,9 +109,14 @@ impl Mention {
         follows_in_list(right) || precedes_in_list(left) || is_sql_list(left) || is_code_run(left, right)
     }
 
+    /// Its line; those that a message stands in which is spread over several.
+    fn lines(&self, reading: &Reading<'_>) -> Range<usize> {
+        reading.line_around(self.range.start).start..reading.line_around(self.range.end).end
+    }
+
     /// True for `name{label="CODE"} 3`, in whichever brackets.
     pub fn is_metric(&self, reading: &Reading<'_>) -> bool {
-        let (text, line) = (reading.text, reading.line_around(self.range.start));
+        let (text, line) = (reading.text, self.lines(reading));
         let bytes = text.as_bytes();
         let open = memchr::memrchr2(b'{', b'(', &bytes[line.start..self.range.start]).map(|at| line.start + at);
         let close = memchr::memchr2(b'}', b')', &bytes[self.range.end..line.end]).map(|at| self.range.end + at);
@@ -127,7 +132,7 @@ impl Mention {
     /// True if its line is code that a traceback quotes, or a variable that it dumps.
     pub fn is_source_line(&self, reading: &Reading<'_>) -> bool {
         let text = reading.text;
-        let line = reading.line_around(self.range.start);
+        let line = self.lines(reading);
         let content = &text[line.clone()];
         let above = line.start.checked_sub(1).map(|end| text[reading.line_around(end)].trim_start());
         let left = &text[line.start..self.range.start];
@@ -365,6 +370,16 @@ mod tests {
 
     fn key(text: &str) -> Option<String> {
         mention(text).field.map(|field| field.key.as_str().to_owned())
+    }
+
+    #[test]
+    fn what_is_spread_over_lines_ends_in_the_last_of_them() {
+        let text = "pay failed: (balance\nnot enough) 3\nnext";
+        let mention = Mention::at(text, text.find("balance").unwrap()..text.find(")").unwrap());
+        let record = words::Worded::new(text);
+        let reading = Reading::new(&record, Default::default());
+        assert_eq!(&text[mention.lines(&reading)], "pay failed: (balance\nnot enough) 3");
+        assert!(!mention.is_metric(&reading));
     }
 
     #[test]

@@ -6,10 +6,10 @@
 
 use std::cell::Cell;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
 use flate2::bufread::MultiGzDecoder;
 use rustix::fs::OFlags;
@@ -22,6 +22,9 @@ use crate::identity;
 
 /// Size of the buffer that each reader keeps.
 pub const BUFFER_BYTES: usize = 256 * 1024;
+
+/// From this size on it is worth while to read a file with several threads.
+pub const LARGE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Below this size nothing is a bomb: a line repeated for a whole day packs better than any ratio.
 const BOMB_FLOOR_BYTES: u64 = 64 * 1024 * 1024;
@@ -94,6 +97,38 @@ impl Reading {
             return Err(io::Error::other("is no longer a regular file").into());
         }
         Ok(Reading { file, identity: identity::identity_of(&metadata, 0), binary })
+    }
+
+    /// The file, if it is a large one of plain text that can be read at any place.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn large_text(&self, head: &mut [u8]) -> Result<Option<File>, ReadError> {
+        let metadata = self.file.metadata()?;
+        if !metadata.is_file() || metadata.len() < LARGE_BYTES {
+            return Ok(None);
+        }
+        let n_head = self.file.read_at(head, 0)?;
+        let head = &head[..n_head];
+        let is_text = n_head >= MARK_BYTES && (self.binary == Binary::Read || is_text(head));
+        let is_plain = is_text && Format::of(head) == Format::Plain;
+        Ok(if is_plain { Some(self.file.try_clone()?) } else { None })
+    }
+
+    /// Reads plain text from `offset` on.
+    ///
+    /// # Errors
+    /// Why the end was not reached; what came before has been handed on.
+    pub fn read_on(
+        mut self,
+        offset: u64,
+        buffer: &mut [u8],
+        progress: &dyn Fn(u64),
+        mut take: impl FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<Ending, ReadError> {
+        self.file.seek(SeekFrom::Start(offset))?;
+        let raw = Counted { inner: &mut self.file, count: &Cell::new(0), progress };
+        pump(raw, buffer, |bytes| Ok(take(bytes).is_break().then_some(Ending::Stopped)))
     }
 
     /// Reads to the end and hands every chunk to `take`. `progress` is told the bytes read, before unpacking.

@@ -11,7 +11,7 @@ mod format;
 use std::fmt;
 use std::path::PathBuf;
 
-pub use content::{BUFFER_BYTES, Ending, ReadError, Reading};
+pub use content::{BUFFER_BYTES, Ending, LARGE_BYTES, ReadError, Reading};
 pub use expand::{Expansion, PathProblem, expand};
 
 /// One thing to read.

@@ -82,6 +82,11 @@ impl Stream {
     }
 }
 
+/// True where there is nothing that may belong to a hole.
+pub(super) fn is_text(bytes: &[u8]) -> bool {
+    leading_nuls(bytes) == 0 && text_end(bytes) == bytes.len()
+}
+
 fn leading_nuls(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|&&byte| byte == 0).count()
 }

@@ -84,9 +84,10 @@ fn found(engine: &Arc<Engine>, bytes: &[u8], cuts: &[(usize, bool)]) -> (Vec<(Ev
     let mut stream = stream(engine, Checkpoint::default());
     for &(cut, anew) in cuts.iter().chain([&(bytes.len(), false)]) {
         let piece = &bytes[stream.position() as usize..cut.max(stream.position() as usize)];
-        match piece.iter().all(|&byte| byte == 0) {
-            true => stream.push_nuls(piece.len() as u64, now, &mut events),
-            false => stream.push(piece, now, &mut events),
+        match () {
+            () if piece.iter().all(|&byte| byte == 0) => stream.push_nuls(piece.len() as u64, now, &mut events),
+            () if anew => stream.push(piece, now, &mut events),
+            () => stream.push_searched(piece, &engine.search(piece), now, &mut events),
         }
         if anew {
             let (position, from) = (stream.position() as usize, stream.checkpoint());
@@ -128,7 +129,7 @@ proptest! {
         }
         let mut cuts: Vec<_> = cuts.into_iter().map(|(at, anew)| ((at * bytes.len() as f64) as usize, anew)).collect();
         cuts.sort_by_key(|&(at, _)| at);
-        let whole = found(&ENGINE, &bytes, &[]);
+        let whole = found(&ENGINE, &bytes, &[(bytes.len(), true)]);
         prop_assert_eq!(whole.1, bytes.len() as u64);
         prop_assert!(whole.0.len() >= records || encoding != 0, "{} of {}", whole.0.len(), records);
         prop_assert!(whole.0.iter().all(|(_, offset)| bytes[*offset as usize] != 0 || encoding == 2));

@@ -7,14 +7,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 
+use super::ahead::{Busy, Helpers, Pieces};
 use super::console::Console;
 use super::filter::{Filter, Verdict};
 use super::in_order::{InOrder, Lane};
 use crate::catalog::Severity;
 use crate::commands::setup::Setup;
 use crate::event::Event;
-use crate::input::{BUFFER_BYTES, Ending, Input, Reading};
-use crate::pipeline::{Checkpoint, MAX_LINE, Stream};
+use crate::input::{BUFFER_BYTES, Ending, Input, ReadError, Reading};
+use crate::pipeline::{Checkpoint, MAX_LINE, Searched, Stream};
 use crate::render::{Tally, Totals};
 use crate::wire::EventWriter;
 
@@ -25,6 +26,9 @@ pub struct Scan<'a> {
     pub next: AtomicUsize,
     /// The output failed: nobody needs to read on.
     pub is_over: AtomicBool,
+    pub helpers: Helpers,
+    /// There is one worker only.
+    pub is_alone: bool,
     pub setup: &'a Setup,
     pub filter: &'a Filter,
     pub fail_on: Option<Severity>,
@@ -63,12 +67,15 @@ impl Part {
 }
 
 impl Scan<'_> {
-    /// Takes inputs until none is left.
+    /// Takes inputs until none is left, then helps others with theirs.
     ///
     /// # Errors
     /// The output cannot be written.
-    pub fn work(&self) -> io::Result<Part> {
-        self.read_inputs().inspect_err(|_| self.is_over.store(true, Ordering::Relaxed))
+    pub fn work(&self, busy: Busy<'_>) -> io::Result<Part> {
+        let part = self.read_inputs().inspect_err(|_| self.is_over.store(true, Ordering::Relaxed));
+        drop(busy);
+        self.helpers.help();
+        part
     }
 
     fn read_inputs(&self) -> io::Result<Part> {
@@ -101,7 +108,8 @@ struct FileScan<'a> {
 
 impl FileScan<'_> {
     fn read(&mut self, input: &Input, buffer: &mut [u8]) -> io::Result<()> {
-        let console = self.scan.console;
+        let scan = self.scan;
+        let console = scan.console;
         let reading = match Reading::open(input) {
             Ok(reading) => reading,
             Err(error) => {
@@ -110,17 +118,30 @@ impl FileScan<'_> {
                 return Ok(());
             }
         };
-        let setup = self.scan.setup;
+        let setup = scan.setup;
         let context = setup.file_context(input, reading.identity.clone());
         let mut stream = Stream::new(Arc::clone(&setup.engine), context, Checkpoint::default());
         let mut written = Ok(());
-        let ending = reading.read_to_end(buffer, &|n| console.advance(n), |bytes| {
+        let mut take = |bytes: &[u8], searched: Option<&Searched>| {
             self.part.totals.n_bytes += bytes.len() as u64;
-            stream.push(bytes, Timestamp::now(), &mut self.events);
+            match searched {
+                Some(searched) => stream.push_searched(bytes, searched, Timestamp::now(), &mut self.events),
+                None => stream.push(bytes, Timestamp::now(), &mut self.events),
+            }
             written = self.hand_on();
-            let is_over = written.is_err() || self.scan.is_over.load(Ordering::Relaxed);
+            let is_over = written.is_err() || scan.is_over.load(Ordering::Relaxed);
             if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
+        };
+        let progress = |n| console.advance(n);
+        let large = if scan.is_alone { Ok(None) } else { reading.large_text(buffer) };
+        let ending = match large {
+            Ok(Some(file)) => {
+                let mut pieces = scan.helpers.pieces(file, Arc::clone(&setup.engine));
+                read_pieces(&mut pieces, reading, buffer, &progress, &mut take)
+            }
+            // What is wrong with it is told by whoever reads it.
+            Ok(None) | Err(_) => reading.read_to_end(buffer, &progress, |bytes| take(bytes, None)),
+        };
         written?;
         match ending {
             Ok(Ending::Binary) => {
@@ -172,5 +193,28 @@ impl FileScan<'_> {
         let written = lane.write(&self.line);
         self.line.clear();
         written
+    }
+}
+
+/// Takes a file in pieces, and what is behind the last whole one as it comes.
+fn read_pieces(
+    pieces: &mut Pieces<'_>,
+    reading: Reading,
+    buffer: &mut [u8],
+    progress: &dyn Fn(u64),
+    mut take: impl FnMut(&[u8], Option<&Searched>) -> ControlFlow<()>,
+) -> Result<Ending, ReadError> {
+    let mut offset = 0;
+    loop {
+        let piece = pieces.next()?;
+        if piece.bytes.len() < BUFFER_BYTES {
+            return reading.read_on(offset, buffer, progress, |bytes| take(bytes, None));
+        }
+        offset += piece.bytes.len() as u64;
+        progress(piece.bytes.len() as u64);
+        if take(&piece.bytes, Some(&piece.searched)).is_break() {
+            return Ok(Ending::Stopped);
+        }
+        pieces.give_back(piece.bytes);
     }
 }

@@ -37,8 +37,7 @@ pub fn sift(masks: &Masks, buffer: &[u8], range: Range<usize>, passed: &mut Pass
             buckets.into_iter().fold(_mm256_setzero_si256(), |any, buckets| _mm256_or_si256(any, buckets)),
             _mm256_setzero_si256(),
         );
-        // What is not ASCII passes.
-        let hits = !_mm256_movemask_epi8(none) as u32 | _mm256_movemask_epi8(bytes[0]) as u32;
+        let hits = !_mm256_movemask_epi8(none) as u32;
         passed.extend((at - range.start) as u16, hits.into());
         at += STEP;
     }
