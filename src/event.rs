@@ -56,6 +56,16 @@ impl fmt::Display for EventId {
     }
 }
 
+impl Event {
+    /// The host that wrote the record; that which reads its file, if the record names none.
+    pub fn host(&self) -> Option<&str> {
+        let own = self.origin.host.as_deref();
+        // One's own, without its domain.
+        let is_own = |host: &str| own.and_then(|own| own.strip_prefix(host)).is_some_and(|rest| rest.starts_with('.'));
+        self.host.as_deref().filter(|host| !is_own(host)).or(own)
+    }
+}
+
 /// What was found in the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -102,6 +112,7 @@ pub struct Origin {
     pub name: String,
     /// The path as the user would type it; bytes that are not UTF-8 are escaped.
     pub path: String,
+    /// The host that reads the file.
     pub host: Option<String>,
     pub labels: BTreeMap<String, String>,
 }
@@ -153,10 +164,34 @@ pub struct Event {
     pub matched: Redacted,
     pub encoding: Encoding,
     pub origin: Arc<Origin>,
+    /// The host that wrote the record, where that says so: logs of many come together on one.
+    pub host: Option<String>,
     pub position: Position,
     pub ids: Ids,
     pub level: Option<Level>,
     pub excerpt: Redacted,
     /// How many places of the excerpt were masked.
     pub redactions: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_tells_its_host_unless_that_is_this_one() {
+        let mut event = samples::full();
+        for (own, written, expected) in [
+            (Some("pay-1.shop.example"), Some("pay-1"), Some("pay-1.shop.example")),
+            (Some("pay-1.shop.example"), Some("pay-1.shop.example"), Some("pay-1.shop.example")),
+            (Some("pay-1.shop.example"), Some("pay"), Some("pay")),
+            (Some("pay-1"), Some("web-2"), Some("web-2")),
+            (Some("pay-1"), None, Some("pay-1")),
+            (None, Some("web-2"), Some("web-2")),
+        ] {
+            Arc::make_mut(&mut event.origin).host = own.map(str::to_owned);
+            event.host = written.map(str::to_owned);
+            assert_eq!(event.host(), expected);
+        }
+    }
 }

@@ -163,6 +163,7 @@ impl Notice {
             matched: redactor.redact(self.code(), &[]).0,
             encoding: Encoding::Utf8,
             origin: Arc::clone(&about.origin),
+            host: None,
             position: Position {
                 line: about.line,
                 offset: self.offset(),

@@ -411,6 +411,7 @@ impl Stream {
             alternatives: occurrence.alternatives,
             encoding: text.encoding,
             origin: self.file.origin.clone(),
+            host: text.host.clone(),
             position: self.position_of(record, occurrence.range.start),
             level,
             ids,

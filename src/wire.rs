@@ -139,7 +139,7 @@ fn source(event: &Event, out: &mut Vec<u8>) {
         put::number(out, r#","offset":"#, position.offset);
         put::number(out, r#","record_first_line":"#, position.record_first_line);
         put::number(out, r#","record_last_line":"#, position.record_last_line);
-        if let Some(host) = &origin.host {
+        if let Some(host) = event.host() {
             put::member(out, r#","host":"#, host);
         }
         put::object(out, r#","labels":"#, |out| {

@@ -88,6 +88,24 @@ fn number(notice: &Value, pointer: &str) -> u64 {
     notice.pointer(pointer).and_then(Value::as_u64).unwrap_or_else(|| panic!("no {pointer}: {notice}"))
 }
 
+#[test]
+fn where_logs_of_several_hosts_come_together_it_is_said_that_one_of_them_is_affected() {
+    let env = Env::new();
+    config(&env, &["[incident]\nbatch_wait = \"1s\"\n", ON_STDOUT]);
+    let mut daemon = run(&env, ARGS);
+    let from = |host: &str, code: &str, orders: std::ops::Range<usize>| {
+        let line = |order| format!("Jul  1 12:00:00 {host} shop[7]: {}", line(code, order));
+        append(&env, "logs/app.log", &orders.map(line).collect::<String>());
+    };
+    from("web-1", "isv.invalid-signature", 0..1);
+    let first = printed(&mut daemon).remove(0);
+    assert_eq!((&first["scope"], &first["sources"][0]["host"]), (&"isolated".into(), &"web-1".into()));
+    from("web-2", "ACQ.SYSTEM_ERROR", 1..20);
+    let second = printed(&mut daemon).remove(0);
+    assert_eq!((&second["code"], &second["scope"]), (&"ACQ.SYSTEM_ERROR".into(), &"one_host".into()), "{second}");
+    assert_eq!(second["sources"][0]["host"], "web-2");
+}
+
 /// Six kinds of failures, and how many different orders of each.
 const OUTAGE: [(&str, usize); 6] = [
     ("isv.invalid-signature", 2000),

@@ -65,6 +65,7 @@ pub(crate) fn full() -> Event {
             host: some("pay-1"),
             labels: [("env".to_owned(), "prod".to_owned())].into(),
         }),
+        host: None,
         position: Position { line: 12, offset: 3456, record_first_line: 11, record_last_line: 14 },
         ids: Ids {
             out_trade_no: some("T1"),

@@ -78,7 +78,7 @@ impl<'a> Sighting<'a> {
             time: event.time.map_or(event.observed, |time| time.min(event.observed)),
             order: present(out_trade_no).or(present(trade_no)).or(present(transaction_id)),
             merchant: present(mch_id),
-            host: event.origin.host.as_deref(),
+            host: event.host(),
         }
     }
 }

@@ -90,6 +90,18 @@ static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
     .expect("literal")
 });
 
+/// The host in a prefix of syslog, rsyslog, the journal, or of RFC 5424.
+static HOST: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"(?-u)^(?:",
+        r"(?:<\d{1,3}>)?[A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2}",
+        r"|<\d{1,3}>1 \d{4}-\d{2}-\d{2}T[\w:.+-]+",
+        r"|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:?\d{2})",
+        r") ([A-Za-z0-9][\w.:-]{0,254}) [^:]",
+    ))
+    .expect("literal")
+});
+
 /// Colours, also escaped ones.
 static COLOUR: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?-u)(?:\x1b|\\u001[bB]|#033)\[[0-9;]*m").expect("literal"));
@@ -172,6 +184,13 @@ fn without_prefix(line: &[u8]) -> Line<'_> {
         return Line { content: &content[prefix.end()..], wrapping: Wrapping::Prefixed, stamp: None };
     }
     Line { content, wrapping: Wrapping::None, stamp: None }
+}
+
+/// The host that a supervisor names before a line, as in syslog. Letters, digits, `_`, `.`, `:` and `-`.
+pub fn host(line: &[u8]) -> Option<&str> {
+    let line = trim_padding(line);
+    let found = HOST.captures(&line[..line.len().min(HEAD * 2)])?.get(1)?;
+    std::str::from_utf8(found.as_bytes()).ok()
 }
 
 /// Length of what `docker compose logs` and `pm2 logs` write before a line: a number and a bar perhaps, the service's name
@@ -377,6 +396,21 @@ mod tests {
         assert_eq!((docker.content, docker.wrapping), (&br#"a \"b\""#[..], Wrapping::Docker { partial: false }));
         assert_eq!(unwrap(b"checkout-1  | text").content, b"text");
         assert_eq!(unwrap(b"\0\0\0text").content, b"text");
+    }
+
+    #[test]
+    fn hosts() {
+        for (line, expected) in [
+            ("Nov 23 09:30:01 web1 shop[12]: ERROR x", Some("web1")),
+            ("<14>Nov  3 09:30:01 web1.shop.example shop: ERROR x", Some("web1.shop.example")),
+            ("2026-11-23T09:30:01.5+08:00 web1 shop[12]: x", Some("web1")),
+            ("<14>1 2026-11-23T09:30:01.123456Z 10.0.0.7 shop 12 - - x", Some("10.0.0.7")),
+            ("<14>1 2026-11-23T09:30:01Z - shop 12 - - x", None),
+            ("2026-11-23T09:30:01: ERROR x", None),
+            ("2026-11-23 09:30:01 ERROR x", None),
+        ] {
+            assert_eq!(host(line.as_bytes()), expected, "{line}");
+        }
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct Text {
     pub encoding: Encoding,
     /// When the container runtime wrote the first line.
     pub stamped: Option<Timestamp>,
+    /// The host that wrote it, as syslog names it.
+    pub host: Option<String>,
 }
 
 impl Text {
@@ -38,6 +40,7 @@ impl Text {
             if number == 0 && line.wrapping == Wrapping::Prefixed {
                 // The prefix of the first line tells when and where.
                 line.content = physical.trim_ascii_end();
+                text.host = line::host(physical).map(str::to_owned);
             }
             if number == 0 {
                 text.stamped = line.stamp.and_then(|stamp| std::str::from_utf8(stamp).ok()?.parse().ok());
