@@ -81,7 +81,7 @@ pub struct Finding {
 
 /// What stands in a record that may be a code or a message.
 struct Spotted<'d> {
-    written: SmallVec<[Written<'d>; 4]>,
+    written: SmallVec<[Written<'d>; 2]>,
     /// The longer words that are codes of the catalogue, wherever those count.
     known: SmallVec<[&'d Candidates; 4]>,
     messages: Vec<Found<'d>>,
@@ -428,6 +428,7 @@ fn is_bare(text: &str, word: &Word, known: Option<&Candidates>) -> bool {
 
 /// True for words that are written like a code: of a provider's own family, capitals, or the two characters of a
 /// response code; and that say more than that there is an error.
+#[inline]
 fn is_code_like(text: &str, word: &Word) -> bool {
     let capitals = word.is_constant() && word.n_bytes() >= 4;
     let may_be = capitals || word.n_bytes() == RESPONSE || word.is_jointed();

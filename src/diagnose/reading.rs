@@ -21,9 +21,9 @@ pub struct Reading<'t> {
     pub phrases: Phrases,
     pub names: Names,
     /// Fields that hold identifiers: those that are words in the order in which they stand, then those in Chinese.
-    id_fields: SmallVec<[IdField; 8]>,
+    id_fields: SmallVec<[IdField; 4]>,
     /// Where its lines end, but for the last.
-    line_ends: SmallVec<[usize; 8]>,
+    line_ends: SmallVec<[usize; 4]>,
     is_about_payments: OnceCell<bool>,
 }
 
@@ -98,14 +98,14 @@ impl<'t> Reading<'t> {
     }
 }
 
-fn id_fields(record: &Worded<'_>, phrases: &Phrases) -> SmallVec<[IdField; 8]> {
+fn id_fields(record: &Worded<'_>, phrases: &Phrases) -> SmallVec<[IdField; 4]> {
     let text = record.text;
     let field = |key: Range<usize>, &(id, rank): &(Id, u8)| {
         let value = value_after(text, key.end).or_else(|| path_value(text, key.end))?;
         Some(IdField { key, id, rank, is_plausible: is_plausible(id, &text[value.clone()]), value })
     };
     let of_word = |word: &Word| field(word.range(), record.last_key(&keys::IDS, word)?);
-    let mut fields: SmallVec<[IdField; 8]> = record.words().iter().filter_map(of_word).collect();
+    let mut fields: SmallVec<[IdField; 4]> = record.words().iter().filter_map(of_word).collect();
     let n_words = fields.len();
     let of_key = |placed: &Placed| field(placed.at..placed.at + placed.phrase.len(), keys::IDS.of_word(placed.phrase)?);
     fields.extend(phrases.of(Phrase::OrderKey).filter_map(of_key));

@@ -67,7 +67,7 @@ pub fn decode(line: &[u8], charset: Charset) -> (Cow<'_, str>, Encoding) {
         Charset::Utf8 => (String::from_utf8_lossy(line), Encoding::Utf8),
         Charset::Gbk => (GB18030.decode_without_bom_handling(line).0, Encoding::Gbk),
         // UTF-16 has become UTF-8 before lines were looked for.
-        Charset::Auto | Charset::Utf16Le | Charset::Utf16Be => match std::str::from_utf8(line) {
+        Charset::Auto | Charset::Utf16Le | Charset::Utf16Be => match simdutf8::basic::from_utf8(line) {
             Ok(text) => (Cow::Borrowed(text), Encoding::Utf8),
             Err(_) => match GB18030.decode_without_bom_handling_and_without_replacement(line) {
                 Some(text) => (text, Encoding::Gbk),

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::key::{NameTable, WEIGHTS, normal_key};
+use crate::block;
 
 /// A text with its words, cut once for all who look at them.
 #[derive(Debug)]
@@ -251,38 +252,37 @@ pub fn value_after(text: &str, end: usize) -> Option<Range<usize>> {
     let start = skip(at, b"\"'`[(");
     let opened = &text[start..];
     let len = match (in_tag, start > at) {
-        (true, _) => find(opened, |b| matches!(b, b'<' | b']' | b'\n'), |_| false),
-        (_, true) => {
-            find(opened, |b| matches!(b, b'"' | b'\'' | b'`' | b']' | b')' | b'\n'), |c| matches!(c, '，' | '。'))
-        }
-        _ => find(
-            opened,
-            |b| {
-                matches!(b, b',' | b'&' | b';' | b'"' | b'\'' | b'}' | b']' | b')' | b'<' | b'|' | b' ' | b'\t'..=b'\r')
-            },
-            |c| matches!(c, '，' | '；' | '）' | '。') || c.is_whitespace(),
-        ),
+        (true, _) => find(opened, *b"<]", |c| matches!(c, '<' | ']' | '\n')),
+        (_, true) => find(opened, *b"\"'`])", |c| matches!(c, '"' | '\'' | '`' | ']' | ')' | '\n' | '，' | '。')),
+        _ => find(opened, *b",&;\"'}])<| ", |c| {
+            matches!(c, ',' | '&' | ';' | '"' | '\'' | '}' | ']' | ')' | '<' | '|' | '，' | '；' | '）' | '。')
+                || c.is_whitespace()
+        }),
     };
     let len = len.unwrap_or(opened.len());
     (len > 0).then(|| start..start + len)
 }
 
-/// The first place of a byte of ASCII, or of another character, that is wanted.
-fn find(text: &str, is_byte: impl Fn(u8) -> bool, is_char: impl Fn(char) -> bool) -> Option<usize> {
+/// The first place of a character that is wanted. Those of them that can be printed and are of ASCII are in `print`.
+fn find<const N: usize>(text: &str, print: [u8; N], is_wanted: impl Fn(char) -> bool) -> Option<usize> {
+    let bytes = text.as_bytes();
     let mut at = 0;
-    loop {
-        let b = *text.as_bytes().get(at)?;
-        let (is_wanted, len) = if b.is_ascii() {
-            (is_byte(b), 1)
-        } else {
-            let c = text[at..].chars().next()?;
-            (is_char(c), c.len_utf8())
-        };
-        if is_wanted {
+    while at < bytes.len() {
+        if let Some(block) = bytes[at..].first_chunk() {
+            let marks = block::beyond_print(block) | block::among(block, print);
+            if marks == 0 {
+                at += block::LEN;
+                continue;
+            }
+            at += marks.trailing_zeros() as usize;
+        }
+        let c = text[at..].chars().next()?;
+        if is_wanted(c) {
             return Some(at);
         }
-        at += len;
+        at += c.len_utf8();
     }
+    None
 }
 
 #[cfg(test)]
