@@ -140,7 +140,8 @@ fn symbol(rest: &[u8]) -> Option<Symbol> {
     match *rest.first()? {
         b'\\' => {
             let n = rest.iter().take_while(|&&b| b == b'\\').count();
-            let kind = rest.get(n)?.to_ascii_lowercase();
+            // JSON in JSON, and that in JSON.
+            let kind = rest.get(n).filter(|_| matches!(n, 1 | 2 | 4))?.to_ascii_lowercase();
             let n_digits = match kind {
                 b'u' => 4,
                 b'x' => 2,
@@ -153,9 +154,12 @@ fn symbol(rest: &[u8]) -> Option<Symbol> {
             escaped(number(skip, 2, 16)?, skip + 2, Style::Percent(skip))
         }
         b'&' => {
-            let find = |byte: u8, from: usize| rest.iter().skip(from).take(7).position(|&b| b == byte);
-            let skip = find(b'#', 0)? + 1;
-            let len = find(b';', skip)?;
+            let is_twice = rest.get(1..6).is_some_and(|name| name.eq_ignore_ascii_case(b"amp;#"));
+            let skip = if is_twice { 6 } else { 2 };
+            if !is_twice && rest.get(1) != Some(&b'#') {
+                return None;
+            }
+            let len = rest.iter().skip(skip).take(7).position(|&b| b == b';')?;
             let is_hex = rest[skip].eq_ignore_ascii_case(&b'x');
             let value = if is_hex { number(skip + 1, len.checked_sub(1)?, 16) } else { number(skip, len, 10) }?;
             escaped(value, skip + len + 1, Style::Reference(skip, is_hex))
@@ -181,7 +185,7 @@ mod tests {
             }
         }
         for text in
-            [r"\u4f59\u989d", r"\u4f59\u989d\n", r"\\\u4f59\\\u989d余", "%E4%BD%99%E9%A2%9D+", "&#20313;&#39069;&"]
+            [r"\u4f59\u989d", r"\u4f59\u989d\n", r"\\u4f59\\u989d余", "%E4%BD%99%E9%A2%9D+", "&#20313;&#39069;&"]
         {
             assert!(is_candidate(text.as_bytes()), "{text}");
         }

@@ -71,7 +71,7 @@ impl Detector {
         let (mut from, mut done) = (start, start);
         let (mut passed, mut next) = (Passed::default(), 0);
         // Up to here nothing is of interest any more: the line is a candidate already.
-        let mut line_end = 0;
+        let mut line_end = start;
         std::iter::from_fn(move || {
             loop {
                 while let Some(&position) = passed.positions().get(next) {
@@ -80,7 +80,8 @@ impl Detector {
                     if at < line_end {
                         continue;
                     }
-                    let mut starts = self.table.starts(buffer, at);
+                    // Another literal may be met by chance where one with this gram would begin, in a line that is done.
+                    let mut starts = self.table.starts(buffer, at).filter(|start| start.at >= line_end);
                     if let Some(hit) = starts.find(|&start| self.is_candidate(buffer, start)) {
                         line_end = memchr::memchr(b'\n', &buffer[hit.at..]).map_or(buffer.len(), |lf| hit.at + lf);
                         return Some(hit.at);
