@@ -102,7 +102,7 @@ fn plain_gap(rest: &[u8]) -> usize {
     let is_escape = |at: usize| match rest[at] {
         // A colour, and what it begins with.
         b'[' | b'#' => rest.get(at + 1).is_some_and(u8::is_ascii_digit),
-        b'&' => rest[at..].iter().take(8).any(|b| matches!(b, b'#' | b';')),
+        b'&' => rest[at..].iter().take(8).take_while(|&&b| b != b'\n').any(|b| matches!(b, b'#' | b';')),
         _ => false,
     };
     (0..rest.len()).take_while(|&at| is_plain(rest[at]) && !is_escape(at)).count()
