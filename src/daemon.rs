@@ -5,6 +5,7 @@
 
 mod files;
 mod follow;
+mod footprint;
 mod meet;
 mod pending;
 mod plan;

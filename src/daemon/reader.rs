@@ -28,6 +28,7 @@ use room::Fullness;
 use work::Stall;
 
 use super::files::Files;
+use super::footprint;
 use super::meet::Newcomers;
 use super::pending::{Load, Pending};
 use super::plan::Plan;
@@ -48,6 +49,10 @@ use crate::telemetry::Metrics;
 use crate::wire::EventWriter;
 
 const BLOCKED_INTERVAL: Duration = Duration::from_millis(100);
+/// Who has nothing to do for so long can do with less memory …
+const QUIET: Duration = Duration::from_secs(1);
+/// … which is given back no more often than this.
+const LEAN: Duration = Duration::from_secs(60);
 
 /// What others can ask of the reader.
 #[derive(Debug)]
@@ -149,8 +154,15 @@ impl Reader {
 
     /// Reads until it is asked to stop.
     pub fn run(mut self) {
+        let mut lean_at = None;
         loop {
-            let deadline = self.deadline((self.now)());
+            let clock = (self.now)();
+            let deadline = self.deadline(clock);
+            let is_lean = lean_at.is_some_and(|at| clock < at + LEAN);
+            if !is_lean && !self.newcomers.is_first_walk() && deadline >= clock + QUIET {
+                footprint::give_back();
+                lean_at = Some(clock);
+            }
             self.metrics.reader_alive(deadline);
             let mail = self.wake.take(deadline);
             // However long the sleep may be, being stuck at work shows soon.
