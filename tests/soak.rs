@@ -100,7 +100,8 @@ fn create(path: &Path) -> File {
 /// What the daemon uses.
 #[derive(Debug, Clone, Copy)]
 struct Usage {
-    resident_kib: u64,
+    /// Of its own; pages of the program's file come and go.
+    anonymous_kib: u64,
     threads: u64,
     descriptors: usize,
     database_kib: u64,
@@ -111,7 +112,7 @@ impl Usage {
     fn of(pid: u32, state: &Path) -> Usage {
         let kib = |file: &str| fs::metadata(state.join(file)).map_or(0, |file| file.len() / 1024);
         Usage {
-            resident_kib: process::status(pid, "VmRSS"),
+            anonymous_kib: process::status(pid, "RssAnon"),
             threads: process::status(pid, "Threads"),
             descriptors: process::descriptors(pid).len(),
             database_kib: kib("paytriage.db"),
@@ -122,8 +123,8 @@ impl Usage {
 
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Usage { resident_kib, threads, descriptors, database_kib, wal_kib } = self;
-        write!(f, "{resident_kib:>9} {threads:>8} {descriptors:>12} {database_kib:>13} {wal_kib:>8}")
+        let Usage { anonymous_kib, threads, descriptors, database_kib, wal_kib } = self;
+        write!(f, "{anonymous_kib:>13} {threads:>8} {descriptors:>12} {database_kib:>13} {wal_kib:>8}")
     }
 }
 
@@ -184,7 +185,7 @@ fn what_it_uses_stays_as_it_is() {
             scope.spawn(move || write(env, rotation, course));
         }
         let began = Instant::now();
-        println!("minute    events  resident_kib  threads  descriptors  database_kib  wal_kib");
+        println!("minute    events  anonymous_kib  threads  descriptors  database_kib  wal_kib");
         loop {
             *seen.entry(number(&daemon.event())).or_default() += 1;
             course.seen.store(seen.len(), Relaxed);
@@ -215,7 +216,7 @@ fn what_it_uses_stays_as_it_is() {
 /// The last figures against those of the first minute, and against what is plausible at all.
 fn flat(figures: &[Usage]) {
     let (first, last) = (figures[0], figures[figures.len() - 1]);
-    assert!(last.resident_kib < first.resident_kib + 8 * 1024, "{first} {last}");
+    assert!(last.anonymous_kib < first.anonymous_kib + 8 * 1024, "{first} {last}");
     assert!(last.threads <= 5 && last.descriptors < 64, "{last}");
     assert!(last.database_kib < 16 * 1024 && last.wal_kib <= 16 * 1024, "{last}");
 }
