@@ -111,11 +111,10 @@ impl Files {
         self.looks += 1;
     }
 
-    /// A look found that this name leads to this file. Returns what is followed, if it led there before.
-    pub fn seen(&mut self, path: &Path, key: FileKey) -> Option<&Follow> {
-        let named = self.names.get_mut(path.as_os_str()).filter(|named| named.key == key)?;
-        named.seen = self.looks;
-        self.get(key)
+    /// A look found that this name leads to this file. False if it did not before.
+    pub fn seen(&mut self, path: &Path, key: FileKey) -> bool {
+        let named = self.names.get_mut(path.as_os_str()).filter(|named| named.key == key);
+        named.map(|named| named.seen = self.looks).is_some()
     }
 
     /// Names that the look has not found, or leading elsewhere.

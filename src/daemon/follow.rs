@@ -270,6 +270,11 @@ impl Follow {
         self.file.is_some()
     }
 
+    /// The file, where it is open.
+    pub fn descriptor(&self) -> Option<&File> {
+        self.file.as_ref()
+    }
+
     /// What was found in it and is not reported, because its record may go on.
     pub fn pending(&self) -> Pending {
         match &self.state {

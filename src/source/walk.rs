@@ -46,8 +46,8 @@ pub struct Walk<'a> {
     own: &'a Own,
     /// Told each directory before it is listed.
     enter: &'a mut dyn FnMut(&Path),
-    /// Asked whether nothing about a regular file is new.
-    is_known: &'a mut dyn FnMut(&Path, FileKey, Stamp) -> bool,
+    /// Asked whether nothing about a regular file in a directory on this device is new.
+    is_known: &'a mut dyn FnMut(&Path, &fs::DirEntry, u64) -> bool,
     /// Directories that were reached through a link; walked through links only once.
     linked: HashSet<(u64, u64)>,
     out: Outcome,
@@ -60,7 +60,7 @@ impl<'a> Walk<'a> {
         selection: &'a Selection,
         own: &'a Own,
         enter: &'a mut dyn FnMut(&Path),
-        is_known: &'a mut dyn FnMut(&Path, FileKey, Stamp) -> bool,
+        is_known: &'a mut dyn FnMut(&Path, &fs::DirEntry, u64) -> bool,
     ) -> Walk<'a> {
         Walk { selection, own, enter, is_known, linked: HashSet::new(), out: Outcome::default() }
     }
@@ -110,14 +110,14 @@ impl<'a> Walk<'a> {
         }
         if metadata.is_dir() {
             if self.selection.reaches(&path) && depth < MAX_DEPTH {
-                self.list(&path, depth);
+                self.list(&path, metadata.dev(), depth);
             }
         } else if metadata.is_file() && self.selection.source_of(&path).is_some() {
             self.out.files.push(Found { path, key: FileKey::of(metadata), stamp: Stamp::of(metadata), is_link });
         }
     }
 
-    fn list(&mut self, dir: &Path, depth: usize) {
+    fn list(&mut self, dir: &Path, device: u64, depth: usize) {
         (self.enter)(dir);
         let entries = match fs::read_dir(dir) {
             Ok(entries) => entries,
@@ -127,12 +127,12 @@ impl<'a> Walk<'a> {
         let mut path = dir.to_path_buf();
         for entry in entries.flatten() {
             path.push(entry.file_name());
-            self.entry(&entry, &path, depth);
+            self.entry((&entry, device), &path, depth);
             path.pop();
         }
     }
 
-    fn entry(&mut self, entry: &fs::DirEntry, path: &Path, depth: usize) {
+    fn entry(&mut self, (entry, device): (&fs::DirEntry, u64), path: &Path, depth: usize) {
         let Ok(kind) = entry.file_type() else { return };
         // A file that is gone again, or a link that leads nowhere, is as good as not there.
         if kind.is_symlink() {
@@ -141,11 +141,12 @@ impl<'a> Walk<'a> {
                 self.visit(path.to_path_buf(), &metadata, true, depth + 1);
             }
         } else if kind.is_file() || kind.is_dir() {
-            let Ok(metadata) = entry.metadata() else { return };
-            let is_known = metadata.is_file() && (self.is_known)(path, FileKey::of(&metadata), Stamp::of(&metadata));
-            if !is_known {
-                self.visit(path.to_path_buf(), &metadata, false, depth + 1);
+            let mut is_meant = || !(self.is_known)(path, entry, device) && self.selection.source_of(path).is_some();
+            if kind.is_file() && !is_meant() {
+                return;
             }
+            let Ok(metadata) = entry.metadata() else { return };
+            self.visit(path.to_path_buf(), &metadata, false, depth + 1);
         }
     }
 
@@ -167,7 +168,7 @@ pub fn reason(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{DirEntryExt, symlink};
     use std::time::Duration;
 
     use jiff::tz::TimeZone;
@@ -227,9 +228,9 @@ mod tests {
         symlink("known.log", tmp.path().join("link.log")).unwrap();
         let selection = selection(&[tmp.path()]);
         let known = FileKey::of(&fs::metadata(tmp.path().join("known.log")).unwrap());
-        let mut is_known = |path: &Path, key, stamp: Stamp| {
-            assert_eq!((path.parent(), stamp.size), (Some(tmp.path()), path.file_name().unwrap().len() as u64));
-            key == known
+        let mut is_known = |path: &Path, entry: &fs::DirEntry, device| {
+            assert_eq!((path, device), (entry.path().as_path(), known.device));
+            entry.ino() == known.inode
         };
         let outcome = Walk::new(&selection, &Own::default(), &mut |_| (), &mut is_known).all();
         let files: Vec<_> = outcome.files.iter().map(|found| found.path.file_name().unwrap()).collect();

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -173,9 +174,15 @@ impl Reader {
         };
         // The first look by a plan is at everything: a source may mean less than before, or a file be another source's.
         let (files, is_first) = (&mut self.files, self.newcomers.is_first_walk());
-        let mut is_known = |path: &Path, key, stamp| {
-            let follow = files.seen(path, key).filter(|follow| follow.place == Place::Listed);
-            !is_first && follow.is_some_and(|follow| !follow.is_due(stamp))
+        let mut is_known = |path: &Path, entry: &fs::DirEntry, device| {
+            let Some(key) = files.named(path).filter(|_| !is_first) else { return false };
+            let Some(follow) = files.get(key).filter(|follow| follow.place == Place::Listed) else { return false };
+            // An open file keeps its inode, so what has this number is this file; to ask its descriptor costs half of a look by name.
+            let is_here = (device, entry.ino()) == (key.device, key.inode);
+            let file = follow.descriptor().filter(|_| is_here);
+            let Ok(metadata) = file.map_or_else(|| entry.metadata(), File::metadata) else { return false };
+            let is_as_it_was = FileKey::of(&metadata) == key && !follow.is_due(Stamp::of(&metadata));
+            is_as_it_was && files.seen(path, key)
         };
         let outcome = look(Walk::new(selection, &self.own, &mut enter, &mut is_known));
         (outcome, entered)
