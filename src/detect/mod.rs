@@ -19,10 +19,11 @@ mod plan;
 #[cfg(test)]
 mod prepare;
 mod sieve;
+#[cfg(test)]
+mod store;
+mod stored;
 mod table;
 mod value;
-
-use std::sync::OnceLock;
 
 use escaped::Escaped;
 use plan::{Plan, Prepared};
@@ -43,13 +44,12 @@ pub struct Detector {
 impl Detector {
     /// Prepares the search for a catalogue's codes, the fields in which some codes count, and messages.
     pub fn new<'a>(
-        codes: impl Iterator<Item = &'a str>,
-        fields: impl Iterator<Item = &'a str>,
+        codes: impl Iterator<Item = &'a str> + Clone,
+        fields: impl Iterator<Item = &'a str> + Clone,
         messages: impl Iterator<Item = &'a str> + Clone,
     ) -> Detector {
-        let wanted = literal::wanted(codes, fields, messages);
-        let escaped = Escaped::new(&wanted.escaped);
-        let plan = Plan::of(wanted, prepared());
+        let texts = stored::texts(codes.clone(), fields.clone(), messages.clone());
+        let (plan, escaped) = stored::from_bytes(&texts, BUILTIN).unwrap_or_else(|| planned(codes, fields, messages));
         Detector { sieve: Sieve::new(&plan.grams), table: Table::new(plan), escaped }
     }
 
@@ -103,13 +103,19 @@ impl Detector {
     }
 }
 
-/// What the build has prepared for the built-in catalogue.
-fn prepared() -> &'static Prepared {
-    static PREPARED: OnceLock<Prepared> = OnceLock::new();
-    PREPARED.get_or_init(|| {
-        let bytes = include_bytes!(concat!(env!("OUT_DIR"), "/sieve.bin"));
-        Prepared::from_bytes(bytes).expect("the build wrote it")
-    })
+/// The search for the built-in catalogue.
+const BUILTIN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/search.bin"));
+
+/// The search for any other.
+fn planned<'a>(
+    codes: impl Iterator<Item = &'a str>,
+    fields: impl Iterator<Item = &'a str>,
+    messages: impl Iterator<Item = &'a str> + Clone,
+) -> (Plan, Escaped) {
+    let grams = Prepared::from_bytes(include_bytes!(concat!(env!("OUT_DIR"), "/grams.bin")));
+    let wanted = literal::wanted(codes, fields, messages);
+    let escaped = Escaped::new(&wanted.escaped);
+    (Plan::of(wanted, &grams.expect("the build wrote it")), escaped)
 }
 
 #[cfg(test)]

@@ -48,8 +48,8 @@ pub struct Begin {
 
 /// Which bytes, by their classes, may stand at some places around a gram. Most occurrences of a gram by chance fail here, before
 /// the automaton is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Around([u64; N_PLACES]);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Around(pub [u64; N_PLACES]);
 
 const N_PLACES: usize = 4;
 /// The places, counted from where the gram begins: on both sides, and for escapes where the digits of the next one are.
@@ -119,6 +119,8 @@ struct Planner {
     begins: HashMap<Key, Vec<Beginning>>,
     literals: Vec<Literal>,
     known: HashMap<Gram, usize>,
+    /// Which half bytes the grams of each bucket have at each place, as [`halves`] gives them.
+    halves: [[u32; LEN]; BUCKETS],
 }
 
 /// What becomes a [`Begin`].
@@ -238,6 +240,8 @@ impl Planner {
         if let Entry::Vacant(vacant) = self.known.entry(gram) {
             vacant.insert(self.grams.len());
             self.grams.push((gram, bucket));
+            let sets = &mut self.halves[usize::from(bucket)];
+            sets.iter_mut().zip(halves(gram)).for_each(|(set, halves)| *set |= halves);
         }
         let begins = self.begins.entry(gram.key()).or_default();
         match begins.iter_mut().find(|there| (there.before, there.is_escaped) == (new.before, new.is_escaped)) {
@@ -279,18 +283,16 @@ impl Planner {
             return JOINTS;
         }
         let added = |bucket: u8| {
-            let there = self.grams.iter().filter(|(_, other)| *other == bucket);
-            (0..LEN)
-                .map(|at| {
-                    let has = |part: fn(u8) -> u8| {
-                        there.clone().any(|(there, _)| part(there.bytes[at]) == part(gram.bytes[at]))
-                    };
-                    usize::from(!has(|byte| byte >> 4)) + usize::from(!has(|byte| byte & 15))
-                })
-                .sum::<usize>()
+            let there = &self.halves[usize::from(bucket)];
+            there.iter().zip(halves(gram)).map(|(set, halves)| (halves & !set).count_ones()).sum::<u32>()
         };
         shared_by(&gram).min_by_key(|&bucket| added(bucket)).unwrap_or(SHARED.start)
     }
+}
+
+/// Two bits for each byte: of its lower and of its upper half.
+fn halves(gram: Gram) -> [u32; LEN] {
+    gram.bytes.map(|byte| 1 << (byte & 15) | 1 << (16 + (byte >> 4)))
 }
 
 /// The buckets of which it may be in any.
