@@ -1,11 +1,11 @@
-//! Prepares what takes too long for each start: the built-in catalogue, read and checked, and the grams by which its codes and
-//! messages are looked for.
+//! Prepares what takes too long for each start: the built-in catalogue, read and checked, the grams by which codes and messages
+//! are looked for, and the whole plan of the search for its own.
 
 #![allow(dead_code, unused_imports)]
 
 #[path = "src/catalog/mod.rs"]
 mod catalog;
-/// What of it is needed to choose grams.
+/// What of it is needed to plan a search.
 #[path = "src/detect"]
 mod detect {
     pub mod anchor;
@@ -16,6 +16,8 @@ mod detect {
     pub mod literal;
     pub mod plan;
     pub mod prepare;
+    pub mod store;
+    pub mod stored;
     pub mod value;
 }
 #[path = "src/provider.rs"]
@@ -25,7 +27,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use detect::escaped::Escaped;
+use detect::plan::Plan;
 use detect::prepare::{self, Training};
+use detect::{store, stored};
 
 /// Where the texts are that grams are judged by, and how much they count: what logs hold most first.
 const TRAINING: [(&str, u32); 4] = [("data/samples", 3), ("data/training", 6), ("data/guides", 1), ("data/catalog", 1)];
@@ -46,7 +51,11 @@ fn main() {
     assert!(lines.is_empty(), "the catalogue has problems:\n{}", lines.join("\n"));
     write("catalog.json", catalog.prepare().expect("a catalogue can be written as JSON"));
     let wanted = detect::literal::wanted(catalog.codes(), catalog.code_fields(), catalog.messages());
-    write("sieve.bin", prepare::to_bytes(&prepare::prepare(&wanted.literals, &training())));
+    let grams = prepare::prepare(&wanted.literals, &training());
+    write("grams.bin", prepare::to_bytes(&grams));
+    let escaped = Escaped::new(&wanted.escaped);
+    let texts = stored::texts(catalog.codes(), catalog.code_fields(), catalog.messages());
+    write("search.bin", store::to_bytes(&texts, &Plan::of(wanted, &grams), &escaped));
 }
 
 fn write(name: &str, bytes: Vec<u8>) {

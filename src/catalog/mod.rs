@@ -92,13 +92,13 @@ impl Catalog {
     }
 
     /// The codes that are looked for as they are.
-    pub fn codes(&self) -> impl Iterator<Item = &str> {
+    pub fn codes(&self) -> impl Iterator<Item = &str> + Clone {
         let codes = self.entries.iter().flat_map(|entry| &entry.codes);
         codes.filter(|code| !code.is_found_by_field()).map(|code| &code.text[..])
     }
 
     /// The fields by which all other codes are looked for.
-    pub fn code_fields(&self) -> impl Iterator<Item = &str> {
+    pub fn code_fields(&self) -> impl Iterator<Item = &str> + Clone {
         let codes = self.entries.iter().flat_map(|entry| &entry.codes);
         codes.filter(|code| code.is_found_by_field()).flat_map(|code| code.fields.iter().map(String::as_str))
     }

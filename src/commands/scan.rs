@@ -12,6 +12,7 @@ pub(super) mod when;
 mod worker;
 
 use std::io::{self, Write};
+use std::mem::ManuallyDrop;
 use std::panic;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::thread;
@@ -41,7 +42,8 @@ const OUTPUT: &str = "standard output";
 /// # Errors
 /// Wrong arguments or configuration, before anything is read; standard output that cannot be written.
 pub fn run(args: &ScanArgs) -> Result<Exit> {
-    let setup = Setup::load(args.config.as_deref(), &args.catalog)?;
+    // The process is over when this is: its memory goes back as a whole.
+    let setup = ManuallyDrop::new(Setup::load(args.config.as_deref(), &args.catalog)?);
     let lang = args.lang.map_or(setup.lang, Lang::from);
     let filter = Filter::new(args, &setup.catalog, Timestamp::now())?;
     let expansion = input::expand(&args.paths);

@@ -1,9 +1,9 @@
-//! Chooses the part of a message that the automaton looks for.
+//! Chooses the part of a message that is looked for.
 //!
 //! A message may stand with any run of white space between its words, and with quotes or slashes escaped. Its anchor is a
-//! part that always looks the same: no white space, no character that escaping changes. The automaton takes only a few
-//! rare characters of it (`fragment`): with every form of every message in full it would take long to build and much
-//! memory, and what it finds is confirmed anyway.
+//! part that always looks the same: no white space, no character that escaping changes. Only a few rare
+//! characters of it are looked for (`fragment`): every form of every message in full would take much memory, and what is found
+//! is confirmed anyway.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -46,7 +46,7 @@ impl Frequencies {
         Frequencies(counts)
     }
 
-    /// The part of an anchor that the automaton looks for: all of it if it is ASCII, else the few characters in a row that
+    /// The part of an anchor that is looked for where nothing is escaped: all of it if it is ASCII, else the few characters in a row that
     /// have least ASCII among them and are rarest together.
     pub fn fragment<'a>(&self, anchor: &'a str) -> &'a str {
         if anchor.is_ascii() { anchor } else { &anchor[self.rarest(anchor, PLAIN, 0)] }

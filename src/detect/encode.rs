@@ -1,6 +1,6 @@
 //! The forms in which one text can stand in a log.
 //!
-//! Each form that is not escaped becomes a literal of the automaton; of the others it is only of interest where they begin. Hexadecimal
+//! Each form that is not escaped becomes a literal; of the others it is only of interest where they begin. Hexadecimal
 //! digits may be of either case.
 
 use encoding_rs::GBK;

@@ -3,20 +3,28 @@
 //! Two characters of each are looked for, in one kind of escape; what follows them must not surely be something else than one of
 //! the messages has there.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use super::encode::{self, Symbols};
 
-/// A part of messages, in UTF-16's units or in the bytes of a charset, and what follows it in each.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Part {
-    symbols: Box<[u16]>,
-    rests: Vec<Box<[u16]>>,
+/// Parts of messages, each in UTF-16's units and in the bytes of charsets, and what follows them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Escaped {
+    /// Of all parts and rests.
+    pub symbols: Vec<u16>,
+    /// In the order of their symbols.
+    pub parts: Vec<Part>,
+    /// What follows parts: where in `symbols` it is.
+    pub rests: Vec<Range<u32>>,
+    pub texts: Vec<Cow<'static, str>>,
 }
 
-/// The parts that are looked for, in their order.
-#[derive(Debug, Default)]
-pub struct Escaped {
-    parts: Vec<Part>,
-    texts: Vec<String>,
+/// Where a part is in [`Escaped::symbols`], and where in [`Escaped::rests`] is what follows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    pub symbols: Range<u32>,
+    pub rests: Range<u32>,
 }
 
 /// How a symbol is escaped: by its first bytes.
@@ -41,17 +49,37 @@ struct Symbol {
 impl Escaped {
     pub fn new(parts: &[(&str, Vec<&str>)]) -> Escaped {
         let mut escaped = Escaped::default();
+        let mut all = Vec::new();
         for (part, rests) in parts {
             for symbols in Symbols::ALL {
-                let rests = rests.iter().map(|rest| symbols.of(rest)).collect();
-                escaped.parts.push(Part { symbols: symbols.of(part), rests });
+                let rests: Vec<_> = rests.iter().map(|rest| symbols.of(rest)).collect();
+                all.push((symbols.of(part), rests));
             }
-            escaped.texts.push((*part).to_owned());
+            escaped.texts.push(Cow::Owned((*part).to_owned()));
         }
         // Without symbols is what its charset cannot write.
-        escaped.parts.retain(|part| !part.symbols.is_empty());
-        escaped.parts.sort_unstable();
+        all.retain(|(part, _)| !part.is_empty());
+        all.sort_unstable();
+        for (part, rests) in all {
+            let symbols = escaped.add(&part);
+            let first = escaped.rests.len() as u32;
+            for rest in rests {
+                let rest = escaped.add(&rest);
+                escaped.rests.push(rest);
+            }
+            escaped.parts.push(Part { symbols, rests: first..escaped.rests.len() as u32 });
+        }
         escaped
+    }
+
+    fn add(&mut self, symbols: &[u16]) -> Range<u32> {
+        let first = self.symbols.len() as u32;
+        self.symbols.extend_from_slice(symbols);
+        first..self.symbols.len() as u32
+    }
+
+    fn symbols(&self, range: &Range<u32>) -> &[u16] {
+        &self.symbols[range.start as usize..range.end as usize]
     }
 
     /// True if a part begins at `start`, and goes on as it may.
@@ -67,7 +95,7 @@ impl Escaped {
             }
             style = style.or(symbol.style);
             rest = &rest[symbol.len..];
-            let next = |part: &Part| part.symbols.get(depth).copied();
+            let next = |part: &Part| self.symbols(&part.symbols).get(depth).copied();
             let first = parts.partition_point(|part| next(part) < Some(symbol.value));
             let n_parts = parts[first..].partition_point(|part| next(part) == Some(symbol.value));
             parts = &parts[first..first + n_parts];
@@ -76,11 +104,17 @@ impl Escaped {
             }
             // The shortest come first.
             let mut whole = parts.iter().take_while(|part| part.symbols.len() == depth + 1);
-            if style.is_some() && whole.any(|part| part.rests.iter().any(|wanted| may_go_on(rest, wanted))) {
+            if style.is_some() && whole.any(|part| self.may_go_on(rest, part)) {
                 return true;
             }
         }
         false
+    }
+
+    /// False where surely something else stands in `rest` than what follows `part`.
+    fn may_go_on(&self, rest: &[u8], part: &Part) -> bool {
+        let rests = &self.rests[part.rests.start as usize..part.rests.end as usize];
+        rests.iter().any(|wanted| may_go_on(rest, self.symbols(wanted)))
     }
 
     /// All forms of all parts.

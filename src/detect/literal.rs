@@ -3,8 +3,8 @@
 //! The confirmation works on raw bytes and is generous: whatever could be a code or a message once it is decoded is a
 //! candidate. It is there so that ordinary words and numbers do not cost a look at their record.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use super::anchor::{Frequencies, anchor};
 use super::context::{may_follow, may_precede, next_letter};
@@ -41,10 +41,13 @@ const WHOLE: &[u8] = b"\\n";
 /// Shortest word by which a message is looked for, where it has a longer one.
 const MIN_WORD: usize = LEN;
 
-/// A byte string in the automaton.
+/// Those of the built-in catalogue are part of the program.
+pub type Bytes = Cow<'static, [u8]>;
+
+/// A byte string.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Literal {
-    pub text: Vec<u8>,
+    pub text: Bytes,
     pub sense: Sense,
 }
 
@@ -59,7 +62,7 @@ pub enum Sense {
     Behind,
     /// A word of a message whose longest word is ASCII, the whole of which is here in lower case: of interest only among its
     /// other words, the next of which begins with that letter.
-    Word { message: Arc<[u8]>, at: usize, next: Option<u8> },
+    Word { message: Bytes, at: usize, next: Option<u8> },
     /// A part of a message in any other script.
     Part,
     /// `code`: of interest only when a code-like value follows.
@@ -105,12 +108,12 @@ pub fn wanted<'a>(
     let anchors: Vec<&str> = other.into_iter().map(|message| &message[anchor(message)]).collect();
     let parts: BTreeSet<&str> = anchors.iter().map(|anchor| frequencies.fragment(anchor)).collect();
     let forms: BTreeSet<Vec<u8>> = parts.into_iter().flat_map(encode::plain).collect();
-    all.extend(forms.into_iter().map(|text| vec![Literal { text, sense: Sense::Part }]));
+    all.extend(forms.into_iter().map(|text| vec![Literal { text: Cow::Owned(text), sense: Sense::Part }]));
     Wanted { literals: all, escaped: escaped(&anchors, &frequencies) }
 }
 
 fn plain(text: &str, sense: Sense) -> Alternatives {
-    vec![Literal { text: text.into(), sense }]
+    vec![Literal { text: Cow::Owned(text.into()), sense }]
 }
 
 fn escaped<'a>(anchors: &[&'a str], frequencies: &Frequencies) -> Vec<(&'a str, Vec<&'a str>)> {
@@ -137,7 +140,7 @@ fn spellings(field: &str) -> Vec<String> {
 
 /// The words of a message; the whole message where it has one only.
 fn words(message: &str) -> Alternatives {
-    let lower: Arc<[u8]> = message.to_ascii_lowercase().into_bytes().into();
+    let lower = message.to_ascii_lowercase().into_bytes();
     let words: Vec<&[u8]> = lower.split(|b| !b.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
     let longest = words.iter().map(|word| word.len()).max().unwrap_or_default();
     if words.len() < 2 || longest < LEN - 1 {
@@ -146,7 +149,8 @@ fn words(message: &str) -> Alternatives {
     let literal = |word: &[u8]| {
         let at = word.as_ptr().addr() - lower.as_ptr().addr();
         let next = next_letter(&lower[at + word.len()..]);
-        Literal { text: word.to_vec(), sense: Sense::Word { message: Arc::clone(&lower), at, next } }
+        let message = Cow::Owned(lower.clone());
+        Literal { text: Cow::Owned(word.to_vec()), sense: Sense::Word { message, at, next } }
     };
     words.into_iter().filter(|word| word.len() >= MIN_WORD.min(longest)).map(literal).collect()
 }
@@ -183,14 +187,21 @@ impl Literal {
         exact.chain(either.filter(|(gram, _)| is_free(gram))).collect()
     }
 
+    /// True if it is at `start` and has around it what makes it a candidate.
+    pub fn is_at(&self, buffer: &[u8], start: usize) -> bool {
+        let end = start + self.text.len();
+        buffer.get(start..end).is_some_and(|found| found.eq_ignore_ascii_case(&self.text))
+            && self.is_confirmed(&Occurrence::new(buffer, start, end))
+    }
+
     /// True if what stands around the occurrence makes it a candidate.
     pub fn is_confirmed(&self, occurrence: &Occurrence) -> bool {
         let Occurrence { before, found, rest, next } = *occurrence;
         match &self.sense {
             Sense::Part => true,
-            Sense::Mark => found == self.text,
-            Sense::Behind => found == self.text && !before.ends_with(WHOLE),
-            Sense::Code => found == self.text && !rest.first().copied().is_some_and(is_word),
+            Sense::Mark => self.text == found,
+            Sense::Behind => self.text == found && !before.ends_with(WHOLE),
+            Sense::Code => self.text == found && !rest.first().copied().is_some_and(is_word),
             Sense::Word { message, at, next: wanted } => {
                 next.zip(*wanted).is_none_or(|(next, wanted)| next == wanted)
                     && may_follow(rest, &message[at + found.len()..])

@@ -6,11 +6,10 @@
 //! decided on the decoded record.
 //!
 //! No work per line, and none per byte but in `sieve`: it picks the few positions where one of the literals' grams may stand
-//! (`gram`), `table` knows which literals begin how far before each, and the Aho-Corasick automaton, walked from there, says
-//! which are there. The sieve decides speed and nothing else: without it the same candidates are found.
+//! (`gram`), `table` knows which literals begin how far before each, and compares these. Both decide speed and nothing else: trying
+//! every literal at every place finds the same candidates.
 
 mod anchor;
-mod automaton;
 mod context;
 mod encode;
 mod escaped;
@@ -20,16 +19,16 @@ mod plan;
 #[cfg(test)]
 mod prepare;
 mod sieve;
+#[cfg(test)]
+mod store;
+mod stored;
 mod table;
 mod value;
 
-use std::sync::OnceLock;
-
-use automaton::Automaton;
 use escaped::Escaped;
-use plan::{Plan, Prepared, Start};
+use plan::{Plan, Prepared};
 use sieve::{Passed, Sieve};
-use table::Table;
+use table::{Start, Table};
 
 pub use anchor::{anchor, is_account};
 pub use literal::{FAMILIES, REQUEST_ID_CODES};
@@ -39,29 +38,19 @@ pub use literal::{FAMILIES, REQUEST_ID_CODES};
 pub struct Detector {
     sieve: Sieve,
     table: Table,
-    automaton: Automaton,
     escaped: Escaped,
 }
 
 impl Detector {
     /// Prepares the search for a catalogue's codes, the fields in which some codes count, and messages.
-    ///
-    /// # Panics
-    /// If the literals need more states than an automaton can have (beyond 100 MiB of them).
     pub fn new<'a>(
-        codes: impl Iterator<Item = &'a str>,
-        fields: impl Iterator<Item = &'a str>,
+        codes: impl Iterator<Item = &'a str> + Clone,
+        fields: impl Iterator<Item = &'a str> + Clone,
         messages: impl Iterator<Item = &'a str> + Clone,
     ) -> Detector {
-        let wanted = literal::wanted(codes, fields, messages);
-        let escaped = Escaped::new(&wanted.escaped);
-        let plan = Plan::of(wanted, prepared());
-        Detector {
-            sieve: Sieve::new(&plan.grams),
-            table: Table::new(plan.grams),
-            automaton: Automaton::new(plan.literals),
-            escaped,
-        }
+        let texts = stored::texts(codes.clone(), fields.clone(), messages.clone());
+        let (plan, escaped) = stored::from_bytes(&texts, BUILTIN).unwrap_or_else(|| planned(codes, fields, messages));
+        Detector { sieve: Sieve::new(&plan.grams), table: Table::new(plan), escaped }
     }
 
     /// Offsets of candidates in `buffer` from the line on that begins at `start`, the first of each line. `buffer` holds whole lines;
@@ -95,31 +84,38 @@ impl Detector {
         })
     }
 
-    /// True if a candidate begins at `at`. Slow: this is what the sieve is tested against.
+    /// True if a candidate begins at `at`. Slow: this is what sieve and table are tested against.
     pub fn begins_at(&self, buffer: &[u8], at: usize) -> bool {
-        [false, true].into_iter().any(|is_escaped| self.is_candidate(buffer, Start { at, is_escaped }))
+        self.escaped.is_candidate(buffer, at) || self.table.begins_at(buffer, at)
     }
 
-    fn is_candidate(&self, buffer: &[u8], start: Start) -> bool {
-        match start.is_escaped {
-            true => self.escaped.is_candidate(buffer, start.at),
-            false => self.automaton.is_candidate(buffer, start.at),
+    fn is_candidate(&self, buffer: &[u8], start: Start<'_>) -> bool {
+        if start.is_escaped {
+            self.escaped.is_candidate(buffer, start.at)
+        } else {
+            self.table.is_candidate(buffer, start)
         }
     }
 
     /// The byte strings that are looked for.
     pub fn literals(&self) -> impl Iterator<Item = Vec<u8>> {
-        self.automaton.literals().map(<[u8]>::to_vec).chain(self.escaped.forms())
+        self.table.literals().map(<[u8]>::to_vec).chain(self.escaped.forms())
     }
 }
 
-/// What the build has prepared for the built-in catalogue.
-fn prepared() -> &'static Prepared {
-    static PREPARED: OnceLock<Prepared> = OnceLock::new();
-    PREPARED.get_or_init(|| {
-        let bytes = include_bytes!(concat!(env!("OUT_DIR"), "/sieve.bin"));
-        Prepared::from_bytes(bytes).expect("the build wrote it")
-    })
+/// The search for the built-in catalogue.
+const BUILTIN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/search.bin"));
+
+/// The search for any other.
+fn planned<'a>(
+    codes: impl Iterator<Item = &'a str>,
+    fields: impl Iterator<Item = &'a str>,
+    messages: impl Iterator<Item = &'a str> + Clone,
+) -> (Plan, Escaped) {
+    let grams = Prepared::from_bytes(include_bytes!(concat!(env!("OUT_DIR"), "/grams.bin")));
+    let wanted = literal::wanted(codes, fields, messages);
+    let escaped = Escaped::new(&wanted.escaped);
+    (Plan::of(wanted, &grams.expect("the build wrote it")), escaped)
 }
 
 #[cfg(test)]

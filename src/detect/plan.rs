@@ -5,11 +5,12 @@
 //! fits gets a gram of its own.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
 
 use super::encode;
 use super::escaped::gram_in;
-use super::gram::{Gram, LEN, Rarity};
+use super::gram::{Gram, Key, LEN, Rarity};
 use super::literal::{Alternatives, Literal, Wanted, is_joint};
 
 /// Grams are sifted together in so many buckets; see `sieve`. The last of them have the grams that begin with a byte that is not
@@ -26,26 +27,29 @@ pub const FOREIGN: Range<u8> = 16..BUCKETS as u8;
 const COST_OF_SHARED: f64 = 1e-4;
 const COST_OF_JOINT: f64 = 1e-6;
 
-/// A gram that is looked for, and where the literals that have it begin.
-#[derive(Debug, Clone)]
+/// A gram that is looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
     pub gram: Gram,
     pub bucket: u8,
-    pub begins: Vec<Begin>,
+    /// Where in [`Plan::begins`] is where the literals that have it begin. Grams that share a key share these.
+    pub begins: Range<u32>,
 }
 
 /// Literals begin so many bytes before the gram.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Begin {
     pub before: u16,
     pub is_escaped: bool,
     pub around: Around,
+    /// Where in [`Plan::members`] they are; none if they are escaped.
+    pub members: Range<u32>,
 }
 
 /// Which bytes, by their classes, may stand at some places around a gram. Most occurrences of a gram by chance fail here, before
 /// the automaton is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Around([u64; N_PLACES]);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Around(pub [u64; N_PLACES]);
 
 const N_PLACES: usize = 4;
 /// The places, counted from where the gram begins: on both sides, and for escapes where the digits of the next one are.
@@ -97,29 +101,35 @@ impl Begin {
     }
 }
 
-impl Placed {
-    /// Adds literals that may begin where others do.
-    pub fn add(&mut self, begin: Begin) {
-        let same = |there: &&mut Begin| (there.before, there.is_escaped) == (begin.before, begin.is_escaped);
-        match self.begins.iter_mut().find(same) {
-            Some(there) => there.around = there.around.or(begin.around),
-            None => self.begins.push(begin),
-        }
-    }
-}
-
-/// A position where a literal may begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Start {
-    pub at: usize,
-    pub is_escaped: bool,
-}
-
-#[derive(Debug, Default)]
+/// What is looked for, and how. All of it is in a few lists, so that a start need not put it together.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     pub grams: Vec<Placed>,
+    pub begins: Vec<Begin>,
+    /// Indexes of literals, those of each [`Begin`] in their order.
+    pub members: Vec<u32>,
+    /// In the order of their texts in lower case.
     pub literals: Vec<Literal>,
+}
+
+/// A plan while it is made.
+#[derive(Debug, Default)]
+struct Planner {
+    grams: Vec<(Gram, u8)>,
+    begins: HashMap<Key, Vec<Beginning>>,
+    literals: Vec<Literal>,
     known: HashMap<Gram, usize>,
+    /// Which half bytes the grams of each bucket have at each place, as [`halves`] gives them.
+    halves: [[u32; LEN]; BUCKETS],
+}
+
+/// What becomes a [`Begin`].
+#[derive(Debug)]
+struct Beginning {
+    before: u16,
+    is_escaped: bool,
+    around: Around,
+    literals: Vec<u32>,
 }
 
 /// A way to look for one of several literals.
@@ -140,30 +150,32 @@ pub struct Prepared {
 
 impl Plan {
     pub fn of(wanted: Wanted<'_>, prepared: &Prepared) -> Plan {
-        let mut plan = Plan::default();
+        let mut planner = Planner::default();
         for (part, _) in &wanted.escaped {
-            encode::escaped(part).iter().for_each(|form| plan.take_form(form));
+            encode::escaped(part).iter().for_each(|form| planner.take_form(form));
         }
         let mut rest = Vec::new();
         for alternatives in wanted.literals {
             if let [literal] = &alternatives[..]
                 && literal.is_short()
             {
-                plan.take_short(literal, literal.text.clone());
-                plan.literals.extend(alternatives);
+                planner.take_short(literal);
+                planner.literals.extend(alternatives);
                 continue;
             }
             let choices = choices(&alternatives);
             let known = choices.iter().filter(|choice| prepared.buckets.contains_key(&choice.gram));
             match rarest(known, &prepared.rarity) {
-                Some(choice) => plan.take(choice, alternatives, prepared.buckets[&choice.gram]),
+                Some(choice) => planner.take(choice, alternatives, prepared.buckets[&choice.gram]),
                 None => rest.push((alternatives, choices)),
             }
         }
-        plan.take_rest(rest, prepared);
-        plan
+        planner.take_rest(rest, prepared);
+        planner.finish()
     }
+}
 
+impl Planner {
     /// What the build has not seen: each takes the gram that serves most others for its cost.
     fn take_rest(&mut self, rest: Vec<(Alternatives, Vec<Choice>)>, prepared: &Prepared) {
         let mut uses: HashMap<Gram, u32> = HashMap::new();
@@ -178,7 +190,7 @@ impl Plan {
             let best = || choices.iter().max_by(|a, b| worth(a).total_cmp(&worth(b))).copied();
             let Some(choice) = rarest(known, &prepared.rarity).or_else(best) else { continue };
             let bucket = match self.known.get(&choice.gram) {
-                Some(&at) => self.grams[at].bucket,
+                Some(&at) => self.grams[at].1,
                 None => self.bucket_for(choice.gram),
             };
             self.take(choice, alternatives, bucket);
@@ -202,33 +214,67 @@ impl Plan {
             _ => OTHER_ESCAPES,
         };
         let around = Around::of(form, offset, BEHIND, false);
-        self.add(gram, bucket, Begin { before: offset as u16, is_escaped: true, around });
+        self.add(gram, bucket, Beginning { before: offset as u16, is_escaped: true, around, literals: Vec::new() });
     }
 
     /// Shorter than a gram: any bytes may follow.
-    fn take_short(&mut self, literal: &Literal, text: Vec<u8>) {
-        for next in 0..=u8::MAX {
-            let longer = [&text[..], &[next]].concat();
-            if longer.len() < LEN {
-                self.take_short(literal, longer);
-            } else {
-                let bucket = if longer[0].is_ascii() { OTHER_ESCAPES } else { FOREIGN.start };
-                self.place(Gram::at(&longer, true), 0, literal, bucket);
-            }
+    fn take_short(&mut self, literal: &Literal) {
+        let mut texts = vec![literal.text.to_vec()];
+        for _ in literal.text.len()..LEN {
+            texts = texts.iter().flat_map(|text| (0..=u8::MAX).map(|next| [&text[..], &[next]].concat())).collect();
+        }
+        for text in texts {
+            let bucket = if text[0].is_ascii() { OTHER_ESCAPES } else { FOREIGN.start };
+            self.place(Gram::at(&text, true), 0, literal, bucket);
         }
     }
 
+    /// Looks for `literal`, which is about to be added, by `gram`.
     fn place(&mut self, gram: Gram, offset: usize, literal: &Literal, bucket: u8) {
         let around = Around::of(&literal.text, offset, BESIDE, literal.is_whole());
-        self.add(gram, bucket, Begin { before: offset as u16, is_escaped: false, around });
+        let literals = vec![self.literals.len() as u32];
+        self.add(gram, bucket, Beginning { before: offset as u16, is_escaped: false, around, literals });
     }
 
-    fn add(&mut self, gram: Gram, bucket: u8, begin: Begin) {
-        let at = *self.known.entry(gram).or_insert(self.grams.len());
-        if at == self.grams.len() {
-            self.grams.push(Placed { gram, bucket, begins: Vec::new() });
+    fn add(&mut self, gram: Gram, bucket: u8, mut new: Beginning) {
+        if let Entry::Vacant(vacant) = self.known.entry(gram) {
+            vacant.insert(self.grams.len());
+            self.grams.push((gram, bucket));
+            let sets = &mut self.halves[usize::from(bucket)];
+            sets.iter_mut().zip(halves(gram)).for_each(|(set, halves)| *set |= halves);
         }
-        self.grams[at].add(begin);
+        let begins = self.begins.entry(gram.key()).or_default();
+        match begins.iter_mut().find(|there| (there.before, there.is_escaped) == (new.before, new.is_escaped)) {
+            Some(there) => {
+                there.around = there.around.or(new.around);
+                there.literals.append(&mut new.literals);
+            }
+            None => begins.push(new),
+        }
+    }
+
+    fn finish(self) -> Plan {
+        let Planner { grams, begins: mut by_key, literals, .. } = self;
+        let mut order: Vec<(usize, Literal)> = literals.into_iter().enumerate().collect();
+        order.sort_by_cached_key(|(_, literal)| (literal.text.to_ascii_lowercase(), literal.clone()));
+        let mut places = vec![0; order.len()];
+        order.iter().zip(0..).for_each(|((number, _), place)| places[*number] = place);
+        let mut plan = Plan { literals: order.into_iter().map(|(_, literal)| literal).collect(), ..Plan::default() };
+        let mut ranges: HashMap<Key, Range<u32>> = HashMap::new();
+        for (gram, bucket) in grams {
+            let n_before = plan.begins.len() as u32;
+            for Beginning { before, is_escaped, around, literals } in by_key.remove(&gram.key()).unwrap_or_default() {
+                let mut members: Vec<u32> = literals.into_iter().map(|number| places[number as usize]).collect();
+                members.sort_unstable();
+                members.dedup();
+                let first = plan.members.len() as u32;
+                plan.members.append(&mut members);
+                plan.begins.push(Begin { before, is_escaped, around, members: first..plan.members.len() as u32 });
+            }
+            let begins = ranges.entry(gram.key()).or_insert(n_before..plan.begins.len() as u32).clone();
+            plan.grams.push(Placed { gram, bucket, begins });
+        }
+        plan
     }
 
     /// The shared bucket in which it lets the fewest other bytes pass: the one that has most of its half bytes.
@@ -237,18 +283,16 @@ impl Plan {
             return JOINTS;
         }
         let added = |bucket: u8| {
-            let there = self.grams.iter().filter(|placed| placed.bucket == bucket);
-            (0..LEN)
-                .map(|at| {
-                    let has = |part: fn(u8) -> u8| {
-                        there.clone().any(|placed| part(placed.gram.bytes[at]) == part(gram.bytes[at]))
-                    };
-                    usize::from(!has(|byte| byte >> 4)) + usize::from(!has(|byte| byte & 15))
-                })
-                .sum::<usize>()
+            let there = &self.halves[usize::from(bucket)];
+            there.iter().zip(halves(gram)).map(|(set, halves)| (halves & !set).count_ones()).sum::<u32>()
         };
         shared_by(&gram).min_by_key(|&bucket| added(bucket)).unwrap_or(SHARED.start)
     }
+}
+
+/// Two bits for each byte: of its lower and of its upper half.
+fn halves(gram: Gram) -> [u32; LEN] {
+    gram.bytes.map(|byte| 1 << (byte & 15) | 1 << (16 + (byte >> 4)))
 }
 
 /// The buckets of which it may be in any.

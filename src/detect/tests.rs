@@ -90,6 +90,17 @@ fn every_code_and_message_is_found_in_every_form() {
     assert!(codes.is_empty(), "{codes:#?}");
 }
 
+#[test]
+fn the_build_has_planned_what_a_start_would_plan() {
+    let catalog = Catalog::builtin();
+    let texts = stored::texts(catalog.codes(), catalog.code_fields(), catalog.messages());
+    let (plan, escaped) = planned(catalog.codes(), catalog.code_fields(), catalog.messages());
+    assert!(store::to_bytes(&texts, &plan, &escaped) == super::BUILTIN, "in bytes");
+    assert!(stored::from_bytes(&texts, super::BUILTIN) == Some((plan, escaped)), "as it is read");
+    let others = stored::texts(catalog.codes().skip(1), catalog.code_fields(), catalog.messages());
+    assert!(stored::from_bytes(&others, super::BUILTIN).is_none());
+}
+
 static BUILTIN: LazyLock<Detector> = LazyLock::new(builtin);
 
 /// As on each kind of processor that this one can be.
