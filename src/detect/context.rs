@@ -9,6 +9,17 @@ pub fn next_letter(rest: &[u8]) -> Option<u8> {
     word.first().filter(|b| b.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase)
 }
 
+/// The last letter of the word that surely comes before the end of `before`, in lower case.
+pub fn last_letter(before: &[u8]) -> Option<u8> {
+    let (left, found, _) = word_before(before);
+    found.last().filter(|_| !is_escape(left, found)).map(u8::to_ascii_lowercase)
+}
+
+/// The same of a part of a message, where anything may stand between words.
+pub fn last_letter_of(message: &[u8]) -> Option<u8> {
+    message.iter().rev().find(|b| b.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase)
+}
+
 /// False where surely something else than `message` stands in `rest`, which begins behind a word.
 pub fn may_follow(rest: &[u8], message: &[u8]) -> bool {
     // What reads the same needs no closer look: from the last word on that ends in it.
@@ -40,15 +51,8 @@ pub fn may_precede(before: &[u8], message: &[u8]) -> bool {
         let n_gap = message.iter().rev().take_while(|b| !b.is_ascii_alphanumeric()).count();
         let (behind, wanted_gap) = message.split_at(message.len() - n_gap);
         let (behind, wanted) = behind.split_at(behind.len() - n_alphanumeric(behind.iter().rev()));
-        // Behind a reference stands `;`.
-        let is_gap = |b: u8| is_plain(b) && !b";&#".contains(&b) || b"\r\n".contains(&b);
-        let n_gap = before.iter().rev().take_while(|&&b| is_gap(b)).count();
-        let (left, gap) = before.split_at(before.len() - n_gap);
-        let (left, found) = left.split_at(left.len() - n_alphanumeric(left.iter().rev()));
-        // The end of an escape may stand before a word, as in `\nUnsupported Card`, or be all that stands there.
+        let (left, found, gap) = word_before(before);
         let is_longer = found.len() > wanted.len() && found[found.len() - wanted.len()..].eq_ignore_ascii_case(wanted);
-        let is_escape = left.last().is_some_and(|&b| !b.is_ascii() || b"\\%&#;".contains(&b))
-            || left.ends_with(b"[") && found.ends_with(b"m");
         if wanted.is_empty() || found.is_empty() || is_longer {
             return true;
         }
@@ -60,10 +64,27 @@ pub fn may_precede(before: &[u8], message: &[u8]) -> bool {
             return false;
         }
         if !found.eq_ignore_ascii_case(wanted) {
-            return is_escape;
+            return is_escape(left, found);
         }
         (before, message) = (left, behind);
     }
+}
+
+/// The last word of `before`, what stands before it, and what behind.
+fn word_before(before: &[u8]) -> (&[u8], &[u8], &[u8]) {
+    // Behind a reference stands `;`.
+    let is_gap = |b: u8| is_plain(b) && !b";&#".contains(&b) || b"\r\n".contains(&b);
+    let n_gap = before.iter().rev().take_while(|&&b| is_gap(b)).count();
+    let (left, gap) = before.split_at(before.len() - n_gap);
+    let (left, found) = left.split_at(left.len() - n_alphanumeric(left.iter().rev()));
+    (left, found, gap)
+}
+
+/// True if a word behind `left` may be the end of an escape, which may stand before a word, as in `\nUnsupported Card`, or be all that
+/// stands there.
+fn is_escape(left: &[u8], found: &[u8]) -> bool {
+    left.last().is_some_and(|&b| !b.is_ascii() || b"\\%&#;".contains(&b))
+        || left.ends_with(b"[") && found.ends_with(b"m")
 }
 
 /// Both without what reads the same at their ends, up to a word that begins in it: that needs no closer look.
@@ -115,7 +136,11 @@ mod tests {
     fn is_around(text: &str, word: &str, message: &str) -> bool {
         let (before, rest) = text.split_once(word).expect("the text has it");
         let (first, last) = message.split_once(word).expect("the message has it");
-        may_precede(before.as_bytes(), first.as_bytes()) && may_follow(rest.as_bytes(), last.as_bytes())
+        let may_precede = may_precede(before.as_bytes(), first.as_bytes());
+        // One letter rules out nothing that the whole does not.
+        let letters = last_letter(before.as_bytes()).zip(last_letter_of(first.as_bytes()));
+        assert!(!may_precede || letters.is_none_or(|(found, wanted)| found == wanted), "{text}");
+        may_precede && may_follow(rest.as_bytes(), last.as_bytes())
     }
 
     #[test]

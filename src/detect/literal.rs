@@ -4,10 +4,11 @@
 //! candidate. It is there so that ordinary words and numbers do not cost a look at their record.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::anchor::{Frequencies, anchor};
-use super::context::{may_follow, may_precede, next_letter};
+use super::context::{last_letter, last_letter_of, may_follow, may_precede, next_letter};
 use super::encode;
 use super::gram::{Gram, LEN};
 use super::value::{code_value_follows, is_request_id};
@@ -61,8 +62,8 @@ pub enum Sense {
     /// What stands behind a line's text: of interest only where the text was cut.
     Behind,
     /// A word of a message whose longest word is ASCII, the whole of which is here in lower case: of interest only among its
-    /// other words, the next of which begins with that letter.
-    Word { message: Bytes, at: usize, next: Option<u8> },
+    /// other words, the next of which begins with that letter, and the one before ends with that.
+    Word { message: Bytes, at: usize, next: Option<u8>, previous: Option<u8> },
     /// A part of a message in any other script.
     Part,
     /// `code`: of interest only when a code-like value follows.
@@ -149,8 +150,9 @@ fn words(message: &str) -> Alternatives {
     let literal = |word: &[u8]| {
         let at = word.as_ptr().addr() - lower.as_ptr().addr();
         let next = next_letter(&lower[at + word.len()..]);
+        let previous = last_letter_of(&lower[..at]);
         let message = Cow::Owned(lower.clone());
-        Literal { text: Cow::Owned(word.to_vec()), sense: Sense::Word { message, at, next } }
+        Literal { text: Cow::Owned(word.to_vec()), sense: Sense::Word { message, at, next, previous } }
     };
     words.into_iter().filter(|word| word.len() >= MIN_WORD.min(longest)).map(literal).collect()
 }
@@ -196,14 +198,16 @@ impl Literal {
 
     /// True if what stands around the occurrence makes it a candidate.
     pub fn is_confirmed(&self, occurrence: &Occurrence) -> bool {
-        let Occurrence { before, found, rest, next } = *occurrence;
+        let Occurrence { before, found, rest, .. } = *occurrence;
         match &self.sense {
             Sense::Part => true,
             Sense::Mark => self.text == found,
             Sense::Behind => self.text == found && !before.ends_with(WHOLE),
             Sense::Code => self.text == found && !rest.first().copied().is_some_and(is_word),
-            Sense::Word { message, at, next: wanted } => {
-                next.zip(*wanted).is_none_or(|(next, wanted)| next == wanted)
+            // One letter on either side tells nearly all messages that share a word apart.
+            Sense::Word { message, at, next, previous } => {
+                next.is_none_or(|wanted| occurrence.next().is_none_or(|found| found == wanted))
+                    && previous.is_none_or(|wanted| occurrence.previous().is_none_or(|found| found == wanted))
                     && may_follow(rest, &message[at + found.len()..])
                     && may_precede(before, &message[..*at])
             }
@@ -216,19 +220,29 @@ impl Literal {
 }
 
 /// The text of a literal in a buffer, in some case, and what is around it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Occurrence<'b> {
     before: &'b [u8],
     found: &'b [u8],
     rest: &'b [u8],
-    /// The first letter of the next word.
-    next: Option<u8>,
+    next: OnceCell<Option<u8>>,
+    previous: OnceCell<Option<u8>>,
 }
 
 impl Occurrence<'_> {
     pub fn new(buffer: &[u8], start: usize, end: usize) -> Occurrence<'_> {
-        let rest = &buffer[end..];
-        Occurrence { before: &buffer[..start], found: &buffer[start..end], rest, next: next_letter(rest) }
+        let (next, previous) = Default::default();
+        Occurrence { before: &buffer[..start], found: &buffer[start..end], rest: &buffer[end..], next, previous }
+    }
+
+    /// The first letter of the next word.
+    fn next(&self) -> Option<u8> {
+        *self.next.get_or_init(|| next_letter(self.rest))
+    }
+
+    /// The last letter of the word before.
+    fn previous(&self) -> Option<u8> {
+        *self.previous.get_or_init(|| last_letter(self.before))
     }
 }
 

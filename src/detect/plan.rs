@@ -24,7 +24,7 @@ const OTHER_ESCAPES: u8 = 3;
 pub const SHARED: Range<u8> = 4..FOREIGN.start;
 pub const FOREIGN: Range<u8> = 16..BUCKETS as u8;
 
-const COST_OF_SHARED: f64 = 1e-4;
+const COST_OF_SHARED: f64 = 4e-4;
 const COST_OF_JOINT: f64 = 1e-6;
 
 /// A gram that is looked for.

@@ -18,6 +18,9 @@ const PRIOR: f64 = 20.0;
 /// Rounds in which each gram may move to a better bucket.
 const SWEEPS: usize = 3;
 
+/// What it costs to compare one of those that share a gram where this is met, beside what it costs that it is met.
+const COMPARED: f64 = 1.0;
+
 /// A text that stands for what logs hold, and its weight.
 pub type Training = (Vec<u8>, u32);
 
@@ -62,8 +65,9 @@ impl Rates {
         self.rarity.probability(gram) / 2.0 + counted.get(&gram.bytes).copied().unwrap_or_default()
     }
 
-    fn price(&self, gram: Gram) -> f64 {
-        self.probability(gram) + cost(gram)
+    /// What it costs that so many are looked for by a gram.
+    fn price(&self, gram: Gram, n: usize) -> f64 {
+        self.probability(gram) * (1.0 + COMPARED * n as f64) + cost(gram)
     }
 }
 
@@ -113,7 +117,7 @@ fn choose(wanted: &[Alternatives], rates: &Rates) -> Vec<Gram> {
         }
     }
     // Of positive numbers the bits have the same order.
-    let worth = |gram: Gram, n: usize| (n as f64 / rates.price(gram)).to_bits();
+    let worth = |gram: Gram, n: usize| (n as f64 / rates.price(gram, n)).to_bits();
     let mut heap: BinaryHeap<(u64, Gram)> =
         users.iter().map(|(&gram, users)| (worth(gram, users.len()), gram)).collect();
     let mut is_covered = vec![false; wanted.len()];

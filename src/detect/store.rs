@@ -25,10 +25,10 @@ pub fn to_bytes(texts: &[u8], plan: &Plan, escaped: &Escaped) -> Vec<u8> {
     out.list(&plan.literals, |out, Literal { text, sense }| {
         out.bytes(text);
         out.0.push(tag(sense));
-        if let Sense::Word { message, at, next } = sense {
+        if let Sense::Word { message, at, next, previous } = sense {
             out.bytes(message);
             out.number(*at as u32);
-            out.0.push(next.unwrap_or(NO_LETTER));
+            out.0.extend([next, previous].map(|letter| letter.unwrap_or(NO_LETTER)));
         }
     });
     out.list(&escaped.symbols, |out, symbol| out.0.extend(symbol.to_le_bytes()));

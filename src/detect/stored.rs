@@ -62,7 +62,7 @@ pub fn from_bytes(texts: &[u8], bytes: &'static [u8]) -> Option<(Plan, Escaped)>
     Some((plan, escaped))
 }
 
-/// In place of the next word's first letter where there is none.
+/// In place of a letter of the next word, or of the one before, where there is none.
 pub const NO_LETTER: u8 = 0;
 
 fn literal(from: &mut Reader) -> Option<Literal> {
@@ -74,8 +74,8 @@ fn literal(from: &mut Reader) -> Option<Literal> {
         [3] => {
             let message = from.bytes()?;
             let at = from.number()? as usize;
-            let [next] = from.array()?;
-            Sense::Word { message, at, next: Some(next).filter(|next| *next != NO_LETTER) }
+            let [next, previous] = from.array()?.map(|letter| Some(letter).filter(|letter| *letter != NO_LETTER));
+            Sense::Word { message, at, next, previous }
         }
         [4] => Sense::Part,
         [5] => Sense::Key,
