@@ -164,7 +164,9 @@ pub fn idle(_: &Options, inputs: &Inputs) {
     let mut rows = Vec::new();
     for (name, paths) in [("1 file", &[&*error][..]), (&format!("{} files", IDLE_FILES + 1), &[&*directory, &*error])] {
         let mut running = Running::begin(&mut daemon(&inputs.fresh("state"), paths));
-        arrivals(&mut running).recv_timeout(PATIENCE).expect("there is an error to report");
+        // Kept to the end: a daemon whose output nobody reads ends.
+        let events = arrivals(&mut running);
+        events.recv_timeout(PATIENCE).expect("there is an error to report");
         thread::sleep(Duration::from_secs(5));
         let before = processor(running.id());
         let time = Duration::from_secs(10);

@@ -111,11 +111,12 @@ pub fn run(
     });
     let stdout = config.stdout.enabled.then_some((config.stdout.format, config.stdout.notify));
     let metrics = Arc::new(Metrics::default());
-    set_sinks(&store, stdout.map(|(_, notify)| notify), &config.webhooks, &metrics)?;
+    let forgotten = set_sinks(&store, stdout.map(|(_, notify)| notify), &config.webhooks, &metrics)?;
     let webhooks = std::mem::take(&mut plan.setup.webhooks);
     let own = Own::new(dir.as_ref().map(StateDir::path));
     let reader = Reader::new(plan, Arc::clone(&store), Arc::clone(&metrics), own).map_err(start)?;
     let wake = reader.wake();
+    forgotten.into_iter().for_each(|notice| wake.request(Request::Tell(notice)));
     let mut sinks = Sinks::new(Arc::clone(&store), Arc::clone(&metrics), Arc::clone(&wake));
     sinks.replace(webhooks).map_err(start)?;
     let parts = Parts {
@@ -196,12 +197,15 @@ impl<F: Fn() -> Result<Setup, Vec<String>>> Reload<F> {
             // What standard output gets changes only with the next start.
             let stdout = parts.stdout.as_ref().map(|stdout| stdout.notify);
             let replaced = set_sinks(&parts.store, stdout, &plan.setup.config.webhooks, &self.metrics)
-                .and_then(|()| parts.sinks.replace(webhooks).map_err(start));
-            replaced.map(|()| plan).map_err(|failure| vec![failure.to_string()])
+                .and_then(|forgotten| parts.sinks.replace(webhooks).map(|()| forgotten).map_err(start));
+            replaced.map(|forgotten| (plan, forgotten)).map_err(|failure| vec![failure.to_string()])
         });
         self.metrics.reloaded(plan.is_ok());
         match plan {
-            Ok(plan) => parts.wake.request(Request::Reload(Box::new(plan))),
+            Ok((plan, forgotten)) => {
+                parts.wake.request(Request::Reload(Box::new(plan)));
+                forgotten.into_iter().for_each(|notice| parts.wake.request(Request::Tell(notice)));
+            }
             Err(problems) => {
                 for problem in problems {
                     tracing::error!("{problem}");
@@ -291,13 +295,19 @@ impl Parts {
     }
 }
 
-/// Tells the store who takes what, and says what nobody will get any more.
-fn set_sinks(store: &Store, stdout: Option<Notify>, webhooks: &[Webhook], metrics: &Metrics) -> Result<(), Failure> {
+/// Tells the store who takes what; returns notices of what nobody will get any more.
+fn set_sinks(
+    store: &Store,
+    stdout: Option<Notify>,
+    webhooks: &[Webhook],
+    metrics: &Metrics,
+) -> Result<Vec<Notice>, Failure> {
     let stdout = stdout.map(|notify| (stdout::NAME, notify));
     let webhooks = webhooks.iter().map(|webhook| (webhook.name.as_str(), webhook.notify));
     let sinks: Vec<(&str, Notify)> = stdout.into_iter().chain(webhooks).collect();
+    let mut notices = Vec::new();
     for forgotten in store.set_sinks(&sinks).map_err(start)? {
-        let lost = forgotten.waiting + forgotten.dead;
+        let lost = forgotten.waiting.rows + forgotten.dead;
         if lost > 0 {
             metrics.dropped_events.fetch_add(lost, Relaxed);
             tracing::warn!(
@@ -305,9 +315,11 @@ fn set_sinks(store: &Store, stdout: Option<Notify>, webhooks: &[Webhook], metric
                 rows = lost,
                 "dropped what waited for a sink that is no longer configured, or takes something else now"
             );
+            let waiting = Backlog { rows: lost, ..forgotten.waiting };
+            notices.push(dropped(forgotten.sink, &Dropped { waiting, last_seq: forgotten.last_seq }));
         }
     }
-    Ok(())
+    Ok(notices)
 }
 
 /// The notice of what one sink will not get.

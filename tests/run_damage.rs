@@ -40,6 +40,26 @@ fn set_aside(env: &Env) -> Vec<String> {
 }
 
 #[test]
+fn state_that_is_empty_or_another_programs_at_the_start_is_reported() {
+    for (other_tables, kept_as) in [("", "nothing missing_since="), ("CREATE TABLE other (x)", "paytriage.db.bad-")] {
+        let env = Env::new();
+        env.write("logs/app.log", failure(0));
+        let mut daemon = run(&env, ARGS);
+        daemon.event();
+        assert!(daemon.stop().success());
+        let database = env.path("state/paytriage.db");
+        fs::remove_file(&database).unwrap();
+        env.write("state/paytriage.db", "");
+        rusqlite::Connection::open(&database).unwrap().execute_batch(other_tables).unwrap();
+        let mut daemon = run(&env, ARGS);
+        let excerpt = |event: Value| event["excerpt"].as_str().unwrap().to_owned();
+        let told: Vec<_> = (0..2).map(|_| excerpt(daemon.event())).collect();
+        assert!(told.iter().any(|excerpt| excerpt.starts_with(&format!("kept_as={kept_as}"))), "{told:?}");
+        assert!(daemon.stop().success());
+    }
+}
+
+#[test]
 fn a_damaged_database_is_set_aside_and_reported_once_and_what_is_read_again_has_the_same_ids() {
     let env = Env::new();
     env.write("logs/app.log", [failure(0), failure(1)].concat());

@@ -1,7 +1,7 @@
 //! `run` tells files apart that look alike, and knows one again that looks like another.
 
 use std::fs::{self, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::process::Command;
 
 use crate::cli_env::Env;
@@ -110,6 +110,46 @@ fn edited_in_place_by_sed_goes_on_and_repeats_nothing() {
     sed(&env);
     append(&env, "logs/app.log", &failures(7..9));
     exactly_once(run(&env, ARGS), 7..9);
+}
+
+/// `sed` writes its file beside the other, where it is seen before it takes the name.
+#[test]
+fn edited_again_and_again_in_a_directory_that_is_a_source_repeats_nothing() {
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    let mut daemon = run(&env, &["logs", "--state", "state"]);
+    append(&env, "logs/app.log", &failures(0..20));
+    assert_eq!(daemon.numbers(20), (0..20).collect::<Vec<_>>());
+    for n in 20..28 {
+        sed(&env);
+        append(&env, "logs/app.log", &failure(n));
+        assert_eq!(daemon.numbers(1), [n]);
+    }
+    exactly_once(daemon, []);
+}
+
+/// Only the store can tell what it is once it has another name.
+#[test]
+fn what_took_the_place_of_another_is_known_after_a_sigkill_under_any_name() {
+    let env = Env::new();
+    env.write("logs/one/app.log", "");
+    let args = &["logs/*/*.log", "--state", "state"];
+    let mut daemon = run(&env, args);
+    append(&env, "logs/one/app.log", &failures(0..3));
+    assert_eq!(daemon.numbers(3), [0, 1, 2]);
+    fs::copy(env.path("logs/one/app.log"), env.path("logs/one/new")).unwrap();
+    rename(&env, "logs/one/new", "logs/one/app.log");
+    let inode = fs::metadata(env.path("logs/one/app.log")).unwrap().ino();
+    let state = rusqlite::Connection::open(env.path("state/paytriage.db")).unwrap();
+    // What was not acknowledged would come again.
+    let stored =
+        "SELECT EXISTS (SELECT 1 FROM file WHERE inode = ?1 AND proof_at > 0) AND NOT EXISTS (SELECT 1 FROM outbox)";
+    eventually("it is known", || state.query_row(stored, [inode.cast_signed()], |row| row.get(0)).unwrap());
+    daemon.signal("KILL");
+    daemon.wait();
+    rename(&env, "logs/one", "logs/two");
+    append(&env, "logs/two/app.log", &failure(3));
+    exactly_once(run(&env, args), [3]);
 }
 
 #[test]
@@ -289,6 +329,8 @@ fn rotated_twice_between_two_looks_of_a_poll() {
     let env = Env::new();
     env.write("logs/app.log", "");
     env.write("logs/app.log.old", failure(90));
+    // It is older than the first look by more than times are told apart by.
+    std::thread::sleep(std::time::Duration::from_millis(300));
     env.write(
         "p.toml",
         format!(

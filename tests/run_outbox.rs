@@ -74,6 +74,25 @@ fn a_full_outbox_pauses_reading_at_its_limit_and_all_is_delivered_later() {
 }
 
 #[test]
+fn what_is_truncated_unread_while_reading_is_paused_is_reported_although_it_stops_before_reading_goes_on() {
+    let env = Env::new();
+    config(&env);
+    env.write("logs/app.log", (0..MANY).map(failure).collect::<String>());
+    let (mut daemon, reader) = blocked(&env, CONFIGURED);
+    daemon.wait_for_log("the outbox is full");
+    env.write("logs/app.log", failure(MANY));
+    let log = daemon.wait_for_log("could not be read");
+    assert!(log.contains("reason=\"truncated\"") || log.contains("reason=truncated"), "{log}");
+    assert!(daemon.stop().success());
+    let before = lines(reader);
+    let mut daemon = run(&env, CONFIGURED);
+    let is_gap = |event: &Value| event["code"] == "PT.GAP";
+    while !is_gap(&daemon.event()) {}
+    assert!(!before.iter().any(is_gap), "it waited behind the others");
+    assert!(daemon.stop().success());
+}
+
+#[test]
 fn what_was_written_is_not_written_again_after_a_sigkill_behind_a_stuck_reader() {
     let env = Env::new();
     config(&env);

@@ -142,6 +142,11 @@ impl Files {
         }
     }
 
+    /// Those whose turn is to come.
+    pub fn queued(&self) -> impl Iterator<Item = FileKey> {
+        self.queue.iter().copied()
+    }
+
     pub fn n_queued(&self) -> usize {
         self.queue.len()
     }

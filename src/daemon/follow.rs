@@ -270,6 +270,12 @@ impl Follow {
         self.file.is_some()
     }
 
+    /// True if it is open, and shorter than what was read of it.
+    pub fn has_shrunk(&self) -> bool {
+        let size = self.file.as_ref().and_then(|file| file.metadata().ok()).map(|metadata| metadata.size());
+        size.is_some_and(|size| size < self.tail.position())
+    }
+
     /// The file, where it is open.
     pub fn descriptor(&self) -> Option<&File> {
         self.file.as_ref()

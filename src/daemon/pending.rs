@@ -65,6 +65,12 @@ impl Pending {
         self.first_dirty.get_or_insert(clock);
     }
 
+    /// A file goes on where another was read up to: only the store can prove that once either has another name.
+    pub fn inherited(&mut self, key: FileKey, clock: Instant) {
+        self.touched(key, clock);
+        self.first_event.get_or_insert(clock);
+    }
+
     /// A file is no longer followed.
     pub fn over(&mut self, state: FileState, place: Place, clock: Instant) {
         self.dirty.remove(&state.key);
@@ -125,5 +131,8 @@ mod tests {
             assert_eq!(pending(n, size, start).due(load, later), Some(expected), "{n} {load:?}");
         }
         assert_eq!(Pending::default().due(Load::Quiet, start), None);
+        let mut heir = Pending::default();
+        heir.inherited(FileKey { device: 1, inode: 1, birth: 1 }, start);
+        assert_eq!(heir.due(Load::Quiet, later), Some(later));
     }
 }

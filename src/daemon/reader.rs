@@ -101,6 +101,8 @@ pub struct Reader {
     /// Since then nothing is read, because too much waits for delivery.
     blocked: Option<Instant>,
     fullness: Fullness,
+    /// When files are looked at although nothing is read.
+    next_paused_look: Instant,
     max_outbox: u64,
     /// Milliseconds since 1970.
     round_began_ms: i64,
@@ -140,6 +142,7 @@ impl Reader {
             stalled: None,
             blocked: None,
             fullness: Fullness::default(),
+            next_paused_look: clock,
             round_began_ms: Timestamp::now().as_millisecond(),
             now: Instant::now,
         };
@@ -215,6 +218,7 @@ impl Reader {
             self.look_for_copies(clock);
         } else {
             self.make_room(clock);
+            self.look_while_paused(clock);
         }
         self.tell_incidents((self.now)());
         self.commit_if_due((self.now)());

@@ -37,6 +37,8 @@ pub struct Problem {
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub files: Vec<Found>,
+    /// Links of a source that lead nowhere yet.
+    pub dangling: Vec<PathBuf>,
     pub problems: Vec<Problem>,
 }
 
@@ -89,6 +91,10 @@ impl<'a> Walk<'a> {
         if let Some(dir) = root.ancestors().skip(1).find(|dir| dir.is_dir()) {
             (self.enter)(dir);
         }
+        // Where a link on the way is switched.
+        for dir in root.ancestors().filter(|path| is_link(path)).filter_map(Path::parent) {
+            (self.enter)(dir);
+        }
         match fs::metadata(root) {
             Ok(metadata) if metadata.is_file() && super::pattern::is_compressed(root) => {
                 self.problem(root, "compressed; `paytriage scan` reads such files, `run` does not".into());
@@ -134,9 +140,14 @@ impl<'a> Walk<'a> {
 
     fn entry(&mut self, (entry, device): (&fs::DirEntry, u64), path: &Path, depth: usize) {
         let Ok(kind) = entry.file_type() else { return };
-        // A file that is gone again, or a link that leads nowhere, is as good as not there.
+        // A file that is gone again is as good as not there.
         if kind.is_symlink() {
-            let Ok(metadata) = fs::metadata(path) else { return };
+            let Ok(metadata) = fs::metadata(path) else {
+                if self.selection.source_of(path).is_some() {
+                    self.out.dangling.push(path.to_path_buf());
+                }
+                return;
+            };
             if !metadata.is_dir() || self.linked.insert((metadata.dev(), metadata.ino())) {
                 self.visit(path.to_path_buf(), &metadata, true, depth + 1);
             }

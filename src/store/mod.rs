@@ -24,6 +24,7 @@ mod rows;
 mod schema;
 mod silence;
 
+use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -107,7 +108,9 @@ pub struct Backlog {
 pub struct Forgotten {
     pub sink: String,
     /// Rows that it had not delivered.
-    pub waiting: u64,
+    pub waiting: Backlog,
+    /// The number of the last row that there was.
+    pub last_seq: i64,
     /// Its dead letters.
     pub dead: u64,
 }
@@ -148,7 +151,8 @@ impl Store {
     /// # Errors
     /// The database was written by a newer version, or the directory does not let us write.
     pub fn open(dir: &StateDir, durability: Durability) -> Result<Store, StateError> {
-        let missing = dir.had_database() && !dir.database().exists();
+        // An empty file has nothing of it either.
+        let missing = dir.had_database() && fs::metadata(dir.database()).map_or(true, |file| file.len() == 0);
         let mut db = Db::open(dir, durability)?;
         dir.has_database()?;
         if missing {

@@ -262,19 +262,19 @@ pub fn sink(connection: &Connection, name: &str) -> rusqlite::Result<Option<(Not
 
 /// Makes these the sinks. A new one gets what is stored from now on, and so does one that takes other rows than before.
 pub fn set_sinks(transaction: &Transaction, wanted: &[(String, Notify)]) -> rusqlite::Result<Vec<Forgotten>> {
-    let mut forgotten = Vec::new();
+    let (mut forgotten, last) = (Vec::new(), last_seq(transaction)?);
     for (name, notify, delivered) in sinks(transaction)? {
         if wanted.iter().any(|it| (&it.0, it.1) == (&name, notify)) {
             continue;
         }
-        let apart = delivery::apart(transaction, &name)?.rows;
-        let waiting = backlog_of(transaction, notify, delivered, i64::MAX)?.rows + apart;
+        let apart = delivery::apart(transaction, &name)?;
+        let mut waiting = backlog_of(transaction, notify, delivered, i64::MAX)?;
+        (waiting.rows, waiting.bytes) = (waiting.rows + apart.rows, waiting.bytes + apart.bytes);
         let dead = transaction.execute("DELETE FROM dead WHERE sink = ?1", [&name])? as u64;
         transaction.execute("DELETE FROM batch WHERE sink = ?1", [&name])?;
         transaction.execute("DELETE FROM sink WHERE name = ?1", [&name])?;
-        forgotten.push(Forgotten { sink: name, waiting, dead });
+        forgotten.push(Forgotten { sink: name, waiting, last_seq: last, dead });
     }
-    let last = last_seq(transaction)?;
     for (name, notify) in wanted {
         let insert = "INSERT INTO sink (name, notify, delivered) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
         transaction.execute(insert, params![name, kind(*notify), last])?;

@@ -125,6 +125,8 @@ fn prepare(connection: &Connection, path: &Path, durability: Durability) -> Resu
     set_durability(connection, durability).map_err(sqlite)?;
     if version > 0 {
         check(connection).map_err(sqlite)?;
+    } else if has_tables(connection).map_err(sqlite)? {
+        return Err(sqlite(damage(rusqlite::ffi::SQLITE_NOTADB, "it holds the tables of another program".to_owned())));
     }
     migrate(connection).map_err(sqlite)?;
     // What SQLite takes for sound may still be no state of ours.
@@ -180,8 +182,15 @@ fn check(connection: &Connection) -> rusqlite::Result<()> {
     if verdict == "ok" {
         return Ok(());
     }
-    let damaged = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-    Err(rusqlite::Error::SqliteFailure(damaged, Some(verdict)))
+    Err(damage(rusqlite::ffi::SQLITE_CORRUPT, verdict))
+}
+
+fn damage(code: i32, what: String) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(what))
+}
+
+fn has_tables(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))
 }
 
 /// True if the file does not hold what was written to it.

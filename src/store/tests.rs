@@ -203,14 +203,18 @@ fn a_sink_that_takes_other_rows_than_before_begins_anew() {
     store.put_deliveries("events", Notify::Event, &[delivery("msg_1", &[first])]).unwrap();
     store.bury("events", &delivery("msg_1", &[first]), "no", 5).unwrap();
     let forgotten = store.set_sinks(&[("events", Notify::Incident), ("people", Notify::Incident)]).unwrap();
-    assert_eq!(forgotten, [Forgotten { sink: "events".into(), waiting: 1, dead: 1 }]);
+    let [Forgotten { sink, waiting, dead, .. }] = &forgotten[..] else { panic!("{forgotten:?}") };
+    assert_eq!((sink.as_str(), waiting.rows, *dead), ("events", 1, 1));
     assert_eq!(store.waiting().rows, 1);
     assert_eq!(store.sinks().unwrap()[0].waiting.rows, 0);
     // A sink that is renamed is another one, and what it had on its way goes too.
     let notice = seqs(&store, Notify::Incident)[0];
     store.put_deliveries("people", Notify::Incident, &[delivery("msg_2", &[notice])]).unwrap();
     let forgotten = store.set_sinks(&[("folk", Notify::Incident)]).unwrap();
-    assert_eq!(forgotten.iter().map(|it| (&*it.sink, it.waiting)).collect::<Vec<_>>(), [("events", 0), ("people", 1)]);
+    assert_eq!(
+        forgotten.iter().map(|it| (&*it.sink, it.waiting.rows)).collect::<Vec<_>>(),
+        [("events", 0), ("people", 1)]
+    );
     assert_eq!(store.standing("people").unwrap(), Standing::default());
     assert_eq!(store.waiting(), Backlog::default());
     // Nor has a sink of this name something to do with what its worker made in the meantime.

@@ -226,7 +226,8 @@ impl Reader {
                 // What takes the place of another is no copy of it for long.
                 let copy_of = (before.path != held.path).then_some(before.key);
                 let follow = self.newcomers.meet_heir(held.newcomer, &before, &self.plan, clock)?;
-                if follow.is_some() {
+                if let Some(follow) = &follow {
+                    self.pending.inherited(follow.key(), clock);
                     self.hand_over(&before);
                 }
                 (follow, copy_of, false)
@@ -506,7 +507,7 @@ fn former_in<'a>(original: &'a Follow, file: &File) -> io::Result<Option<&'a Fil
 }
 
 /// How far a file was read, and reported.
-fn progress(state: &FileState) -> (u64, u64, usize) {
+pub(super) fn progress(state: &FileState) -> (u64, u64, usize) {
     (state.proof.at, state.checkpoint.done, state.checkpoint.reported.len())
 }
 

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use super::Reader;
-use super::kin::{is_in_directory, likeness, needs_turn};
+use super::kin::{is_in_directory, likeness, needs_turn, progress};
 use super::look::DISPLACED_INTERVAL;
 use super::room::RESERVE;
 use crate::daemon::follow::Follow;
@@ -163,7 +163,7 @@ impl Reader {
         if let Ok(tail) = Tail::resume(key, copy.generation(), file, &before.proof)? {
             copy.leap(tail, before.checkpoint.clone(), clock);
             copy.copy_of = (before.path != copy.path).then_some(before.key);
-            self.pending.touched(key, clock);
+            self.pending.inherited(key, clock);
             self.hand_over(before);
         }
         Ok(())
@@ -187,10 +187,12 @@ impl Reader {
         Ok(if waits { Leap::Wait } else { Leap::NoCopy })
     }
 
-    /// A file in the same directory of which this one holds what was read, or a beginning of that.
+    /// The file in the same directory of which this one holds what was read, or a beginning of that; of several the one that was read
+    /// furthest, as the others are what that one took the place of.
     fn twin_of(&self, follow: &Follow, file: &File, size: u64) -> io::Result<Option<FileKey>> {
         let mut head = Head::of(file)?;
         let dir = follow.path.parent();
+        let mut twin: Option<&Follow> = None;
         for other in self.files.iter().filter(|other| other.key() != follow.key() && other.position() > 0) {
             let proof = other.proof();
             if other.path.parent() != dir || !head.is_that_of(proof) {
@@ -200,11 +202,11 @@ impl Reader {
                 true => kin::holds(file, proof)?,
                 false => kin::beginning((file, size), &other.handle()?, 1)?.is_some(),
             };
-            if is_twin {
-                return Ok(Some(other.key()));
+            if is_twin && twin.is_none_or(|twin| progress(&twin.to_store()) < progress(&other.to_store())) {
+                twin = Some(other);
             }
         }
-        Ok(None)
+        Ok(twin.map(Follow::key))
     }
 }
 

@@ -52,8 +52,15 @@ impl Reader {
                 // With a directory go all names in it.
                 self.next_walk = clock;
             }
+            if self.plan.selection.source_of(path).is_some() {
+                self.watch_dangling(path);
+            }
             return self.unname(path, clock);
         };
+        if metadata.is_dir() && path.is_symlink() {
+            // What its names led to before is somewhere else now.
+            self.next_walk = clock;
+        }
         if self.own.contains(&metadata) {
             return;
         }
@@ -201,6 +208,7 @@ impl Reader {
             !links.is_empty()
         });
         self.watch_targets(&outcome.files);
+        outcome.dangling.iter().for_each(|link| self.watch_dangling(link));
         entered.extend(self.targets.keys().filter_map(|target| target.parent()).map(Path::to_path_buf));
         for found in &outcome.files {
             self.files.seen(&found.path, found.key);
@@ -310,6 +318,19 @@ impl Reader {
         }
         self.pending.touched(follow.key(), clock);
         self.files.insert(follow);
+    }
+
+    /// What a link will lead to appears in a directory that is there, or in one that is yet to appear in such.
+    fn watch_dangling(&mut self, link: &Path) {
+        let Ok(target) = fs::read_link(link) else { return };
+        let target = link.parent().unwrap_or(Path::new("/")).join(target);
+        let there =
+            |dir: &Path| Some((fs::canonicalize(dir).ok()?, target.strip_prefix(dir).ok()?.components().next()?));
+        let Some((dir, missing)) = target.ancestors().skip(1).find_map(there) else { return };
+        if self.plan.selection.wants_watch(link) {
+            self.watcher.add(&dir);
+        }
+        self.targets.entry(dir.join(missing)).or_default().insert(link.to_path_buf());
     }
 
     /// What links lead to changes in the directories where it is.

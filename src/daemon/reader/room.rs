@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::Reader;
 use crate::daemon::dropped;
-use crate::daemon::follow::PER_TURN;
+use crate::daemon::follow::{Follow, PER_TURN};
 use crate::daemon::plan::Plan;
 use crate::deliver::webhook::filter;
+use crate::identity::FileKey;
 use crate::store::Store;
 
 /// Reading pauses while so many events wait for delivery, or so many bytes of them as are configured.
@@ -24,6 +25,8 @@ const A_ROW: u64 = 16 * 1024;
 /// Events take up to this many times the bytes of the lines that they are about.
 const AMPLIFICATION: u64 = 128;
 const MIN_READ: u64 = 4096;
+/// How often files are looked at while nothing is read.
+const PAUSED_LOOK: Duration = Duration::from_secs(1);
 /// A sink may keep the outbox full for so long before others are worth more than its oldest rows.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -118,6 +121,19 @@ impl Reader {
                 self.fullness = Fullness { since: Some(clock) };
             }
         }
+    }
+
+    /// While nothing is read, files are truncated all the same: what goes unread with that is reported then, as the next run could
+    /// not know of it.
+    pub(super) fn look_while_paused(&mut self, clock: Instant) {
+        if self.stalled.is_some() || clock < self.next_paused_look {
+            return;
+        }
+        self.next_paused_look = clock + PAUSED_LOOK;
+        let shrunk = |key: &FileKey| self.files.get(*key).is_some_and(Follow::has_shrunk);
+        let shrunk: Vec<_> = self.files.queued().filter(shrunk).collect();
+        shrunk.into_iter().for_each(|key| self.turn(key, clock));
+        self.look_for_copies(clock);
     }
 
     /// Bytes of events that may still come to the outbox.
