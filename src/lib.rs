@@ -11,7 +11,7 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`catalog`] | entries and guides: what each code means, loaded and checked |
-//! | [`detect`] | the search over whole buffers: where a record is worth a look |
+//! | [`detect`] | the automaton over whole buffers: where a record is worth a look |
 //! | [`record`] | framing, unwrapping, decoding, unescaping; words, level, time |
 //! | [`diagnose`] | is it a failure, whose, which entry, which ids; one finding per failed operation |
 //! | [`redact`] | masks secrets; the only maker of `Redacted` |

@@ -174,7 +174,7 @@ enum Moment {
 }
 
 impl Engine {
-    /// Builds the lookup tables. The only costly step; matching cannot fail afterwards.
+    /// Builds the automaton and the lookup tables. The only costly step; matching cannot fail afterwards.
     pub fn new(catalog: Arc<Catalog>, redactor: Redactor) -> Engine {
         let detector = Detector::new(catalog.codes(), catalog.code_fields(), catalog.messages());
         Engine { detector, diagnoser: Diagnoser::new(catalog), redactor }

@@ -189,13 +189,6 @@ impl Literal {
         exact.chain(either.filter(|(gram, _)| is_free(gram))).collect()
     }
 
-    /// True if it is at `start` and has around it what makes it a candidate.
-    pub fn is_at(&self, buffer: &[u8], start: usize) -> bool {
-        let end = start + self.text.len();
-        buffer.get(start..end).is_some_and(|found| found.eq_ignore_ascii_case(&self.text))
-            && self.is_confirmed(&Occurrence::new(buffer, start, end))
-    }
-
     /// True if what stands around the occurrence makes it a candidate.
     pub fn is_confirmed(&self, occurrence: &Occurrence) -> bool {
         let Occurrence { before, found, rest, .. } = *occurrence;

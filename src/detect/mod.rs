@@ -6,10 +6,11 @@
 //! decided on the decoded record.
 //!
 //! No work per line, and none per byte but in `sieve`: it picks the few positions where one of the literals' grams may stand
-//! (`gram`), `table` knows which literals begin how far before each, and compares these. Both decide speed and nothing else: trying
-//! every literal at every place finds the same candidates.
+//! (`gram`), `table` knows how far before each the literals begin, and the Aho-Corasick automaton, walked from there, says
+//! which are there. Sieve and table decide speed and nothing else: the automaton, tried at every place, finds the same candidates.
 
 mod anchor;
+mod automaton;
 mod context;
 mod encode;
 mod escaped;
@@ -25,6 +26,7 @@ mod stored;
 mod table;
 mod value;
 
+use automaton::Automaton;
 use escaped::Escaped;
 use plan::{Plan, Prepared};
 use sieve::{Passed, Sieve};
@@ -38,11 +40,15 @@ pub use literal::{FAMILIES, REQUEST_ID_CODES};
 pub struct Detector {
     sieve: Sieve,
     table: Table,
+    automaton: Automaton,
     escaped: Escaped,
 }
 
 impl Detector {
     /// Prepares the search for a catalogue's codes, the fields in which some codes count, and messages.
+    ///
+    /// # Panics
+    /// If the literals need more states than an automaton can have (beyond 100 MiB of them).
     pub fn new<'a>(
         codes: impl Iterator<Item = &'a str> + Clone,
         fields: impl Iterator<Item = &'a str> + Clone,
@@ -50,7 +56,12 @@ impl Detector {
     ) -> Detector {
         let texts = stored::texts(codes.clone(), fields.clone(), messages.clone());
         let (plan, escaped) = stored::from_bytes(&texts, BUILTIN).unwrap_or_else(|| planned(codes, fields, messages));
-        Detector { sieve: Sieve::new(&plan.grams), table: Table::new(plan), escaped }
+        Detector {
+            sieve: Sieve::new(&plan.grams),
+            table: Table::new(plan.grams, plan.begins),
+            automaton: Automaton::new(plan.literals),
+            escaped,
+        }
     }
 
     /// Offsets of candidates in `buffer` from the line on that begins at `start`, the first of each line. `buffer` holds whole lines;
@@ -86,20 +97,20 @@ impl Detector {
 
     /// True if a candidate begins at `at`. Slow: this is what sieve and table are tested against.
     pub fn begins_at(&self, buffer: &[u8], at: usize) -> bool {
-        self.escaped.is_candidate(buffer, at) || self.table.begins_at(buffer, at)
+        [false, true].into_iter().any(|is_escaped| self.is_candidate(buffer, Start { at, is_escaped }))
     }
 
-    fn is_candidate(&self, buffer: &[u8], start: Start<'_>) -> bool {
+    fn is_candidate(&self, buffer: &[u8], start: Start) -> bool {
         if start.is_escaped {
             self.escaped.is_candidate(buffer, start.at)
         } else {
-            self.table.is_candidate(buffer, start)
+            self.automaton.is_candidate(buffer, start.at)
         }
     }
 
     /// The byte strings that are looked for.
     pub fn literals(&self) -> impl Iterator<Item = Vec<u8>> {
-        self.table.literals().map(<[u8]>::to_vec).chain(self.escaped.forms())
+        self.automaton.literals().map(<[u8]>::to_vec).chain(self.escaped.forms())
     }
 }
 

@@ -37,13 +37,11 @@ pub struct Placed {
 }
 
 /// Literals begin so many bytes before the gram.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Begin {
     pub before: u16,
     pub is_escaped: bool,
     pub around: Around,
-    /// Where in [`Plan::members`] they are; none if they are escaped.
-    pub members: Range<u32>,
 }
 
 /// Which bytes, by their classes, may stand at some places around a gram. Most occurrences of a gram by chance fail here, before
@@ -106,8 +104,6 @@ impl Begin {
 pub struct Plan {
     pub grams: Vec<Placed>,
     pub begins: Vec<Begin>,
-    /// Indexes of literals, those of each [`Begin`] in their order.
-    pub members: Vec<u32>,
     /// In the order of their texts in lower case.
     pub literals: Vec<Literal>,
 }
@@ -116,20 +112,11 @@ pub struct Plan {
 #[derive(Debug, Default)]
 struct Planner {
     grams: Vec<(Gram, u8)>,
-    begins: HashMap<Key, Vec<Beginning>>,
+    begins: HashMap<Key, Vec<Begin>>,
     literals: Vec<Literal>,
     known: HashMap<Gram, usize>,
     /// Which half bytes the grams of each bucket have at each place, as [`halves`] gives them.
     halves: [[u32; LEN]; BUCKETS],
-}
-
-/// What becomes a [`Begin`].
-#[derive(Debug)]
-struct Beginning {
-    before: u16,
-    is_escaped: bool,
-    around: Around,
-    literals: Vec<u32>,
 }
 
 /// A way to look for one of several literals.
@@ -214,7 +201,7 @@ impl Planner {
             _ => OTHER_ESCAPES,
         };
         let around = Around::of(form, offset, BEHIND, false);
-        self.add(gram, bucket, Beginning { before: offset as u16, is_escaped: true, around, literals: Vec::new() });
+        self.add(gram, bucket, Begin { before: offset as u16, is_escaped: true, around });
     }
 
     /// Shorter than a gram: any bytes may follow.
@@ -229,14 +216,13 @@ impl Planner {
         }
     }
 
-    /// Looks for `literal`, which is about to be added, by `gram`.
+    /// Looks for `literal` by `gram`.
     fn place(&mut self, gram: Gram, offset: usize, literal: &Literal, bucket: u8) {
         let around = Around::of(&literal.text, offset, BESIDE, literal.is_whole());
-        let literals = vec![self.literals.len() as u32];
-        self.add(gram, bucket, Beginning { before: offset as u16, is_escaped: false, around, literals });
+        self.add(gram, bucket, Begin { before: offset as u16, is_escaped: false, around });
     }
 
-    fn add(&mut self, gram: Gram, bucket: u8, mut new: Beginning) {
+    fn add(&mut self, gram: Gram, bucket: u8, new: Begin) {
         if let Entry::Vacant(vacant) = self.known.entry(gram) {
             vacant.insert(self.grams.len());
             self.grams.push((gram, bucket));
@@ -245,32 +231,19 @@ impl Planner {
         }
         let begins = self.begins.entry(gram.key()).or_default();
         match begins.iter_mut().find(|there| (there.before, there.is_escaped) == (new.before, new.is_escaped)) {
-            Some(there) => {
-                there.around = there.around.or(new.around);
-                there.literals.append(&mut new.literals);
-            }
+            Some(there) => there.around = there.around.or(new.around),
             None => begins.push(new),
         }
     }
 
     fn finish(self) -> Plan {
-        let Planner { grams, begins: mut by_key, literals, .. } = self;
-        let mut order: Vec<(usize, Literal)> = literals.into_iter().enumerate().collect();
-        order.sort_by_cached_key(|(_, literal)| (literal.text.to_ascii_lowercase(), literal.clone()));
-        let mut places = vec![0; order.len()];
-        order.iter().zip(0..).for_each(|((number, _), place)| places[*number] = place);
-        let mut plan = Plan { literals: order.into_iter().map(|(_, literal)| literal).collect(), ..Plan::default() };
+        let Planner { grams, begins: mut by_key, mut literals, .. } = self;
+        literals.sort_by_cached_key(|literal| (literal.text.to_ascii_lowercase(), literal.clone()));
+        let mut plan = Plan { literals, ..Plan::default() };
         let mut ranges: HashMap<Key, Range<u32>> = HashMap::new();
         for (gram, bucket) in grams {
             let n_before = plan.begins.len() as u32;
-            for Beginning { before, is_escaped, around, literals } in by_key.remove(&gram.key()).unwrap_or_default() {
-                let mut members: Vec<u32> = literals.into_iter().map(|number| places[number as usize]).collect();
-                members.sort_unstable();
-                members.dedup();
-                let first = plan.members.len() as u32;
-                plan.members.append(&mut members);
-                plan.begins.push(Begin { before, is_escaped, around, members: first..plan.members.len() as u32 });
-            }
+            plan.begins.append(&mut by_key.remove(&gram.key()).unwrap_or_default());
             let begins = ranges.entry(gram.key()).or_insert(n_before..plan.begins.len() as u32).clone();
             plan.grams.push(Placed { gram, bucket, begins });
         }

@@ -15,13 +15,11 @@ pub fn to_bytes(texts: &[u8], plan: &Plan, escaped: &Escaped) -> Vec<u8> {
         out.0.extend([gram.any_case.into(), *bucket]);
         out.range(begins);
     });
-    out.list(&plan.begins, |out, Begin { before, is_escaped, around, members }| {
+    out.list(&plan.begins, |out, Begin { before, is_escaped, around }| {
         out.0.extend(before.to_le_bytes());
         out.0.push((*is_escaped).into());
         around.0.iter().for_each(|set| out.0.extend(set.to_le_bytes()));
-        out.range(members);
     });
-    out.list(&plan.members, |out, member| out.number(*member));
     out.list(&plan.literals, |out, Literal { text, sense }| {
         out.bytes(text);
         out.0.push(tag(sense));

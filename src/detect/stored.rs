@@ -48,9 +48,8 @@ pub fn from_bytes(texts: &[u8], bytes: &'static [u8]) -> Option<(Plan, Escaped)>
             for set in &mut around.0 {
                 *set = u64::from_le_bytes(from.array()?);
             }
-            Some(Begin { before, is_escaped: is_escaped == 1, around, members: from.range()? })
+            Some(Begin { before, is_escaped: is_escaped == 1, around })
         })?,
-        members: from.list(Reader::number)?,
         literals: from.list(literal)?,
     };
     let escaped = Escaped {
