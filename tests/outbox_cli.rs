@@ -208,21 +208,21 @@ fn sinks_that_are_none_are_answered_with_those_that_are() {
     assert!(Path::new(&env.path("state")).read_dir().unwrap().next().is_none(), "asking leaves nothing behind");
 }
 
+/// A receiver that asks to be left alone for longer than any test, and a configuration with it and other sinks.
+fn busy(env: &Env, sinks: &str) -> Receiver {
+    let receiver = Receiver::start();
+    receiver.then([Step::header(503, "retry-after", "3000")]);
+    let (logs, url) = (env.path("logs"), receiver.url("/hook"));
+    let source = format!("[[source]]\npaths = [\"{}\"]\nstart_at = \"beginning\"\n", logs.display());
+    let own = format!("[[sink.webhook]]\nname = \"own\"\nurl = \"{url}\"\nnotify = \"event\"\n");
+    env.write("p.toml", [&source, sinks, &own].concat());
+    receiver
+}
+
 #[test]
 fn a_sink_that_fails_is_seen_and_helped_beside_the_daemon() {
     let env = Env::new();
-    let receiver = Receiver::start();
-    // Retry-After keeps it waiting for longer than any test.
-    receiver.then([Step::header(503, "retry-after", "3000")]);
-    let (logs, url) = (env.path("logs"), receiver.url("/hook"));
-    env.write(
-        "p.toml",
-        format!(
-            "[[source]]\npaths = [\"{}\"]\nstart_at = \"beginning\"\n[sink.stdout]\nenabled = false\n\
-             [[sink.webhook]]\nname = \"own\"\nurl = \"{url}\"\nnotify = \"event\"\n",
-            logs.display()
-        ),
-    );
+    let receiver = busy(&env, "[sink.stdout]\nenabled = false\n");
     env.write("logs/app.log", daemon::failure(1));
     let mut daemon = daemon::run(&env, &["--config", "p.toml", "--state", "state"]);
     daemon::eventually("the failure is known", || sink(&status(&env), "own")["last_error"] == "HTTP 503");
@@ -238,17 +238,7 @@ fn a_sink_that_fails_is_seen_and_helped_beside_the_daemon() {
 #[test]
 fn what_is_dropped_beside_the_daemon_is_told_to_the_other_sinks_though_nothing_else_happens() {
     let env = Env::new();
-    let receiver = Receiver::start();
-    receiver.then([Step::header(503, "retry-after", "3000")]);
-    let (logs, url) = (env.path("logs"), receiver.url("/hook"));
-    env.write(
-        "p.toml",
-        format!(
-            "[[source]]\npaths = [\"{}\"]\nstart_at = \"beginning\"\n\
-             [[sink.webhook]]\nname = \"own\"\nurl = \"{url}\"\nnotify = \"event\"\n",
-            logs.display()
-        ),
-    );
+    let _receiver = busy(&env, "");
     env.write("logs/app.log", daemon::failure(1));
     let mut daemon = daemon::run(&env, &["--config", "p.toml", "--state", "state"]);
     assert_eq!(daemon.numbers(1), [1]);

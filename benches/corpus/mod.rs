@@ -10,6 +10,7 @@
 mod errors;
 mod lines;
 mod rng;
+mod splitmix;
 pub mod words;
 
 use std::io::{self, Write};

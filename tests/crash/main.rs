@@ -10,6 +10,8 @@ mod ledger;
 mod lines;
 mod rng;
 mod session;
+#[path = "../../benches/corpus/splitmix.rs"]
+mod splitmix;
 mod verdict;
 mod writer;
 
