@@ -21,7 +21,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -35,10 +34,9 @@ use sinks::Sinks;
 use crate::config::{Notify, StdoutFormat, Webhook};
 use crate::deliver::stdout;
 use crate::http;
-use crate::notice::Notice;
 use crate::source::selection::Own;
 use crate::source::wake::Wake;
-use crate::store::{Backlog, Dropped, StateDir, Store};
+use crate::store::{Forgotten, StateDir, Store};
 use crate::telemetry::Metrics;
 
 /// From the request to end until the process is gone, whatever does not move.
@@ -111,12 +109,11 @@ pub fn run(
     });
     let stdout = config.stdout.enabled.then_some((config.stdout.format, config.stdout.notify));
     let metrics = Arc::new(Metrics::default());
-    let forgotten = set_sinks(&store, stdout.map(|(_, notify)| notify), &config.webhooks, &metrics)?;
+    set_sinks(&store, stdout.map(|(_, notify)| notify), &config.webhooks, &metrics)?;
     let webhooks = std::mem::take(&mut plan.setup.webhooks);
     let own = Own::new(dir.as_ref().map(StateDir::path));
     let reader = Reader::new(plan, Arc::clone(&store), Arc::clone(&metrics), own).map_err(start)?;
     let wake = reader.wake();
-    forgotten.into_iter().for_each(|notice| wake.request(Request::Tell(notice)));
     let mut sinks = Sinks::new(Arc::clone(&store), Arc::clone(&metrics), Arc::clone(&wake));
     sinks.replace(webhooks).map_err(start)?;
     let parts = Parts {
@@ -125,6 +122,7 @@ pub fn run(
         sinks,
         wake,
         store,
+        metrics: Arc::clone(&metrics),
     };
     if let Some(listener) = listener {
         let metrics = Arc::clone(&metrics);
@@ -134,7 +132,7 @@ pub fn run(
             }
         });
     }
-    let reload = Reload { load, cwd, metrics };
+    let reload = Reload { load, cwd };
     let outcome = runtime.block_on(parts.watch_over(signals, reload));
     // Nothing that is left may hold up the end: a sink that nobody reads ends with the process.
     runtime.shutdown_background();
@@ -184,7 +182,6 @@ impl Stop {
 struct Reload<F> {
     load: F,
     cwd: PathBuf,
-    metrics: Arc<Metrics>,
 }
 
 impl<F: Fn() -> Result<Setup, Vec<String>>> Reload<F> {
@@ -196,16 +193,13 @@ impl<F: Fn() -> Result<Setup, Vec<String>>> Reload<F> {
             let webhooks = std::mem::take(&mut plan.setup.webhooks);
             // What standard output gets changes only with the next start.
             let stdout = parts.stdout.as_ref().map(|stdout| stdout.notify);
-            let replaced = set_sinks(&parts.store, stdout, &plan.setup.config.webhooks, &self.metrics)
-                .and_then(|forgotten| parts.sinks.replace(webhooks).map(|()| forgotten).map_err(start));
-            replaced.map(|forgotten| (plan, forgotten)).map_err(|failure| vec![failure.to_string()])
+            let replaced = set_sinks(&parts.store, stdout, &plan.setup.config.webhooks, &parts.metrics)
+                .and_then(|()| parts.sinks.replace(webhooks).map_err(start));
+            replaced.map(|()| plan).map_err(|failure| vec![failure.to_string()])
         });
-        self.metrics.reloaded(plan.is_ok());
+        parts.metrics.reloaded(plan.is_ok());
         match plan {
-            Ok((plan, forgotten)) => {
-                parts.wake.request(Request::Reload(Box::new(plan)));
-                forgotten.into_iter().for_each(|notice| parts.wake.request(Request::Tell(notice)));
-            }
+            Ok(plan) => parts.wake.request(Request::Reload(Box::new(plan))),
             Err(problems) => {
                 for problem in problems {
                     tracing::error!("{problem}");
@@ -223,6 +217,7 @@ struct Parts {
     sinks: Sinks,
     wake: Arc<Wake<Request>>,
     store: Arc<Store>,
+    metrics: Arc<Metrics>,
 }
 
 impl Parts {
@@ -272,8 +267,12 @@ impl Parts {
             return false;
         }
         tracing::warn!("standard output cannot be written any more; the webhooks go on");
-        if let Err(error) = self.store.forget_sink(stdout::NAME) {
-            tracing::error!(%error, "cannot forget what waits for standard output");
+        match self.store.forget_sink(stdout::NAME) {
+            Ok(forgotten) => {
+                log_forgotten(&forgotten, &self.metrics);
+                self.wake.request(Request::Losses);
+            }
+            Err(error) => tracing::error!(%error, "cannot forget what waits for standard output"),
         }
         true
     }
@@ -295,38 +294,27 @@ impl Parts {
     }
 }
 
-/// Tells the store who takes what; returns notices of what nobody will get any more.
-fn set_sinks(
-    store: &Store,
-    stdout: Option<Notify>,
-    webhooks: &[Webhook],
-    metrics: &Metrics,
-) -> Result<Vec<Notice>, Failure> {
+/// Tells the store who takes what. What nobody will get any more is a loss, which the reader reports.
+fn set_sinks(store: &Store, stdout: Option<Notify>, webhooks: &[Webhook], metrics: &Metrics) -> Result<(), Failure> {
     let stdout = stdout.map(|notify| (stdout::NAME, notify));
     let webhooks = webhooks.iter().map(|webhook| (webhook.name.as_str(), webhook.notify));
     let sinks: Vec<(&str, Notify)> = stdout.into_iter().chain(webhooks).collect();
-    let mut notices = Vec::new();
-    for forgotten in store.set_sinks(&sinks).map_err(start)? {
-        let lost = forgotten.waiting.rows + forgotten.dead;
-        if lost > 0 {
-            metrics.dropped_events.fetch_add(lost, Relaxed);
-            tracing::warn!(
-                sink = forgotten.sink,
-                rows = lost,
-                "dropped what waited for a sink that is no longer configured, or takes something else now"
-            );
-            let waiting = Backlog { rows: lost, ..forgotten.waiting };
-            notices.push(dropped(forgotten.sink, &Dropped { waiting, last_seq: forgotten.last_seq }));
-        }
-    }
-    Ok(notices)
+    log_forgotten(&store.set_sinks(&sinks).map_err(start)?, metrics);
+    Ok(())
 }
 
-/// The notice of what one sink will not get.
-fn dropped(sink: String, dropped: &Dropped) -> Notice {
-    let Dropped { waiting: Backlog { rows: events, bytes, oldest_ms }, last_seq } = *dropped;
-    let oldest = oldest_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    Notice::Dropped { sink: Some(sink), events, bytes, oldest, last_seq }
+fn log_forgotten(forgotten: &[Forgotten], metrics: &Metrics) {
+    for Forgotten { sink, waiting, dead } in forgotten {
+        let rows = waiting.rows + dead;
+        if rows > 0 {
+            metrics.dropped_events.fetch_add(rows, Relaxed);
+            tracing::warn!(
+                sink,
+                rows,
+                "dropped what waited for a sink that is no longer there, or takes something else now"
+            );
+        }
+    }
 }
 
 /// The end of the sink; never, if there is none.

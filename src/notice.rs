@@ -40,6 +40,37 @@ impl Reason {
     }
 }
 
+/// Why events that waited for a sink were dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// They have waited for longer than the sink's `max_age`.
+    Expired,
+    /// They kept the outbox full although another sink had taken everything.
+    Full,
+    /// The sink is no longer configured, cannot be written any more, or takes something else now.
+    Removed,
+    /// `outbox drop`.
+    Asked,
+}
+
+impl Why {
+    const ALL: [Why; 4] = [Why::Expired, Why::Full, Why::Removed, Why::Asked];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Why::Expired => "expired",
+            Why::Full => "full",
+            Why::Removed => "removed",
+            Why::Asked => "asked",
+        }
+    }
+
+    /// The one of this name. Without one, somebody has asked for it: nothing else drops anything.
+    pub fn named(name: &str) -> Why {
+        Why::ALL.into_iter().find(|why| why.as_str() == name).unwrap_or(Why::Asked)
+    }
+}
+
 /// One thing to report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
@@ -50,7 +81,7 @@ pub enum Notice {
     /// A damaged database is kept under this name.
     StateLost { kept_as: String },
     /// Events that waited for delivery to one sink, or to all, were dropped.
-    Dropped { sink: Option<String>, events: u64, bytes: u64, oldest: Option<Timestamp>, last_seq: i64 },
+    Dropped { sink: Option<String>, why: Why, events: u64, bytes: u64, oldest: Option<Timestamp>, last_seq: i64 },
     /// A sink has accepted nothing since then, or wants nothing any more.
     SinkDown { sink: String, since: Timestamp, reason: String },
     /// It accepts again what it had not accepted since then.
@@ -110,10 +141,10 @@ impl Notice {
             }
             Notice::LineCut { offset } => format!("from={offset} searched={}", crate::pipeline::MAX_LINE),
             Notice::StateLost { kept_as } => format!("kept_as={kept_as}"),
-            Notice::Dropped { sink, events, bytes, oldest, .. } => {
+            Notice::Dropped { sink, why, events, bytes, oldest, .. } => {
                 let sink = sink.as_ref().map(|sink| format!("sink={sink} ")).unwrap_or_default();
                 let oldest = oldest.map(|oldest| format!(" oldest={oldest}")).unwrap_or_default();
-                format!("{sink}events={events} bytes={bytes}{oldest}")
+                format!("{sink}events={events} bytes={bytes}{oldest} reason={}", why.as_str())
             }
             Notice::SinkDown { sink, since, reason } => format!("sink={sink} since={since} reason={reason:?}"),
             Notice::SinkUp { sink, since } => format!("sink={sink} down_since={since}"),
@@ -184,6 +215,17 @@ mod tests {
     use crate::catalog::Lang;
     use crate::wire::{EVENT_JSON_SCHEMA, EventWriter};
 
+    fn dropped(sink: Option<&str>, why: Why, oldest: Option<Timestamp>) -> Notice {
+        Notice::Dropped { sink: sink.map(str::to_owned), why, events: 2, bytes: 7, oldest, last_seq: 9 }
+    }
+
+    #[test]
+    fn reasons_are_read_as_they_are_written() {
+        for why in Why::ALL {
+            assert_eq!(Why::named(why.as_str()), why);
+        }
+    }
+
     #[test]
     fn every_notice_is_a_valid_event_in_both_languages() {
         let schema = serde_json::from_str(EVENT_JSON_SCHEMA).unwrap();
@@ -196,14 +238,11 @@ mod tests {
             (Notice::LineCut { offset: 5 }, "from=5 searched=1048576"),
             (Notice::StateLost { kept_as: "p.db.bad-1".into() }, "kept_as=p.db.bad-1"),
             (
-                Notice::Dropped { sink: Some("oncall".into()), events: 2, bytes: 7, oldest: Some(now), last_seq: 9 },
-                "sink=oncall events=2 bytes=7 oldest=1970-01-01T00:00:00Z",
+                dropped(Some("oncall"), Why::Expired, Some(now)),
+                "sink=oncall events=2 bytes=7 oldest=1970-01-01T00:00:00Z reason=expired",
             ),
-            (Notice::Dropped { sink: None, events: 2, bytes: 7, oldest: None, last_seq: 9 }, "events=2 bytes=7"),
-            (
-                Notice::Dropped { sink: Some("oncall".into()), events: 2, bytes: 7, oldest: None, last_seq: 9 },
-                "sink=oncall events=2 bytes=7",
-            ),
+            (dropped(None, Why::Asked, None), "events=2 bytes=7 reason=asked"),
+            (dropped(Some("oncall"), Why::Full, None), "sink=oncall events=2 bytes=7 reason=full"),
             (
                 Notice::SinkDown { sink: "oncall".into(), since: now, reason: "HTTP 500".into() },
                 "sink=oncall since=1970-01-01T00:00:00Z reason=\"HTTP 500\"",
@@ -240,14 +279,7 @@ mod tests {
         assert_ne!(id(gap(3), 1), id(gap(4), 1));
         assert_ne!(id(gap(3), 1), id(Notice::LineCut { offset: 3 }, 1));
         assert_ne!(id(lost("a"), 1), id(lost("b"), 1));
-        let dropped = |sink: Option<&str>| Notice::Dropped {
-            sink: sink.map(str::to_owned),
-            events: 1,
-            bytes: 1,
-            oldest: None,
-            last_seq: 1,
-        };
-        assert_ne!(id(dropped(Some("a")), 1), id(dropped(Some("b")), 1));
-        assert_ne!(id(dropped(Some("a")), 1), id(dropped(None), 1));
+        assert_ne!(id(dropped(Some("a"), Why::Asked, None), 1), id(dropped(Some("b"), Why::Asked, None), 1));
+        assert_ne!(id(dropped(Some("a"), Why::Asked, None), 1), id(dropped(None, Why::Asked, None), 1));
     }
 }

@@ -164,6 +164,51 @@ fn a_rotation_behind_links_of_directories() {
     exactly_once(daemon, []);
 }
 
+/// A daemon that looks by itself only once an hour: what it sees in this time it was notified of.
+fn notified(env: &Env, path: &str) -> Daemon {
+    let source = format!("[[source]]\npaths = [\"{}\"]\npoll_interval = \"1h\"\n", env.path(path).display());
+    env.write("p.toml", source);
+    run(env, &["--config", "p.toml", "--state", "state"])
+}
+
+/// As a deployment does it: `current` is made to lead to the next release, whose predecessor may be gone soon after.
+#[test]
+fn a_link_to_a_directory_switched_to_another_is_noticed_and_no_release_in_between_is_missed() {
+    let env = Env::new();
+    let switch = |n: usize| {
+        env.write(&format!("releases/{n}/log/app.log"), failure(n * 10));
+        symlink(env.path(&format!("releases/{n}")), env.path("next")).unwrap();
+        rename(&env, "next", "current");
+    };
+    switch(0);
+    let mut daemon = notified(&env, "current/log/*.log");
+    for n in 1..5 {
+        switch(n);
+        append(&env, &format!("releases/{n}/log/app.log"), &failure(n * 10 + 1));
+        assert_eq!(daemon.numbers(2), [n * 10, n * 10 + 1]);
+        fs::remove_dir_all(env.path(&format!("releases/{}", n - 1))).unwrap();
+    }
+    exactly_once(daemon, []);
+}
+
+/// The target of a link may come after the link, in a directory that was not there either.
+#[test]
+fn what_a_dangling_link_leads_to_is_noticed_when_it_appears() {
+    let env = Env::new();
+    fs::create_dir(env.path("logs")).unwrap();
+    symlink(env.path("pods/uid/0.log"), env.path("logs/app.log")).unwrap();
+    let mut daemon = notified(&env, "logs/*.log");
+    env.write("pods/uid/0.log", failure(0));
+    assert_eq!(daemon.numbers(1), [0]);
+    // Also of a link that came while the daemon ran.
+    symlink(env.path("pods/uid/1.log"), env.path("logs/next.log")).unwrap();
+    append(&env, "pods/uid/0.log", &failure(1));
+    assert_eq!(daemon.numbers(1), [1]);
+    env.write("pods/uid/1.log", failure(2));
+    assert_eq!(daemon.numbers(1), [2]);
+    exactly_once(daemon, []);
+}
+
 #[test]
 fn a_link_to_what_may_not_be_read_is_reported_and_costs_the_others_nothing() {
     let env = Env::new();

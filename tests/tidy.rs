@@ -25,7 +25,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("incident", &["catalog", "config", "event", "wire"]),
     ("input", &["identity"]),
     ("source", &["config", "identity", "record", "visible"]),
-    ("store", &["config", "event", "identity", "pipeline", "source"]),
+    ("store", &["config", "event", "identity", "notice", "pipeline", "source"]),
     ("deliver", &["catalog", "config", "event", "incident", "render", "store", "visible"]),
     ("telemetry", &["event", "notice", "provider"]),
     ("http", &["telemetry"]),

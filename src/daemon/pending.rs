@@ -36,6 +36,8 @@ pub struct Pending {
     pub watched: Option<Vec<String>>,
     /// Names of damaged databases whose loss the events report.
     pub told: Vec<String>,
+    /// Ids of the losses that the events report.
+    pub losses: Vec<String>,
     first_event: Option<Instant>,
     first_dirty: Option<Instant>,
 }

@@ -61,6 +61,8 @@ pub enum Request {
     Reload(Box<Plan>),
     /// Report this with what is read.
     Tell(Notice),
+    /// Report what was given up.
+    Losses,
     /// Store what is complete, and end.
     Stop,
 }
@@ -147,6 +149,7 @@ impl Reader {
             now: Instant::now,
         };
         reader.report_damage(clock)?;
+        reader.report_losses(clock);
         Ok(reader)
     }
 
@@ -184,6 +187,7 @@ impl Reader {
             match request {
                 Request::Reload(plan) => self.reload(*plan, clock),
                 Request::Tell(notice) => self.pass_on(&notice, clock),
+                Request::Losses => self.report_losses(clock),
                 // What else was in the mail is not looked at, and the next run is not told that it was.
                 Request::Stop => return Flow::Stop,
             }
@@ -285,6 +289,7 @@ impl Reader {
         self.plan = plan;
         self.newcomers.new_plan();
         self.reload_incidents(clock);
+        self.report_losses(clock);
         self.next_walk = clock;
         tracing::info!("configuration reloaded");
     }

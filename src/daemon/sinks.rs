@@ -146,7 +146,7 @@ impl Surroundings {
 
     fn tell(&self, name: &str, state: SinkState) {
         let sink = || name.to_owned();
-        let notice = match state {
+        let request = match state {
             SinkState::Accepted { rows } => {
                 self.metrics.sink_request(name, Outcome::Accepted);
                 tracing::debug!(sink = name, rows, "delivered");
@@ -160,12 +160,12 @@ impl Surroundings {
             SinkState::Failing { since, reason } => {
                 self.metrics.sink_up(name, false);
                 tracing::error!(sink = name, %since, reason, "this sink takes nothing");
-                Notice::SinkDown { sink: sink(), since, reason }
+                Request::Tell(Notice::SinkDown { sink: sink(), since, reason })
             }
             SinkState::Recovered { since } => {
                 self.metrics.sink_up(name, true);
                 tracing::info!(sink = name, down_since = %since, "this sink takes messages again");
-                Notice::SinkUp { sink: sink(), since }
+                Request::Tell(Notice::SinkUp { sink: sink(), since })
             }
             SinkState::Stopped { reason } => {
                 self.metrics.sink_up(name, false);
@@ -174,19 +174,19 @@ impl Surroundings {
                     reason,
                     "this sink wants nothing any more; it is tried again after a reload or restart"
                 );
-                Notice::SinkDown { sink: sink(), since: jiff::Timestamp::now(), reason }
+                Request::Tell(Notice::SinkDown { sink: sink(), since: jiff::Timestamp::now(), reason })
             }
             SinkState::Expired(dropped) => {
                 self.metrics.dropped_events.fetch_add(dropped.waiting.rows, Relaxed);
                 tracing::error!(sink = name, events = dropped.waiting.rows, "gave up what has waited for too long");
-                super::dropped(sink(), &dropped)
+                Request::Losses
             }
             SinkState::Dead { id, reason } => {
                 self.metrics.dead_letters.fetch_add(1, Relaxed);
                 tracing::error!(sink = name, id, reason, "refused for too long; it is a dead letter now");
-                Notice::DeadLetter { sink: sink(), id, reason }
+                Request::Losses
             }
         };
-        self.wake.request(Request::Tell(notice));
+        self.wake.request(request);
     }
 }

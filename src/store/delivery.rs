@@ -7,7 +7,7 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, OptionalExtension, Row as SqlRow, Transaction, params};
 
-use super::{Backlog, DeadLetter, Row, StateError, Store, rows};
+use super::{Backlog, DeadLetter, Row, StateError, Store, loss, rows};
 use crate::config::Notify;
 
 /// Dead letters of one sink; more of them push out the oldest.
@@ -171,7 +171,7 @@ impl Store {
         })
     }
 
-    /// Gives up a request of one row: it becomes a dead letter.
+    /// Gives up a request of one row: it becomes a dead letter, and a loss.
     pub fn bury(&self, sink: &str, delivery: &Delivery, reason: &str, at_ms: i64) -> Result<(), StateError> {
         self.settle(|transaction| {
             let bury = "INSERT OR REPLACE INTO dead (sink, id, seq, part, reason, at_ms, body) \
@@ -183,6 +183,7 @@ impl Store {
             transaction.prepare_cached(oldest)?.execute(params![sink, MAX_DEAD])?;
             if delete(transaction, sink, &delivery.id)? > 0 {
                 rows::delivered_up_to(transaction, sink, delivery.through)?;
+                loss::of_letter(transaction, sink, &delivery.id, reason)?;
             }
             Ok(())
         })

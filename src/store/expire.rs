@@ -1,16 +1,18 @@
-//! What has waited for one sink for too long, or takes too much room, goes: the oldest first, and never what others wait for.
+//! What has waited for one sink for too long, or takes too much room, goes: the oldest first, never what others wait for, and not
+//! in silence.
 //!
 //! A request goes as a whole or not at all, so that no attempt of it is about rows that are partly given up.
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::outbox::Dropped;
-use super::{StateError, Store, rows};
+use super::{StateError, Store, loss, rows};
 use crate::config::Notify;
+use crate::notice::Why;
 
 impl Store {
     /// Gives up what was stored before `cutoff_ms` (milliseconds since 1970) and still waits for a sink. Counted is what `is_lost` says
-    /// of the rows, since not all of them are for the sink.
+    /// of the rows, since not all of them are for the sink; it becomes a loss.
     pub fn expire_before(
         &self,
         sink: &str,
@@ -21,7 +23,7 @@ impl Store {
         self.settle(|transaction| {
             if let Some((notify, delivered)) = rows::sink(transaction, sink)? {
                 let sink = (sink, notify, delivered);
-                expired = give_up(transaction, sink, before(transaction, sink, cutoff_ms)?, &is_lost)?;
+                expired = give_up(transaction, sink, before(transaction, sink, cutoff_ms)?, Why::Expired, &is_lost)?;
             }
             Ok(())
         })?;
@@ -30,7 +32,7 @@ impl Store {
 
     /// Gives up the oldest rows of the sink that has most waiting, at least so many and so many bytes of them, if another sink has
     /// taken all there is. Where all of them wait it is nobody's fault, and nothing goes. Counted is what `is_lost` says of the sink
-    /// and a row.
+    /// and a row; it becomes a loss.
     ///
     /// # Errors
     /// Nothing was given up.
@@ -45,8 +47,8 @@ impl Store {
             in_the_way = self::in_the_way(transaction)?;
             if let Some((name, notify, delivered)) = &in_the_way {
                 let sink = (name.as_str(), *notify, *delivered);
-                expired =
-                    give_up(transaction, sink, oldest(transaction, sink, (rows, bytes))?, |row| is_lost(name, row))?;
+                let through = oldest(transaction, sink, (rows, bytes))?;
+                expired = give_up(transaction, sink, through, Why::Full, |row| is_lost(name, row))?;
             }
             Ok(())
         })?;
@@ -57,11 +59,12 @@ impl Store {
 /// A sink: its name, what it takes, and the last row that it has.
 type Sink<'a> = (&'a str, Notify, i64);
 
-/// Gives up everything up to a row, and counts what of it `is_lost`.
+/// Gives up everything up to a row, counts what of it `is_lost`, and notes that as a loss.
 fn give_up(
     transaction: &Transaction,
     sink: Sink,
     through: i64,
+    why: Why,
     is_lost: impl Fn(&[u8]) -> bool,
 ) -> rusqlite::Result<Dropped> {
     let (name, notify, delivered) = sink;
@@ -70,7 +73,9 @@ fn give_up(
     }
     let waiting = rows::lost(transaction, notify, (delivered, through), is_lost)?;
     drop_through(transaction, name, through)?;
-    Ok(Dropped { waiting, last_seq: through })
+    let dropped = Dropped { waiting, last_seq: through };
+    loss::of_rows(transaction, name, why, &dropped)?;
+    Ok(dropped)
 }
 
 /// The sink that has most waiting, if another one has taken all there is.

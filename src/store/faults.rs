@@ -370,7 +370,7 @@ fn a_migration_is_done_or_not_done() {
     case.store().commit(&batch(vec![file(1, 10)], &[1, 2])).unwrap();
     let copies = Arc::new(Mutex::new(Vec::new()));
     case.hook(|connection| {
-        schema::undo_last_step(connection);
+        schema::undo_last_steps(connection);
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
         // Before each instruction of the migration, what a SIGKILL would leave is put aside.
         let (from, to) = (case.dir.path().to_path_buf(), Arc::clone(&copies));
@@ -400,8 +400,8 @@ fn a_migration_is_done_or_not_done() {
         after.drain();
         after.expect(&[1, 2]);
     }
-    assert!(found.contains(&(schema::VERSION - 1, 4)));
-    assert!(found.iter().all(|it| [(schema::VERSION - 1, 4), (schema::VERSION, 5)].contains(it)), "{found:?}");
+    assert!(found.contains(&(schema::VERSION - 2, 4)));
+    assert!(found.iter().all(|it| [(schema::VERSION - 2, 4), (schema::VERSION, 5)].contains(it)), "{found:?}");
 }
 
 /// `cargo test --release --lib events_per_second -- --ignored --nocapture` prints what the disk of the temporary directory

@@ -18,6 +18,7 @@ mod delivery;
 mod dir;
 mod expire;
 mod home;
+mod loss;
 mod operator;
 mod outbox;
 mod rows;
@@ -35,6 +36,7 @@ use rusqlite::OptionalExtension;
 use db::Db;
 pub use delivery::{Delivery, Request, Standing, Tries};
 pub use dir::{StateDir, StateError};
+pub use loss::{Loss, Lost};
 pub use operator::{Operator, Retried};
 pub use outbox::{DeadLetter, Dropped, Outbox, SinkBacklog};
 pub use silence::Silence;
@@ -83,6 +85,8 @@ pub struct Batch {
     pub watched: Option<Vec<String>>,
     /// Names of damaged databases whose loss the events report.
     pub told: Vec<String>,
+    /// Ids of the losses that the events report.
+    pub losses: Vec<String>,
 }
 
 /// A row of the outbox.
@@ -109,8 +113,6 @@ pub struct Forgotten {
     pub sink: String,
     /// Rows that it had not delivered.
     pub waiting: Backlog,
-    /// The number of the last row that there was.
-    pub last_seq: i64,
     /// Its dead letters.
     pub dead: u64,
 }
@@ -194,6 +196,11 @@ impl Store {
     /// [`told`](Batch::told) yet. Also a crash right after the damage was found does not hide it.
     pub fn untold_damage(&self) -> Result<Vec<String>, StateError> {
         self.lock().untold_damage()
+    }
+
+    /// What was given up and no batch has [told](Batch::losses) yet, the oldest first.
+    pub fn losses(&self) -> Result<Vec<Loss>, StateError> {
+        self.lock().with(|connection| loss::untold(connection))
     }
 
     /// Stores all of a batch or nothing.

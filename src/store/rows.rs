@@ -3,10 +3,11 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, OptionalExtension, Transaction, params};
 
-use super::{Backlog, Batch, FileState, Forgotten, OutboxEvent, Row, delivery};
+use super::{Backlog, Batch, Dropped, FileState, Forgotten, OutboxEvent, Row, delivery, loss};
 use crate::config::Notify;
 use crate::event::EventId;
 use crate::identity::FileKey;
+use crate::notice::Why;
 use crate::pipeline::Checkpoint;
 use crate::source::proof::Proof;
 
@@ -77,6 +78,7 @@ pub fn write(transaction: &Transaction, batch: &Batch, number: i64, stored: Stor
     for name in &batch.told {
         tell.execute([name])?;
     }
+    loss::told(transaction, &batch.losses)?;
     if let Some(watched) = &batch.watched {
         transaction.execute("DELETE FROM watched", [])?;
         let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO watched (path) VALUES (?1)")?;
@@ -273,7 +275,10 @@ pub fn set_sinks(transaction: &Transaction, wanted: &[(String, Notify)]) -> rusq
         let dead = transaction.execute("DELETE FROM dead WHERE sink = ?1", [&name])? as u64;
         transaction.execute("DELETE FROM batch WHERE sink = ?1", [&name])?;
         transaction.execute("DELETE FROM sink WHERE name = ?1", [&name])?;
-        forgotten.push(Forgotten { sink: name, waiting, last_seq: last, dead });
+        // The dead letters go as well.
+        let lost = Backlog { rows: waiting.rows + dead, ..waiting };
+        loss::of_rows(transaction, &name, Why::Removed, &Dropped { waiting: lost, last_seq: last })?;
+        forgotten.push(Forgotten { sink: name, waiting, dead });
     }
     for (name, notify) in wanted {
         let insert = "INSERT INTO sink (name, notify, delivered) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";

@@ -15,7 +15,7 @@ use crate::config::Durability;
 /// of them, an older one the rest, in one transaction: a crash leaves the old tables or the new ones.
 ///
 /// `outbox.seq` is never used again, also not after its row is deleted: sinks remember how far they are by it.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     "
 CREATE TABLE file (
     device INTEGER NOT NULL, inode INTEGER NOT NULL, birth INTEGER NOT NULL,
@@ -68,6 +68,14 @@ CREATE TABLE silence (
     id TEXT PRIMARY KEY, matcher TEXT NOT NULL, until_ms INTEGER NOT NULL,
     comment TEXT NOT NULL, created_ms INTEGER NOT NULL, by TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+",
+    // What was given up and no event has told of yet: rows, or a letter that is dead.
+    "
+CREATE TABLE loss (
+    id TEXT NOT NULL UNIQUE DEFAULT (hex(randomblob(16))),
+    sink TEXT NOT NULL, letter TEXT, reason TEXT NOT NULL,
+    rows INTEGER, bytes INTEGER, oldest_ms INTEGER, last_seq INTEGER
+) STRICT;
 ",
 ];
 
@@ -151,13 +159,13 @@ pub fn migrate(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!("BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;"))
 }
 
-/// The tables as they were one version ago.
+/// The tables as they were two versions ago.
 #[cfg(test)]
-pub fn undo_last_step(connection: &Connection) {
+pub fn undo_last_steps(connection: &Connection) {
     let undo = "BEGIN; DROP INDEX outbox_kind; ALTER TABLE outbox DROP COLUMN kind; ALTER TABLE sink DROP COLUMN notify; \
-                DROP TABLE batch; DROP TABLE dead; DROP TABLE incident; DROP TABLE silence; \
+                DROP TABLE batch; DROP TABLE dead; DROP TABLE incident; DROP TABLE silence; DROP TABLE loss; \
                 PRAGMA user_version = 2; COMMIT;";
-    connection.execute_batch(undo).expect("the last step is undone");
+    connection.execute_batch(undo).expect("the last steps are undone");
 }
 
 pub fn version(connection: &Connection) -> rusqlite::Result<i64> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::*;
+use crate::notice::Why;
 
 pub(super) fn event(n: u8) -> OutboxEvent {
     OutboxEvent { id: EventId([n; 16]), body: format!("{{\"n\":{n}}}").into_bytes() }
@@ -194,6 +195,10 @@ fn a_row_is_stored_for_the_sinks_of_its_kind_only() {
     assert_eq!(store.waiting().bytes, event(103).body.len() as u64);
 }
 
+fn lost(store: &Store) -> Vec<(String, Lost)> {
+    store.losses().unwrap().into_iter().map(|loss| (loss.sink, loss.lost)).collect()
+}
+
 #[test]
 fn a_sink_that_takes_other_rows_than_before_begins_anew() {
     let store = Store::in_memory().unwrap();
@@ -205,6 +210,13 @@ fn a_sink_that_takes_other_rows_than_before_begins_anew() {
     let forgotten = store.set_sinks(&[("events", Notify::Incident), ("people", Notify::Incident)]).unwrap();
     let [Forgotten { sink, waiting, dead, .. }] = &forgotten[..] else { panic!("{forgotten:?}") };
     assert_eq!((sink.as_str(), waiting.rows, *dead), ("events", 1, 1));
+    let letter = Lost::Letter { id: "msg_1".into(), reason: "no".into() };
+    let [told, (_, Lost::Rows(Why::Removed, both))] = &lost(&store)[..] else { panic!("{:?}", lost(&store)) };
+    assert_eq!((told, both.waiting.rows), (&("events".into(), letter), 2));
+    // Once an event tells of them, they are told.
+    let ids = store.losses().unwrap().into_iter().map(|loss| loss.id).collect();
+    store.commit(&Batch { losses: ids, ..batch(vec![], &[]) }).unwrap();
+    assert_eq!(lost(&store), []);
     assert_eq!(store.waiting().rows, 1);
     assert_eq!(store.sinks().unwrap()[0].waiting.rows, 0);
     // A sink that is renamed is another one, and what it had on its way goes too.
@@ -327,6 +339,7 @@ fn what_expires_is_the_oldest_and_whole_requests() {
     let dropped = store.expire_before("events", 1001, |_| true).unwrap();
     assert_eq!((dropped.waiting.rows, dropped.waiting.oldest_ms, dropped.last_seq), (2, Some(1000), 2));
     assert_eq!(store.standing("events").unwrap().next.unwrap().id, "msg_2");
+    assert_eq!(lost(&store), [("events".to_owned(), Lost::Rows(Why::Expired, dropped))]);
     assert_eq!(store.expire_before("nobody", i64::MAX, |_| true).unwrap(), Dropped::default());
 }
 
@@ -344,6 +357,7 @@ fn room_is_made_at_the_cost_of_the_sink_that_is_behind_if_another_is_not() {
     // One byte costs a whole request.
     let (sink, dropped) = store.make_room(0, 1, |_, _| true).unwrap().unwrap();
     assert_eq!((&*sink, dropped.waiting.rows, dropped.last_seq), ("dead", 2, 2));
+    assert_eq!(lost(&store), [("dead".to_owned(), Lost::Rows(Why::Full, dropped))]);
     assert_eq!(store.standing("dead").unwrap().next.unwrap().id, "msg_2");
     let (sink, dropped) = store.make_room(3, 0, |_, _| true).unwrap().unwrap();
     assert_eq!((&*sink, dropped.waiting.rows, dropped.last_seq), ("dead", 3, 5));

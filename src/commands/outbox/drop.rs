@@ -14,7 +14,7 @@ use crate::catalog::Catalog;
 use crate::config::{Config, Notify};
 use crate::deliver::stdout;
 use crate::exit::Exit;
-use crate::notice::{About, Notice};
+use crate::notice::{About, Notice, Why};
 use crate::store::{Backlog, Dropped, Outbox, OutboxEvent, SinkBacklog, StateDir, Store};
 use crate::wire::EventWriter;
 
@@ -132,7 +132,8 @@ impl Reporter<'_> {
         let Dropped { waiting, last_seq } = *dropped;
         let oldest = time(waiting.oldest_ms);
         let sink = sink.map(str::to_owned);
-        let notice = Notice::Dropped { sink, events: waiting.rows, bytes: waiting.bytes, oldest, last_seq };
+        let notice =
+            Notice::Dropped { sink, why: Why::Asked, events: waiting.rows, bytes: waiting.bytes, oldest, last_seq };
         let about = About::ourselves(self.dir.display().to_string(), host());
         let event = notice.event(&about, &self.catalog, Timestamp::now())?;
         let mut body = Vec::new();

@@ -11,7 +11,7 @@ use super::work::Stall;
 use crate::identity::FileKey;
 use crate::notice::{About, Notice, Reason};
 use crate::pipeline::Cut;
-use crate::store::StateError;
+use crate::store::{Backlog, Dropped, Loss, Lost, StateError};
 
 impl Reader {
     /// Bytes of a file are gone unread.
@@ -52,6 +52,30 @@ impl Reader {
             self.pending.told.push(name);
         }
         Ok(())
+    }
+
+    /// Reports what was given up and no event has told of yet.
+    pub(super) fn report_losses(&mut self, clock: Instant) {
+        let losses = match self.store.losses() {
+            Ok(losses) => losses,
+            Err(error) => {
+                return tracing::warn!(%error, "cannot see what was given up; it is reported at the next start");
+            }
+        };
+        for Loss { id, sink, lost } in losses {
+            if self.pending.losses.contains(&id) {
+                continue;
+            }
+            let notice = match lost {
+                Lost::Rows(why, Dropped { waiting: Backlog { rows: events, bytes, oldest_ms }, last_seq }) => {
+                    let oldest = oldest_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+                    Notice::Dropped { sink: Some(sink), why, events, bytes, oldest, last_seq }
+                }
+                Lost::Letter { id, reason } => Notice::DeadLetter { sink, id, reason },
+            };
+            self.pass_on(&notice, clock);
+            self.pending.losses.push(id);
+        }
     }
 
     /// The database was damaged while it was in use. What is in memory is as good as ever: all of it is stored anew, and

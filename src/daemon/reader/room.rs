@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::Reader;
-use crate::daemon::dropped;
 use crate::daemon::follow::{Follow, PER_TURN};
 use crate::daemon::plan::Plan;
 use crate::deliver::webhook::filter;
@@ -112,7 +111,7 @@ impl Reader {
                     bytes = lost.waiting.bytes,
                     "the outbox was full for a minute although other sinks are up to date; gave up the oldest of what waits for this one"
                 );
-                self.pass_on(&dropped(sink, &lost), clock);
+                self.report_losses(clock);
             }
             // What went was not for it.
             Ok(_) => {}

@@ -254,11 +254,11 @@ impl Reader {
         let states = self.pending.finished.iter().cloned().chain(live).collect();
         let (events, deleted) = (std::mem::take(&mut self.pending.events), self.pending.deleted.clone());
         let watched = self.pending.watched.clone();
-        let told = self.pending.told.clone();
+        let (told, losses) = (self.pending.told.clone(), self.pending.losses.clone());
         let seen_until_ms = self.seen_until_ms();
         let notices = std::mem::take(&mut self.pending.notices);
         let incidents = self.pending.incidents.iter().map(|(name, row)| (name.clone(), row.clone())).collect();
-        let batch = Batch { files: states, events, notices, incidents, deleted, watched, seen_until_ms, told };
+        let batch = Batch { files: states, events, notices, incidents, deleted, watched, seen_until_ms, told, losses };
         match self.store.commit(&batch) {
             Ok(()) => {
                 self.pending = pending::Pending::default();
