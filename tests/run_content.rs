@@ -112,10 +112,15 @@ fn lines_written_through_a_mapping_are_seen_when_the_file_is_looked_at() {
         assert_eq!(written.next().unwrap().unwrap(), "written");
         assert_eq!(daemon.numbers(1), [n]);
     }
+    // What a copy holds too is read in the original, although nothing has told of it yet.
+    to.write_all(failure(10).as_bytes()).unwrap();
+    assert_eq!(written.next().unwrap().unwrap(), "written");
+    fs::copy(env.path("logs/app.log"), env.path("logs/app.log.1")).unwrap();
+    assert_eq!(daemon.numbers(1), [10]);
     drop(to);
     assert!(logger.wait().unwrap().success());
-    append(&env, "logs/app.log", &failure(10));
-    exactly_once(daemon, [10]);
+    append(&env, "logs/app.log", &failure(11));
+    exactly_once(daemon, [11]);
 }
 
 #[test]

@@ -152,6 +152,54 @@ fn what_took_the_place_of_another_is_known_after_a_sigkill_under_any_name() {
     exactly_once(run(&env, args), [3]);
 }
 
+/// vim and emacs give the old file another name, write a new one, and may delete the old one then.
+#[test]
+fn written_anew_by_an_editor_goes_on_and_repeats_nothing() {
+    for args in [ARGS, &["logs", "--state", "state"]] {
+        let env = Env::new();
+        env.write("logs/app.log", "");
+        let mut daemon = run(&env, args);
+        append(&env, "logs/app.log", &failures(0..20));
+        assert_eq!(daemon.numbers(20), (0..20).collect::<Vec<_>>());
+        let save = |numbers: std::ops::Range<usize>, is_backup_kept: bool| {
+            let text = fs::read_to_string(env.path("logs/app.log")).unwrap() + &failures(numbers);
+            rename(&env, "logs/app.log", "logs/app.log~");
+            env.write("logs/app.log", text);
+            if !is_backup_kept {
+                fs::remove_file(env.path("logs/app.log~")).unwrap();
+            }
+        };
+        for (n, is_backup_kept) in (20..28).zip([true, true, false, false].into_iter().cycle()) {
+            save(n..n + 1, is_backup_kept);
+            assert_eq!(daemon.numbers(1), [n], "{args:?}");
+        }
+        // Also while nobody watches.
+        assert!(daemon.stop().success());
+        assert!(daemon.rest().is_empty());
+        save(28..28, true);
+        append(&env, "logs/app.log", &failure(28));
+        exactly_once(run(&env, args), [28]);
+    }
+}
+
+/// As scripts do it that keep one backup.
+#[test]
+fn copied_over_the_backup_of_last_time_and_truncated_repeats_nothing() {
+    for args in [ARGS, &["logs", "--state", "state"]] {
+        let env = Env::new();
+        env.write("logs/app.log", "");
+        let mut daemon = run(&env, args);
+        for n in (0..60).step_by(10) {
+            append(&env, "logs/app.log", &failures(n..n + 10));
+            assert_eq!(daemon.numbers(10), (n..n + 10).collect::<Vec<_>>(), "{args:?}");
+            fs::copy(env.path("logs/app.log"), env.path("logs/app.log.1")).unwrap();
+            env.write("logs/app.log", "");
+        }
+        append(&env, "logs/app.log", &failure(60));
+        exactly_once(daemon, [60]);
+    }
+}
+
 #[test]
 fn restored_from_a_backup_goes_on_and_repeats_nothing() {
     let env = Env::new();

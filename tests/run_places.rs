@@ -38,6 +38,10 @@ impl Mounts {
 
     /// Runs a command where the daemon is.
     fn within(&self, env: &Env, script: &str) {
+        self.try_within(env, script).unwrap_or_else(|error| panic!("{script}: {error}"));
+    }
+
+    fn try_within(&self, env: &Env, script: &str) -> Result<(), String> {
         let mut enter = Command::new("nsenter");
         enter.args(["-t", &self.daemon.pid().to_string(), "-m"]);
         if !rustix::process::geteuid().is_root() {
@@ -45,7 +49,8 @@ impl Mounts {
         }
         let script = format!("cd '{}' && {script}", env.path("").display());
         let output = enter.args(["sh", "-ec", &script]).output().unwrap();
-        assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+        let is_done = output.status.success();
+        if is_done { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
     }
 }
 
@@ -92,6 +97,28 @@ fn what_was_mounted_before_goes_on_where_it_was() {
         mounts.within(&env, "umount --lazy logs/volume");
         append(&env, "logs/volume/below.log", &failure(10 + n));
         assert_eq!(mounts.daemon.numbers(1), [10 + n]);
+    }
+    exactly_once(mounts.daemon, []);
+}
+
+/// Written to, a file of a lower layer is copied up and gets another birth time.
+#[test]
+fn a_file_of_a_lower_layer_that_is_written_to_is_the_same_file() {
+    let env = Env::new();
+    env.write("logs/other.log", "");
+    env.write("layers/none", "");
+    let Some(mut mounts) = Mounts::new(&env) else { return };
+    let line = |n| format!("printf '%s' '{}'", failure(n));
+    let layers = "mount -t tmpfs none layers && mkdir -p layers/lower layers/upper layers/work";
+    mounts.within(&env, &format!("{layers} && {} > layers/lower/app.log", line(0)));
+    let overlay = "mount -t overlay overlay -o lowerdir=layers/lower,upperdir=layers/upper,workdir=layers/work logs";
+    if let Err(error) = mounts.try_within(&env, overlay) {
+        return eprintln!("NOT TESTED: no overlay file system is to be had here: {error}");
+    }
+    assert_eq!(mounts.daemon.numbers(1), [0]);
+    for n in 1..5 {
+        mounts.within(&env, &format!("{} >> logs/app.log", line(n)));
+        assert_eq!(mounts.daemon.numbers(1), [n]);
     }
     exactly_once(mounts.daemon, []);
 }

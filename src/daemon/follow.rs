@@ -38,6 +38,8 @@ const PARK_AFTER: Duration = Duration::from_secs(60);
 const ROOM_PAUSE: Duration = Duration::from_secs(1);
 /// A file whose first bytes were changed this often under an unchanged end has a header that its writer keeps up to date.
 const HEAD_CHANGES: u8 = 3;
+/// Bytes, of any encoding.
+const LONGEST_CHARACTER: usize = 4;
 /// Lines are counted from the start of the file where reading begins at its end, unless that is further in than
 /// this: then line numbers count from there.
 const MAX_COUNTED: u64 = 256 * 1024 * 1024;
@@ -206,10 +208,25 @@ impl Follow {
         self.tail.look_again();
     }
 
-    /// True if a file of this size was read to its end, and all that was found in it reported.
-    pub fn has_read_all(&self, size: u64) -> bool {
+    /// True if its file was read to its end, and all that was found in it reported.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn has_read_all(&self, file: &File) -> io::Result<bool> {
         let behind = matches!(self.state, State::Behind(_));
-        size == self.full_size && self.lag() == 0 && !behind && self.pending() == Pending::Nothing
+        let is_reported = self.lag() == 0 && !behind && self.pending() == Pending::Nothing;
+        Ok(is_reported && file.metadata()?.size() == self.full_size && self.is_at_end(file)?)
+    }
+
+    /// True if nothing was written where reading has stopped. Zeros there are room for what is to come: written into them,
+    /// it makes nothing longer.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn is_at_end(&self, file: &File) -> io::Result<bool> {
+        let (size, position) = (file.metadata()?.size(), self.tail.position());
+        let next = || Ok(tail::read_range(file, position, LONGEST_CHARACTER)?.iter().all(|&byte| byte == 0));
+        if size > position { next() } else { Ok(size == position) }
     }
 
     /// A handle of one's own.

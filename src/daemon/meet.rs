@@ -176,7 +176,7 @@ impl Newcomers {
             false => Appeared::BeforeFirstStart(source.config.start_at),
             true => Appeared::Later,
         };
-        let stored = self.let_go.get(&key).cloned().map_or_else(|| self.rows_of(key), |row| vec![row]);
+        let stored = self.known(key);
         let mut proven = None;
         let mut resumed = None;
         for row in &stored {
@@ -217,7 +217,12 @@ impl Newcomers {
     ) -> io::Result<Option<Follow>> {
         let Newcomer { file, key, path, place } = newcomer;
         let Some(source) = plan.selection.source_of(&path) else { return Ok(None) };
-        let generation = if is_same_file(key, before.key) { before.generation } else { 0 };
+        let generation = match self.known(key).first() {
+            _ if is_same_file(key, before.key) => before.generation,
+            // It held something else before, whose events keep their ids.
+            Some(row) => row.generation + 1,
+            None => 0,
+        };
         let Ok(tail) = Tail::resume(key, generation, &file, &before.proof)? else { return Ok(None) };
         let checkpoint = before.checkpoint.clone();
         let origin = origin(plan, source, &path);
@@ -237,8 +242,25 @@ impl Newcomers {
 
     /// True if this run or an earlier one has read of this very file.
     pub fn knows(&self, key: FileKey) -> bool {
-        let is_read = |row: &FileState| row.proof.at > 0;
-        self.let_go.get(&key).is_some_and(is_read) || self.rows_of(key).iter().any(is_read)
+        self.known(key).iter().any(|row| row.proof.at > 0)
+    }
+
+    /// True if what was read of this very file is what it holds: it was not overwritten since.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn is_as_known(&self, newcomer: &Newcomer) -> io::Result<bool> {
+        for row in self.known(newcomer.key).iter().filter(|row| row.proof.at > 0) {
+            if Tail::resume(newcomer.key, row.generation, &newcomer.file, &row.proof)?.is_ok() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What this run or earlier ones have read of this very file, the newest first.
+    fn known(&self, key: FileKey) -> Vec<FileState> {
+        self.let_go.get(&key).cloned().map_or_else(|| self.rows_of(key), |row| vec![row])
     }
 
     /// What an earlier run left behind under this name; the longest proof, which says most, comes first.

@@ -40,7 +40,7 @@ pub enum Likeness<B> {
     Current(B),
     /// A beginning of that.
     Beginning(B),
-    /// No whole line yet to tell by.
+    /// No whole line yet to tell it by from any other file.
     Nothing,
     /// The original is not what was read any more, and has to be looked at first.
     Unclear,
@@ -104,6 +104,13 @@ pub fn written_as(path: &Path) -> Vec<PathBuf> {
     names
 }
 
+/// The name that an editor gives to a file before it writes another of its name.
+pub fn set_aside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("~");
+    PathBuf::from(name)
+}
+
 /// True if the file holds what a proof was made of, and that is not likely to stand in another file.
 pub fn holds(file: &File, proof: &Proof) -> io::Result<bool> {
     if proof.at == 0 {
@@ -118,9 +125,18 @@ pub fn holds(file: &File, proof: &Proof) -> io::Result<bool> {
     Ok(proof.check(&head, &tail) == Content::Same && (is_line(&tail) || is_line(&head) || is_long()))
 }
 
-/// The proof of the whole lines that `copy` holds, if they are a beginning of what `original` holds, and not likely to
-/// stand in another file. It is made of the bytes that were compared. A character has at least `unit` bytes.
-pub fn beginning(copy: (&File, u64), original: &File, unit: u64) -> io::Result<Option<Proof>> {
+/// What the whole lines of one file are to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lines {
+    /// A beginning of what it holds, and not likely to stand in a third one. The proof is made of the bytes that were compared.
+    Beginning(Proof),
+    /// There are none yet, or such as stand in any file.
+    Nothing,
+    Others,
+}
+
+/// Compares the whole lines that `copy` holds with what `original` begins with. A character has at least `unit` bytes.
+pub fn lines(copy: (&File, u64), original: &File, unit: u64) -> io::Result<Lines> {
     let at = whole_lines(copy.0, copy.1)?.next_multiple_of(unit);
     let head = (0, (HEAD_MAX as u64).min(at));
     let tail_from = at.saturating_sub(TAIL_MAX as u64);
@@ -128,12 +144,14 @@ pub fn beginning(copy: (&File, u64), original: &File, unit: u64) -> io::Result<O
     for (from, len) in [head, (tail_from, at - tail_from)] {
         let bytes = read_range(copy.0, from, len as usize)?;
         if (bytes.len() as u64) < len || read_range(original, from, len as usize)? != bytes {
-            return Ok(None);
+            return Ok(Lines::Others);
         }
         compared.push(bytes);
     }
-    let telling = compared.iter().any(|bytes| is_telling(bytes));
-    Ok(telling.then(|| Prover::at(at, &compared[0], &compared[1]).proof().clone()))
+    if !compared.iter().any(|bytes| is_telling(bytes)) {
+        return Ok(Lines::Nothing);
+    }
+    Ok(Lines::Beginning(Prover::at(at, &compared[0], &compared[1]).proof().clone()))
 }
 
 /// The proof of what a file begins with, where that tells it from others. Nothing of it counts as read by that.
@@ -224,20 +242,27 @@ mod tests {
         let timed = b"12:00:01 first\n12:00:02 second\n".repeat(2000);
         let (whole, _) = file(&timed);
         for (bytes, expected) in [
-            (&b""[..], None),
-            (&timed[..10], None),
-            (&timed[..20], Some(15)),
-            (&timed[..31], Some(31)),
-            (&timed[..60_010], Some(60_000)),
-            (b"12:00:01 first\n12:00:03 other\n", None),
-            (b"x\n", None),
+            (&b""[..], Ok(None)),
+            (&timed[..10], Ok(None)),
+            (&timed[..20], Ok(Some(15))),
+            (&timed[..31], Ok(Some(31))),
+            (&timed[..60_010], Ok(Some(60_000))),
+            (b"12:00:01 first\n12:00:03 other\n", Err(())),
+            (b"x\n", Err(())),
         ] {
             let part = file(bytes);
-            let proof = beginning((&part.0, part.1), &whole, 1).unwrap();
-            assert_eq!(proof.as_ref().map(|proof| proof.at), expected, "{}", bytes.len());
-            assert!(proof.is_none_or(|proof| holds(&part.0, &proof).unwrap() && holds(&whole, &proof).unwrap()));
+            let found = lines((&part.0, part.1), &whole, 1).unwrap();
+            let at = match &found {
+                Lines::Beginning(proof) => Ok(Some(proof.at)),
+                Lines::Nothing => Ok(None),
+                Lines::Others => Err(()),
+            };
+            assert_eq!(at, expected, "{}", bytes.len());
+            if let Lines::Beginning(proof) = found {
+                assert!(holds(&part.0, &proof).unwrap() && holds(&whole, &proof).unwrap());
+            }
         }
         let (boot, again) = (file(b"started\n"), file(b"started\nready\n"));
-        assert!(beginning((&boot.0, boot.1), &again.0, 1).unwrap().is_none());
+        assert_eq!(lines((&boot.0, boot.1), &again.0, 1).unwrap(), Lines::Nothing);
     }
 }

@@ -4,7 +4,7 @@
 //! is held back, open, so that it cannot be lost either.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File, Metadata};
+use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::Timestamp;
 
 use super::Reader;
+use super::dir;
 use super::leap::Head;
 use super::look::DISPLACED_INTERVAL;
 use crate::daemon::follow::{Follow, reported_up_to};
@@ -22,7 +23,7 @@ use crate::daemon::meet::{Moment, Newcomer};
 use crate::identity::FileKey;
 use crate::notice::{About, Reason};
 use crate::pipeline::Stream;
-use crate::source::kin::{self, Likeness, Original, Verdict, judge};
+use crate::source::kin::{self, Likeness, Lines, Original, Verdict, judge};
 use crate::source::selection::visible;
 use crate::source::step::Place;
 use crate::store::FileState;
@@ -80,6 +81,8 @@ enum Finding {
     Stranger,
     /// Goes on where this stopped.
     Heir(Box<FileState>),
+    /// The same, as it is this very file: its file system has given it another identity.
+    Same(Box<FileState>),
     Later {
         original: FileKey,
     },
@@ -190,8 +193,7 @@ impl Reader {
             if metadata.size() > held.size {
                 (held.size, held.grown) = (metadata.size(), clock);
             }
-            let has_its_name = fs::metadata(&path).is_ok_and(|there| FileKey::of(&there) == key);
-            if !has_its_name {
+            if !dir::leads_to(&path, key) {
                 held.newcomer.place = Place::Moved;
             }
             self.decide(held, &metadata, clock)
@@ -232,6 +234,14 @@ impl Reader {
                 }
                 (follow, copy_of, false)
             }
+            Finding::Same(before) => {
+                let follow = self.newcomers.meet_heir(held.newcomer, &before, &self.plan, clock)?;
+                if let Some(follow) = &follow {
+                    self.pending.inherited(follow.key(), clock);
+                    self.gone(before.key, clock);
+                }
+                (follow, None, false)
+            }
         };
         if let Some(mut follow) = follow {
             (follow.copy_of, follow.is_unheard_of) = (copy_of, is_unheard_of);
@@ -248,19 +258,19 @@ impl Reader {
         Ok(())
     }
 
-    /// The last line of a deleted file, if it is open, goes on in the file that holds all of it.
+    /// The last line of a file that was replaced, if it is open, goes on in the file that holds all of it.
     pub(super) fn hand_over(&mut self, before: &FileState) {
         let Some(original) = self.files.get_mut(before.key) else { return };
         let is_all = (original.generation(), original.proof()) == (before.generation, &before.proof);
-        let is_deleted = || original.handle()?.metadata().map(|there| there.nlink() == 0);
-        if is_all && is_deleted().unwrap_or(false) {
+        let is_replaced = || dir::is_replaced(&original.handle()?, &before.path);
+        if is_all && is_replaced().unwrap_or(false) {
             original.hand_over();
         }
     }
 
     fn what_is(&self, held: &Held, metadata: &Metadata, clock: Instant) -> io::Result<Finding> {
         let newcomer = &held.newcomer;
-        if self.newcomers.knows(newcomer.key) || !self.newcomers.appears_later(&newcomer.path, &self.plan) {
+        if !self.newcomers.appears_later(&newcomer.path, &self.plan) || self.newcomers.is_as_known(newcomer)? {
             return Ok(Finding::Stranger);
         }
         match self.by_its_name(held, metadata, clock)? {
@@ -319,7 +329,8 @@ impl Reader {
         let Some(dir) = held.path.parent() else { return Ok(Finding::Stranger) };
         let mut head = Head::of(file)?;
         for row in self.newcomers.left_behind_in(dir).filter(|row| self.files.get(row.key).is_none()) {
-            if head.is_that_of(&row.proof) && kin::holds(file, &row.proof)? && !is_in_directory(row.key, &row.path) {
+            if head.is_that_of(&row.proof) && kin::holds(file, &row.proof)? && !dir::is_in_directory(row.key, &row.path)
+            {
                 return Ok(heir(row));
             }
         }
@@ -344,8 +355,11 @@ impl Reader {
         for key in keys {
             let Some(original) = self.files.get(key).filter(|_| key != held.newcomer.key) else { continue };
             let Ok(there) = original.handle() else { continue };
-            // Log rotation leaves the old file somewhere; an editor or a restore does not.
-            if same_name && there.metadata()?.nlink() > 0 {
+            // An overlay file system does so when a file of a lower layer is written to.
+            if FileKey::of(&there.metadata()?) == held.newcomer.key {
+                return Ok(Finding::Same(Box::new(original.to_store())));
+            }
+            if same_name && !dir::is_replaced(&there, name)? {
                 continue;
             }
             let (likeness, read) = likeness(&held.newcomer.file, metadata.size(), original, &there)?;
@@ -365,8 +379,8 @@ impl Reader {
             return Ok(heir(&best));
         }
         for row in self.newcomers.left_behind_as(name).filter(|row| self.files.get(row.key).is_none()) {
-            let gone = || !same_name || !is_in_directory(row.key, name);
-            if kin::holds(&held.newcomer.file, &row.proof)? && gone() {
+            let is_replaced = || !same_name || dir::was_replaced(row.key, name);
+            if kin::holds(&held.newcomer.file, &row.proof)? && is_replaced() {
                 return Ok(heir(row));
             }
         }
@@ -394,7 +408,7 @@ impl Reader {
         let mut found = HashSet::new();
         // One listing serves all that were truncated in a directory.
         let dirs: HashSet<_> = by_name.keys().filter_map(|path| path.parent()).collect();
-        for path in dirs.into_iter().flat_map(names_in) {
+        for path in dirs.into_iter().flat_map(dir::names_in) {
             let names = kin::original_names(&path);
             for index in names.iter().skip(1).filter_map(|name| by_name.get(name)).flatten() {
                 if self.is_copy_of(&truncated[*index].former, &path, clock) {
@@ -484,22 +498,21 @@ pub(super) fn likeness(
     } else if kin::holds(file, &now.proof)? {
         Likeness::Current(now)
     } else {
-        let beginning = kin::beginning((file, size), there, unit)?;
+        let lines = kin::lines((file, size), there, unit)?;
         // Only now: what it was compared with is what was read.
         if !original.is_as_read(there)? {
             Likeness::Unclear
-        } else if let Some(proof) = beginning {
+        } else if let Lines::Beginning(proof) = lines {
             Likeness::Beginning(reported_up_to(proof, &now))
         } else if let Some(before) = original.formerly_at(|proof| kin::holds(file, proof))? {
             Likeness::FormerBeginning(before)
-        } else if kin::whole_lines(file, size)? == 0 {
+        } else if lines == Lines::Nothing {
             Likeness::Nothing
         } else {
             Likeness::None
         }
     };
-    let is_read = original.has_read_all(there.metadata()?.size());
-    Ok((found, if is_read { Original::Read } else { Original::Unread }))
+    Ok((found, if original.has_read_all(there)? { Original::Read } else { Original::Unread }))
 }
 
 fn former_in<'a>(original: &'a Follow, file: &File) -> io::Result<Option<&'a FileState>> {
@@ -514,19 +527,9 @@ pub(super) fn progress(state: &FileState) -> (u64, u64, usize) {
 /// True if an original has to be read on, or looked at, before anything is compared with it.
 pub(super) fn needs_turn(original: &Follow) -> io::Result<bool> {
     let there = original.handle()?;
-    Ok(there.metadata()?.size() != original.position() || !original.is_as_read(&there)?)
+    Ok(!original.is_at_end(&there)? || !original.is_as_read(&there)?)
 }
 
 fn heir(before: &FileState) -> Finding {
     Finding::Heir(Box::new(before.clone()))
-}
-
-/// The names in a directory, as paths.
-pub(super) fn names_in(dir: &Path) -> Vec<PathBuf> {
-    fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
-}
-
-pub(super) fn is_in_directory(key: FileKey, path: &Path) -> bool {
-    let metadata = path.parent().map(names_in).into_iter().flatten().filter_map(|path| fs::symlink_metadata(path).ok());
-    metadata.into_iter().any(|metadata| FileKey::of(&metadata) == key)
 }

@@ -2,18 +2,19 @@
 //! take the place of another. What the original has too is passed over, as far as their content proves it.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use super::Reader;
-use super::kin::{is_in_directory, likeness, needs_turn, progress};
+use super::dir;
+use super::kin::{likeness, needs_turn, progress};
 use super::look::DISPLACED_INTERVAL;
 use super::room::RESERVE;
 use crate::daemon::follow::Follow;
 use crate::identity::FileKey;
-use crate::source::kin::{self, COPY_PAUSE, Likeness, Verdict, judge};
+use crate::source::kin::{self, COPY_PAUSE, Likeness, Lines, Verdict, judge};
 use crate::source::proof::{Digest, HEAD_MAX, Proof, digest};
 use crate::source::step::Place;
 use crate::source::tail::{self, Tail};
@@ -84,7 +85,7 @@ impl Reader {
         originals
     }
 
-    /// The deleted file whose name this one has now, or had in passing, as long as nothing of it was read.
+    /// The file that was replaced, whose name this one has now, or had in passing, as long as nothing of it was read.
     fn replaced_by(&self, follow: &Follow) -> Option<FileKey> {
         if !follow.is_unheard_of || follow.position() > 0 {
             return None;
@@ -92,11 +93,11 @@ impl Reader {
         if follow.place != Place::Listed {
             return self.kin.waits_for(follow.key());
         }
-        let is_deleted = |key: &FileKey| {
-            let there = self.files.get(*key).and_then(|it| it.handle().ok()?.metadata().ok());
-            there.is_some_and(|there| there.nlink() == 0)
+        let is_replaced = |key: &FileKey| {
+            let there = self.files.get(*key).and_then(|it| it.handle().ok());
+            there.is_some_and(|there| dir::is_replaced(&there, &follow.path).unwrap_or(false))
         };
-        let displaced = self.files.displaced_from(&follow.path).into_iter().filter(is_deleted);
+        let displaced = self.files.displaced_from(&follow.path).into_iter().filter(is_replaced);
         displaced.max_by_key(|key| self.files.get(*key).map(Follow::position))
     }
 
@@ -162,7 +163,9 @@ impl Reader {
         // It may have been made anew meanwhile; then the next look tells.
         if let Ok(tail) = Tail::resume(key, copy.generation(), file, &before.proof)? {
             copy.leap(tail, before.checkpoint.clone(), clock);
-            copy.copy_of = (before.path != copy.path).then_some(before.key);
+            // A copy beside the source goes by the name of its original.
+            let is_in_its_place = copy.place == Place::Listed && before.path == copy.path;
+            copy.copy_of = (!is_in_its_place).then_some(before.key);
             self.pending.inherited(key, clock);
             self.hand_over(before);
         }
@@ -200,7 +203,7 @@ impl Reader {
             }
             let is_twin = match size >= proof.at {
                 true => kin::holds(file, proof)?,
-                false => kin::beginning((file, size), &other.handle()?, 1)?.is_some(),
+                false => matches!(kin::lines((file, size), &other.handle()?, 1)?, Lines::Beginning(_)),
             };
             if is_twin && twin.is_none_or(|twin| progress(&twin.to_store()) < progress(&other.to_store())) {
                 twin = Some(other);
@@ -234,7 +237,7 @@ impl Head {
 impl Follow {
     /// False where its name is gone or leads elsewhere, whether that was told yet or not.
     pub(super) fn has_its_name(&self) -> bool {
-        fs::metadata(&self.path).is_ok_and(|there| FileKey::of(&there) == self.key())
+        dir::leads_to(&self.path, self.key())
     }
 
     /// Passes over what an earlier run read of the file that this is a copy of, as far as that stands in both, if the original is
@@ -246,7 +249,7 @@ impl Follow {
         let file = self.handle()?;
         if is_further(before, self)
             && kin::holds(&file, &before.proof)?
-            && !is_in_directory(before.key, &before.path)
+            && !dir::is_in_directory(before.key, &before.path)
             && let Ok(tail) = Tail::resume(self.key(), self.generation(), &file, &before.proof)?
         {
             self.leap(tail, before.checkpoint.clone(), clock);

@@ -9,7 +9,7 @@ fn scripts_that_once_failed() {
         CopyIn, CopyTruncate, Crash, Delete, Edit, Glance, HardLink, Look, Reload, Replace, Restore, RotateIn,
         RotateOut, Start, Stop, Truncate, Wait, Write, WriteLate,
     };
-    let scripts: [&[Op]; 45] = [
+    let scripts: [&[Op]; 47] = [
         // Born and rotated away while nobody watched, in a directory without any file that was known.
         &[Stop, Write(0, Text::Lines(1)), RotateOut(0), Start, Look(News::None)],
         // Another content than the one that was read, and rotated away before anybody saw it.
@@ -174,6 +174,16 @@ fn scripts_that_once_failed() {
             Wait(11),
             Write(2, Text::Lines(1)),
         ],
+        // Half a copy held only what stands in any file.
+        &[
+            Write(2, Text::Continuation),
+            Write(2, Text::Lines(1)),
+            Look(News::Notified),
+            CopyIn(2),
+            RotateIn(2),
+            Write(0, Text::Lines(1)),
+        ],
+        &[Write(1, Text::Long), Glance(News::Notified), CopyIn(1), Reload, RotateIn(1)],
     ];
     for script in scripts {
         run(script);
