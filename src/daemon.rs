@@ -6,6 +6,7 @@
 mod files;
 mod follow;
 mod footprint;
+mod links;
 mod meet;
 mod pending;
 mod plan;

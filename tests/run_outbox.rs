@@ -175,6 +175,61 @@ fn deleted_files_are_let_go_when_they_hold_too_much_and_that_is_reported() {
 }
 
 #[test]
+fn what_was_not_read_of_a_deleted_file_is_reported_by_the_next_run_unless_a_copy_has_it() {
+    for (signal, is_copied) in [("TERM", false), ("KILL", false), ("TERM", true), ("KILL", true)] {
+        let env = Env::new();
+        config(&env);
+        let file = fs::read_to_string(env.path("p.toml")).unwrap().replace("max_pinned_bytes = \"64KiB\"\n", "");
+        env.write("p.toml", file).write("logs/app.log", (0..MANY).map(failure).collect::<String>());
+        let (mut daemon, reader) = blocked(&env, CONFIGURED);
+        daemon.wait_for_log("the outbox is full");
+        if is_copied {
+            fs::copy(env.path("logs/app.log"), env.path("logs/app.log.1")).unwrap();
+        }
+        fs::remove_file(env.path("logs/app.log")).unwrap();
+        let state = rusqlite::Connection::open(env.path("state/paytriage.db")).unwrap();
+        let stored = "SELECT EXISTS (SELECT 1 FROM file WHERE unread_to IS NOT NULL)";
+        eventually("what is unread is stored", || state.query_row(stored, [], |row| row.get(0)).unwrap());
+        daemon.signal(signal);
+        daemon.wait();
+        let mut seen = tally(lines(reader).iter().map(number));
+        let mut daemon = run(&env, CONFIGURED);
+        let is_all = |seen: &std::collections::HashMap<usize, usize>| seen.len() == MANY;
+        let gap = loop {
+            if is_all(&seen) {
+                break None;
+            }
+            let event = daemon.event();
+            if event["code"] == "PT.GAP" {
+                break Some(event["excerpt"].as_str().unwrap().to_owned());
+            }
+            seen.entry(number(&event)).or_default();
+        };
+        let size: usize = (0..MANY).map(|n| failure(n).len()).sum();
+        match gap {
+            None => assert!(is_copied, "{signal}: it was deleted"),
+            Some(gap) => {
+                assert!(!is_copied && gap.starts_with("reason=deleted from="), "{signal}: {gap}");
+                assert!(gap.contains(&format!(" to={size} bytes=")), "{gap}");
+            }
+        }
+        assert!(daemon.stop().success());
+        // It is told once.
+        let mut left = daemon.rest();
+        let mut daemon = run(&env, CONFIGURED);
+        append(&env, "logs/other.log", &failure(MANY));
+        loop {
+            left.push(daemon.event());
+            if left.last().is_some_and(|event| event["ids"]["out_trade_no"] == format!("N{MANY:06}")) {
+                break;
+            }
+        }
+        assert!(left.iter().all(|event| event["code"] != "PT.GAP"), "{signal} {is_copied}: {left:?}");
+        assert!(daemon.stop().success());
+    }
+}
+
+#[test]
 fn what_waits_can_be_listed_and_dropped_and_the_drop_is_reported() {
     let env = Env::new();
     config(&env);

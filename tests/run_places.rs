@@ -236,6 +236,84 @@ fn what_a_dangling_link_leads_to_is_noticed_when_it_appears() {
     exactly_once(daemon, []);
 }
 
+/// A link to the log of a container, and how that is rotated and the link switched to the next.
+struct Container<'a> {
+    env: &'a Env,
+    next: usize,
+}
+
+impl<'a> Container<'a> {
+    fn new(env: &'a Env) -> Container<'a> {
+        fs::create_dir(env.path("logs")).unwrap();
+        let mut container = Container { env, next: 0 };
+        container.switch(0);
+        container
+    }
+
+    fn log(&self, target: usize) -> String {
+        format!("docker/{target}/j.log")
+    }
+
+    fn write(&mut self, target: usize) -> usize {
+        append(self.env, &self.log(target), &failure(self.next));
+        self.next += 1;
+        self.next - 1
+    }
+
+    fn rotate(&self, target: usize, to: usize) {
+        rename(self.env, &self.log(target), &format!("{}.{to}", self.log(target)));
+    }
+
+    fn switch(&mut self, target: usize) {
+        append(self.env, &self.log(target), "");
+        symlink(self.env.path(&self.log(target)), self.env.path("logs/next")).unwrap();
+        rename(self.env, "logs/next", "logs/app.log");
+    }
+}
+
+#[test]
+fn after_a_link_was_switched_the_rotations_of_its_target_are_followed_at_once() {
+    let env = Env::new();
+    let mut container = Container::new(&env);
+    let mut daemon = notified(&env, "logs/*.log");
+    for target in 1..4 {
+        let n = container.write(target);
+        container.switch(target);
+        assert_eq!(daemon.numbers(1), [n]);
+        for to in 0..3 {
+            container.rotate(target, to);
+            let n = container.write(target);
+            assert_eq!(daemon.numbers(1), [n], "rotation {to} of {target}");
+        }
+    }
+    exactly_once(daemon, []);
+}
+
+#[test]
+fn what_was_rotated_behind_a_link_and_left_by_it_while_nobody_watched_is_read() {
+    let env = Env::new();
+    let mut container = Container::new(&env);
+    let mut daemon = notified(&env, "logs/*.log");
+    let n = container.write(0);
+    assert_eq!(daemon.numbers(1), [n]);
+    for target in 1..4 {
+        assert!(daemon.stop().success());
+        let from = container.next;
+        for to in 0..3 {
+            container.write(target - 1);
+            container.rotate(target - 1, target * 10 + to);
+            container.write(target - 1);
+        }
+        container.switch(target);
+        container.write(target);
+        daemon = notified(&env, "logs/*.log");
+        let mut seen = daemon.numbers(container.next - from);
+        seen.sort_unstable();
+        assert_eq!(seen, (from..container.next).collect::<Vec<_>>());
+    }
+    exactly_once(daemon, []);
+}
+
 #[test]
 fn a_link_to_what_may_not_be_read_is_reported_and_costs_the_others_nothing() {
     let env = Env::new();

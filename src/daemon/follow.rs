@@ -172,6 +172,7 @@ impl Follow {
             path: self.path.clone(),
             proof: self.tail.proof().clone(),
             checkpoint: self.state.checkpoint(),
+            unread_to: Some(self.size).filter(|_| self.place == Place::Deleted && self.lag() > 0),
         }
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::follow::{Follow, Met};
+use super::links::Links;
 use super::plan::Plan;
 use crate::event::Origin;
 use crate::identity::FileKey;
@@ -90,6 +91,8 @@ pub struct Newcomers {
     let_go: HashMap<FileKey, FileState>,
     /// What `stored` began with, by name, until it is clear what the files of the first walk are.
     left_behind: HashMap<PathBuf, Vec<FileState>>,
+    /// Those of them that were deleted and not read to their end.
+    doomed: HashMap<FileKey, FileState>,
     /// Devices that a file of this inode and birth time was on.
     devices: HashMap<(u64, u64), Vec<u64>>,
     /// Written paths that were watched before, in this run or an earlier one.
@@ -113,6 +116,8 @@ impl Newcomers {
             left_behind.entry(file.path.clone()).or_insert_with(Vec::new).push(file.clone());
             stored.insert(file.key, file);
         }
+        let doomed = stored.iter().filter(|(_, file)| file.unread_to.is_some());
+        let doomed = doomed.map(|(&key, file)| (key, file.clone())).collect();
         for files in left_behind.values_mut() {
             files.sort_by_key(|file: &FileState| Reverse(file.proof.at));
         }
@@ -125,6 +130,7 @@ impl Newcomers {
             stored,
             let_go,
             left_behind,
+            doomed,
             devices,
             watched,
             first_walk: true,
@@ -152,6 +158,16 @@ impl Newcomers {
         if !self.first_walk {
             self.left_behind = HashMap::new();
         }
+    }
+
+    /// Another file goes on where this one was read up to. True if it was one of those.
+    pub fn inherited(&mut self, key: FileKey) -> bool {
+        self.doomed.remove(&key).is_some()
+    }
+
+    /// What went with an earlier run and stands in no other file, once everything was looked at.
+    pub fn take_doomed(&mut self) -> Vec<FileState> {
+        if self.first_walk { Vec::new() } else { std::mem::take(&mut self.doomed).into_values().collect() }
     }
 
     /// A file is no longer followed; should it come back, it goes on where it was.
@@ -305,7 +321,7 @@ impl Newcomers {
 
     /// The listed name that an unlisted file was written under, if it was rotated away between two runs: known by its
     /// identity, or born then, and named like a backup.
-    pub fn stray_from(&self, path: &Path, metadata: &fs::Metadata, plan: &Plan) -> Option<PathBuf> {
+    pub fn stray_from(&self, path: &Path, metadata: &fs::Metadata, plan: &Plan, links: &Links) -> Option<PathBuf> {
         if !metadata.is_file() || plan.selection.source_of(path).is_some() {
             return None;
         }
@@ -315,8 +331,12 @@ impl Newcomers {
         if !self.is_born_in_gap(metadata) {
             return None;
         }
-        let listed = |name: &PathBuf| plan.selection.source_of(name).is_some_and(|source| !source.excludes(path));
-        kin::written_as(path).into_iter().find(listed)
+        let is_meant = |name: &&Path| plan.selection.source_of(name).is_some_and(|source| !source.excludes(path));
+        let names = kin::written_as(path);
+        let written = names.iter().flat_map(|name| [Some(name.as_path()), links.listed(name)]);
+        // A link may have led to it until it was switched.
+        let listed = std::iter::once(links.listed(path)).chain(written).flatten();
+        listed.into_iter().find(is_meant).map(Path::to_path_buf)
     }
 
     fn is_born_in_gap(&self, file: &fs::Metadata) -> bool {

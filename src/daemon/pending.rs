@@ -1,6 +1,7 @@
 //! What waits for the next transaction, and when that is due.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::event::EventId;
@@ -34,6 +35,8 @@ pub struct Pending {
     pub deleted: Vec<FileKey>,
     /// Written paths that have been looked at for the first time.
     pub watched: Option<Vec<String>>,
+    /// Where symbolic links lead, if that has changed.
+    pub links: Option<Vec<(PathBuf, PathBuf)>>,
     /// Names of damaged databases whose loss the events report.
     pub told: Vec<String>,
     /// Ids of the losses that the events report.
@@ -67,8 +70,14 @@ impl Pending {
         self.first_dirty.get_or_insert(clock);
     }
 
-    /// A file goes on where another was read up to: only the store can prove that once either has another name.
-    pub fn inherited(&mut self, key: FileKey, clock: Instant) {
+    /// Symbolic links lead elsewhere than before.
+    pub fn linked(&mut self, links: Vec<(PathBuf, PathBuf)>, clock: Instant) {
+        self.links = Some(links);
+        self.first_dirty.get_or_insert(clock);
+    }
+
+    /// What is known of a file may be known of nobody any more if the process ends: it is stored at once.
+    pub fn urgent(&mut self, key: FileKey, clock: Instant) {
         self.touched(key, clock);
         self.first_event.get_or_insert(clock);
     }
@@ -134,7 +143,7 @@ mod tests {
         }
         assert_eq!(Pending::default().due(Load::Quiet, start), None);
         let mut heir = Pending::default();
-        heir.inherited(FileKey { device: 1, inode: 1, birth: 1 }, start);
+        heir.urgent(FileKey { device: 1, inode: 1, birth: 1 }, start);
         assert_eq!(heir.due(Load::Quiet, later), Some(later));
     }
 }

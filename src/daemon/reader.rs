@@ -15,8 +15,8 @@ mod room;
 mod strays;
 mod work;
 
-use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -30,6 +30,7 @@ use work::Stall;
 
 use super::files::Files;
 use super::footprint;
+use super::links::Links;
 use super::meet::Newcomers;
 use super::pending::{Load, Pending};
 use super::plan::Plan;
@@ -94,8 +95,7 @@ pub struct Reader {
     buffer: Buffer,
     /// Files that wait to be flushed, and when.
     settling: HashMap<FileKey, Instant>,
-    /// Where symbolic links lead, and which.
-    targets: HashMap<PathBuf, HashSet<PathBuf>>,
+    links: Links,
     next_walk: Instant,
     /// What the last look at everything took of the processor.
     walk_cost: Duration,
@@ -125,6 +125,7 @@ impl Reader {
             watcher: watcher(&plan, &wake),
             newcomers: Newcomers::load(&store)?,
             watch: incidents::Watch::begin(&plan, &store, clock)?,
+            links: Links::load(store.links()?),
             plan,
             store,
             metrics,
@@ -138,7 +139,6 @@ impl Reader {
             pending: Pending::default(),
             buffer: Buffer::default(),
             settling: HashMap::new(),
-            targets: HashMap::new(),
             next_walk: clock,
             walk_cost: Duration::ZERO,
             next_displaced: None,
@@ -310,6 +310,7 @@ impl Reader {
         };
         let over: Vec<_> = self.settling.keys().copied().filter(is_over).collect();
         over.into_iter().for_each(|key| self.flush(key, clock));
+        self.leave_deleted(clock);
         self.tell_incidents(clock);
         // Also when nothing is pending: the next run has to know until when somebody watched.
         self.commit(clock);

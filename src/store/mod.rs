@@ -58,6 +58,8 @@ pub struct FileState {
     /// Of the bytes that were read, which may be more than the checkpoint accounts for.
     pub proof: Proof,
     pub checkpoint: Checkpoint,
+    /// Where the file ends, if it is deleted and was not read to there: what is in between ends with the process.
+    pub unread_to: Option<u64>,
 }
 
 /// An event, or a notice, on its way out.
@@ -83,6 +85,8 @@ pub struct Batch {
     pub seen_until_ms: i64,
     /// Written paths of the sources in force, once they have been watched.
     pub watched: Option<Vec<String>>,
+    /// Where symbolic links lead, as pairs of a place and a link, if that has changed.
+    pub links: Option<Vec<(PathBuf, PathBuf)>>,
     /// Names of damaged databases whose loss the events report.
     pub told: Vec<String>,
     /// Ids of the losses that the events report.
@@ -184,6 +188,11 @@ impl Store {
     /// The written paths that were watched before, in this run or an earlier one; none at the first start.
     pub fn watched(&self) -> Result<Vec<String>, StateError> {
         self.lock().with(|connection| rows::texts(connection, "SELECT path FROM watched"))
+    }
+
+    /// Where symbolic links led at the last commit: places, each with a link that led there.
+    pub fn links(&self) -> Result<Vec<(PathBuf, PathBuf)>, StateError> {
+        self.lock().with(|connection| rows::links(connection))
     }
 
     /// [`Batch::seen_until_ms`] of the last commit; `None` at the first start.

@@ -1,5 +1,7 @@
 //! What stands in the tables: how files, events and sinks are written and read. The caller has the transaction.
 
+use std::path::PathBuf;
+
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, OptionalExtension, Transaction, params};
 
@@ -12,7 +14,7 @@ use crate::pipeline::Checkpoint;
 use crate::source::proof::Proof;
 
 const FILE_COLUMNS: &str =
-    "device, inode, birth, generation, path, checkpoint, proof_at, head_len, head, tail_from, tail";
+    "device, inode, birth, generation, path, checkpoint, proof_at, head_len, head, tail_from, tail, unread_to";
 
 /// SQLite has no unsigned numbers; the bits are what counts.
 fn signed(n: u64) -> i64 {
@@ -86,6 +88,13 @@ pub fn write(transaction: &Transaction, batch: &Batch, number: i64, stored: Stor
             insert.execute([path])?;
         }
     }
+    if let Some(links) = &batch.links {
+        transaction.execute("DELETE FROM link", [])?;
+        let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO link (place, link) VALUES (?1, ?2)")?;
+        for (place, link) in links {
+            insert.execute([place, link].map(|path| path.as_os_str().as_encoded_bytes()))?;
+        }
+    }
     Ok(added)
 }
 
@@ -123,7 +132,7 @@ pub fn incidents(connection: &Connection) -> rusqlite::Result<Vec<(String, Vec<u
 fn write_files(transaction: &Transaction, batch: &Batch) -> rusqlite::Result<()> {
     let mut upsert = transaction.prepare_cached(&format!(
         "INSERT OR REPLACE INTO file ({FILE_COLUMNS}, seen_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, unixepoch())"
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, unixepoch())"
     ))?;
     for file in &batch.files {
         let proof = &file.proof;
@@ -139,6 +148,7 @@ fn write_files(transaction: &Transaction, batch: &Batch) -> rusqlite::Result<()>
             proof.head,
             signed(proof.tail_from),
             proof.tail,
+            file.unread_to.map(signed),
         ])?;
     }
     let mut delete = transaction.prepare_cached("DELETE FROM file WHERE (device, inode, birth) = (?1, ?2, ?3)")?;
@@ -153,16 +163,26 @@ pub fn files(connection: &Connection) -> rusqlite::Result<Vec<FileState>> {
     select.query_map([], file_from_row)?.collect()
 }
 
-fn file_from_row(row: &rusqlite::Row) -> rusqlite::Result<FileState> {
+fn path(bytes: Vec<u8>) -> PathBuf {
     use std::os::unix::ffi::OsStringExt;
+    std::ffi::OsString::from_vec(bytes).into()
+}
+
+/// Places, each with a link that leads there.
+pub fn links(connection: &Connection) -> rusqlite::Result<Vec<(PathBuf, PathBuf)>> {
+    let mut select = connection.prepare("SELECT place, link FROM link")?;
+    select.query_map([], |row| Ok((path(row.get(0)?), path(row.get(1)?))))?.collect()
+}
+
+fn file_from_row(row: &rusqlite::Row) -> rusqlite::Result<FileState> {
     let unsigned = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
-    let path = std::ffi::OsString::from_vec(row.get(4)?);
+    let path = path(row.get(4)?);
     let text: String = row.get(5)?;
     let checkpoint = serde_json::from_str(&text);
     Ok(FileState {
         key: FileKey { device: unsigned(0)?, inode: unsigned(1)?, birth: unsigned(2)? },
         generation: row.get(3)?,
-        path: path.into(),
+        path,
         checkpoint: checkpoint.map_err(|error| Error::FromSqlConversionFailure(5, Type::Text, Box::new(error)))?,
         proof: Proof {
             at: unsigned(6)?,
@@ -171,6 +191,7 @@ fn file_from_row(row: &rusqlite::Row) -> rusqlite::Result<FileState> {
             tail_from: unsigned(9)?,
             tail: row.get(10)?,
         },
+        unread_to: row.get::<_, Option<i64>>(11)?.map(i64::cast_unsigned),
     })
 }
 

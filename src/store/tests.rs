@@ -19,6 +19,7 @@ pub(super) fn file(inode: u64, offset: u64) -> FileState {
         path: "/var/log/a.log".into(),
         checkpoint: Checkpoint { offset, line: 7, reported: vec![EventId([1; 16])], ..Checkpoint::default() },
         proof: Proof { at: offset + 9, head_len: 5, head: [4; 16], tail_from: offset, tail: [5; 16] },
+        unread_to: None,
     }
 }
 

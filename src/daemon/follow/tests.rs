@@ -111,7 +111,7 @@ impl Follower {
     }
 
     fn restart(&mut self) {
-        let FileState { key, generation, path, proof, checkpoint } = self.follow.to_store();
+        let FileState { key, generation, path, proof, checkpoint, .. } = self.follow.to_store();
         let (file, _) = tail::open(&path).unwrap();
         let tail = Tail::resume(key, generation, &file, &proof).unwrap().unwrap();
         let met = Met { tail, checkpoint, file, path: path.clone(), place: Place::Listed };

@@ -40,5 +40,5 @@ pub fn reported_up_to(proof: Proof, state: &FileState) -> FileState {
     let FileState { key, generation, ref path, ref checkpoint, .. } = *state;
     let Checkpoint { charset, is_tall, .. } = *checkpoint;
     let checkpoint = Checkpoint { offset: proof.at, done: proof.at, charset, is_tall, ..Checkpoint::default() };
-    FileState { key, generation, path: path.clone(), proof, checkpoint }
+    FileState { key, generation, path: path.clone(), proof, checkpoint, unread_to: None }
 }

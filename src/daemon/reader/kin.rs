@@ -176,13 +176,14 @@ impl Reader {
         for key in self.kin.held.keys().copied().collect::<Vec<_>>() {
             self.look_at_held_file(key, clock);
         }
-        self.clear_if_none_is_held();
+        self.clear_if_none_is_held(clock);
     }
 
     /// Once nothing is held back, copies of what earlier runs left behind are told from new files.
-    pub(super) fn clear_if_none_is_held(&mut self) {
+    pub(super) fn clear_if_none_is_held(&mut self, clock: Instant) {
         if self.kin.is_empty() {
             self.newcomers.all_clear();
+            self.report_doomed(clock);
         }
     }
 
@@ -229,15 +230,15 @@ impl Reader {
                 let copy_of = (before.path != held.path).then_some(before.key);
                 let follow = self.newcomers.meet_heir(held.newcomer, &before, &self.plan, clock)?;
                 if let Some(follow) = &follow {
-                    self.pending.inherited(follow.key(), clock);
-                    self.hand_over(&before);
+                    let key = follow.key();
+                    self.inherited(key, &before, clock);
                 }
                 (follow, copy_of, false)
             }
             Finding::Same(before) => {
                 let follow = self.newcomers.meet_heir(held.newcomer, &before, &self.plan, clock)?;
                 if let Some(follow) = &follow {
-                    self.pending.inherited(follow.key(), clock);
+                    self.pending.urgent(follow.key(), clock);
                     self.gone(before.key, clock);
                 }
                 (follow, None, false)
@@ -258,8 +259,18 @@ impl Reader {
         Ok(())
     }
 
+    /// A file goes on where another was read up to.
+    pub(super) fn inherited(&mut self, key: FileKey, before: &FileState, clock: Instant) {
+        // Only the store can prove it once either has another name.
+        self.pending.urgent(key, clock);
+        if self.newcomers.inherited(before.key) {
+            self.pending.deleted.push(before.key);
+        }
+        self.hand_over(before);
+    }
+
     /// The last line of a file that was replaced, if it is open, goes on in the file that holds all of it.
-    pub(super) fn hand_over(&mut self, before: &FileState) {
+    fn hand_over(&mut self, before: &FileState) {
         let Some(original) = self.files.get_mut(before.key) else { return };
         let is_all = (original.generation(), original.proof()) == (before.generation, &before.proof);
         let is_replaced = || dir::is_replaced(&original.handle()?, &before.path);
@@ -280,7 +291,10 @@ impl Reader {
     }
 
     fn by_its_name(&self, held: &Held, metadata: &Metadata, clock: Instant) -> io::Result<Finding> {
-        let names = kin::original_names(&held.path);
+        let mut names = kin::original_names(&held.path);
+        // A file that has only a link in its source is known by that.
+        let links: Vec<_> = names.iter().filter_map(|name| self.links.listed(name)).map(Path::to_path_buf).collect();
+        names.extend(links);
         // What it was compared with before may have lost its name meanwhile.
         let last = names.last().map(|name| (name, held.original));
         for (name, known) in names.iter().map(|name| (name, None)).chain(last) {

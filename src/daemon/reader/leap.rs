@@ -166,8 +166,7 @@ impl Reader {
             // A copy beside the source goes by the name of its original.
             let is_in_its_place = copy.place == Place::Listed && before.path == copy.path;
             copy.copy_of = (!is_in_its_place).then_some(before.key);
-            self.pending.inherited(key, clock);
-            self.hand_over(before);
+            self.inherited(key, before, clock);
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::Reader;
+use super::dir;
 use crate::config::Watch;
 use crate::daemon::follow::Follow;
 use crate::daemon::meet::{self, Moment, Newcomer};
@@ -39,24 +40,24 @@ impl Reader {
         let concerns = self.files.named(path).is_some()
             || self.plan.selection.reaches(path)
             || self.plan.selection.source_of(path).is_some()
-            || self.targets.contains_key(path)
+            || self.links.to(path).next().is_some()
             || self.next_displaced.is_some();
         if !concerns {
             return;
         }
-        if let Some(links) = self.targets.get(path).cloned() {
-            links.iter().filter(|link| *link != path).for_each(|link| self.notice(link, clock));
-        }
+        let links: Vec<PathBuf> = self.links.to(path).filter(|link| *link != path).map(Path::to_path_buf).collect();
+        links.iter().for_each(|link| self.notice(link, clock));
         let Ok(metadata) = fs::metadata(path) else {
             if self.watcher.forget(path) {
                 // With a directory go all names in it.
                 self.next_walk = clock;
             }
-            if self.plan.selection.source_of(path).is_some() {
-                self.watch_dangling(path);
-            }
+            self.follow_link(path, clock);
             return self.unname(path, clock);
         };
+        if self.files.named(path) != Some(FileKey::of(&metadata)) {
+            self.follow_link(path, clock);
+        }
         if metadata.is_dir() && path.is_symlink() {
             // What its names led to before is somewhere else now.
             self.next_walk = clock;
@@ -78,7 +79,7 @@ impl Reader {
             return;
         }
         let (outcome, _) = self.search(|walk| walk.one(path));
-        self.watch_targets(&outcome.files);
+        self.follow_links(&outcome, clock);
         for found in outcome.files {
             self.found(&found, clock);
         }
@@ -93,9 +94,10 @@ impl Reader {
         if !self.is_new(key) || self.own.contains(&metadata) {
             return;
         }
-        let has_its_name = fs::metadata(&path).is_ok_and(|there| FileKey::of(&there) == key);
+        let has_its_name = dir::leads_to(&path, key);
         if has_its_name {
             self.unname(&path, clock);
+            self.follow_link(&path, clock);
         }
         let place = if has_its_name { Place::Listed } else { Place::Moved };
         if let Err(error) = self.newcomer(Newcomer { file, key, path: path.clone(), place }, &path, clock) {
@@ -105,11 +107,11 @@ impl Reader {
 
     /// A file may have left its source before it was ever seen there.
     pub(super) fn renamed(&mut self, from: &Path, to: &Path, clock: Instant) {
-        let (selection, targets) = (&self.plan.selection, &self.targets);
-        let is_listed = |path: &Path| selection.source_of(path).is_some() || targets.contains_key(path);
+        let (selection, links) = (&self.plan.selection, &self.links);
+        let is_listed = |path: &Path| selection.source_of(path).is_some() || links.listed(path).is_some();
         let mut listed = self.lineage.renamed(from, to, is_listed);
-        if let Some(links) = listed.as_ref().and_then(|listed| self.targets.get(listed)) {
-            listed = links.iter().next().cloned();
+        if let Some(link) = listed.as_ref().and_then(|listed| links.listed(listed)) {
+            listed = Some(link.to_path_buf());
         }
         let Ok(metadata) = fs::metadata(to) else { return };
         if let Some(follow) = self.files.get_mut(FileKey::of(&metadata)) {
@@ -154,6 +156,7 @@ impl Reader {
             // Where it cannot be found, its next turn says so.
             drop(meet::find_again(follow));
         }
+        self.pinned(key, clock);
         self.files.queue(key);
         self.next_displaced.get_or_insert(clock + DISPLACED_INTERVAL);
     }
@@ -200,16 +203,12 @@ impl Reader {
         let (began, before) = (Moment::now(), cpu_time());
         self.watcher.walk_begins();
         self.files.look_begins();
+        self.links.look_begins();
         let (outcome, mut entered) = self.search(|walk| walk.all());
         self.walk_cost = cpu_time().saturating_sub(before);
+        self.follow_links(&outcome, clock);
         self.problems.missing(outcome.problems);
-        self.targets.retain(|_, links| {
-            links.retain(|link| link.is_symlink());
-            !links.is_empty()
-        });
-        self.watch_targets(&outcome.files);
-        outcome.dangling.iter().for_each(|link| self.watch_dangling(link));
-        entered.extend(self.targets.keys().filter_map(|target| target.parent()).map(Path::to_path_buf));
+        entered.extend(self.links.places().filter_map(|(place, _)| place.parent()).map(Path::to_path_buf));
         for found in &outcome.files {
             self.files.seen(&found.path, found.key);
         }
@@ -249,7 +248,7 @@ impl Reader {
         }
         let watched = self.plan.selection.written();
         self.newcomers.walked(watched.clone());
-        self.clear_if_none_is_held();
+        self.clear_if_none_is_held(clock);
         self.pending.watched = Some(watched);
         self.commit(clock);
         if let Err(error) = self.newcomers.forget_old(&self.store) {
@@ -320,27 +319,32 @@ impl Reader {
         self.files.insert(follow);
     }
 
-    /// What a link will lead to appears in a directory that is there, or in one that is yet to appear in such.
-    fn watch_dangling(&mut self, link: &Path) {
-        let Ok(target) = fs::read_link(link) else { return };
-        let target = link.parent().unwrap_or(Path::new("/")).join(target);
-        let there =
-            |dir: &Path| Some((fs::canonicalize(dir).ok()?, target.strip_prefix(dir).ok()?.components().next()?));
-        let Some((dir, missing)) = target.ancestors().skip(1).find_map(there) else { return };
-        if self.plan.selection.wants_watch(link) {
-            self.watcher.add(&dir);
-        }
-        self.targets.entry(dir.join(missing)).or_default().insert(link.to_path_buf());
+    fn follow_links(&mut self, outcome: &Outcome, clock: Instant) {
+        let found = outcome.files.iter().filter(|found| found.is_link).map(|found| &found.path);
+        found.chain(&outcome.dangling).for_each(|link| self.watch_link(link));
+        self.keep_links(clock);
     }
 
-    /// What links lead to changes in the directories where it is.
-    fn watch_targets(&mut self, files: &[Found]) {
-        for link in files.iter().filter(|found| found.is_link).map(|found| &found.path) {
-            let Ok(target) = fs::canonicalize(link) else { continue };
-            if let Some(dir) = target.parent().filter(|_| self.plan.selection.wants_watch(link)) {
-                self.watcher.add(dir);
+    fn follow_link(&mut self, link: &Path, clock: Instant) {
+        self.watch_link(link);
+        self.keep_links(clock);
+    }
+
+    /// If this is a link of a source, what becomes of the file that it leads to is watched.
+    fn watch_link(&mut self, link: &Path) {
+        if self.plan.selection.source_of(link).is_none() {
+            return;
+        }
+        for dir in self.links.follow(link) {
+            if self.plan.selection.wants_watch(link) {
+                self.watcher.add(&dir);
             }
-            self.targets.entry(target).or_default().insert(link.clone());
+        }
+    }
+
+    fn keep_links(&mut self, clock: Instant) {
+        if let Some(links) = self.links.changed() {
+            self.pending.linked(links, clock);
         }
     }
 }

@@ -87,6 +87,7 @@ impl Reader {
         self.store_incidents_anew();
         if !self.newcomers.is_first_walk() {
             self.pending.watched = Some(self.plan.selection.written());
+            self.pending.linked(self.links.all(), clock);
         }
         if let Err(error) = self.report_damage(clock) {
             tracing::error!(%error, "cannot look for what was set aside");
@@ -103,13 +104,11 @@ impl Reader {
     /// Lets deleted files go, the oldest first, until the rest holds no more disk than it may.
     pub(super) fn bound_pinned(&mut self, clock: Instant) {
         let displaced = self.files.displaced();
-        let mut pinned: Vec<(Instant, FileKey, u64)> = displaced
-            .into_iter()
-            .filter_map(|key| {
-                let follow = self.files.get_mut(key)?;
-                Some((follow.changed(), key, follow.pinned()?))
-            })
-            .collect();
+        let pinned = displaced.into_iter().filter_map(|key| {
+            let bytes = self.pinned(key, clock)?;
+            Some((self.files.get(key)?.changed(), key, bytes))
+        });
+        let mut pinned: Vec<(Instant, FileKey, u64)> = pinned.collect();
         pinned.sort_unstable();
         let mut held: u64 = pinned.iter().map(|(.., bytes)| bytes).sum();
         for (_, key, bytes) in pinned {
@@ -124,6 +123,51 @@ impl Reader {
             self.gone(key, clock);
         }
         self.metrics.pinned_bytes.store(held, Relaxed);
+    }
+
+    /// Disk that a file keeps although it is deleted. What was not read of it goes with the process, and the next run has to know.
+    pub(super) fn pinned(&mut self, key: FileKey, clock: Instant) -> Option<u64> {
+        let follow = self.files.get_mut(key)?;
+        let before = follow.to_store().unread_to;
+        let bytes = follow.pinned()?;
+        if follow.to_store().unread_to > before {
+            self.pending.urgent(key, clock);
+        }
+        Some(bytes)
+    }
+
+    /// What was not read of deleted files is gone now. The next run reports it, unless it finds a copy; without one it is reported now.
+    pub(super) fn leave_deleted(&mut self, clock: Instant) {
+        for key in self.files.displaced() {
+            if self.pinned(key, clock).is_none() {
+                continue;
+            }
+            let Some(follow) = self.files.get(key).filter(|follow| follow.lag() > 0) else { continue };
+            let (about, unread) = (follow.about(), follow.unread());
+            if self.store.is_in_memory() {
+                self.report_gap(&about, Reason::Deleted, unread, clock);
+            } else {
+                let Range { start: from, end: to } = unread;
+                tracing::warn!(
+                    path = %about.origin.path, from, to,
+                    "ended before this deleted file was read to its end; reported at the next start if no copy of it is found"
+                );
+            }
+        }
+    }
+
+    /// Reports what went unread with the process before this one.
+    pub(super) fn report_doomed(&mut self, clock: Instant) {
+        for row in self.newcomers.take_doomed() {
+            let source = self.plan.selection.source_of(&row.path).cloned();
+            let origin = source.map(|source| super::super::meet::origin(&self.plan, &source, &row.path));
+            let Some(origin) = origin else { continue };
+            let identity = row.key.identity(row.generation);
+            let about = About { origin, identity, line: row.checkpoint.line + 1 };
+            let unread = row.proof.at..row.unread_to.unwrap_or(row.proof.at);
+            self.report_gap(&about, Reason::Deleted, unread, clock);
+            self.pending.deleted.push(row.key);
+        }
     }
 
     fn report(&mut self, notice: &Notice, about: &About, clock: Instant) {

@@ -63,7 +63,7 @@ impl Reader {
 
     /// The same for one file, which may also have been renamed while directories were listed.
     pub(super) fn stray(&mut self, path: &Path, metadata: &Metadata, clock: Instant) -> Looked {
-        let listed = self.newcomers.stray_from(path, metadata, &self.plan);
+        let listed = self.newcomers.stray_from(path, metadata, &self.plan, &self.links);
         let Some(listed) = listed.filter(|_| self.is_unmet(metadata)) else { return Looked::Done };
         let newcomer = Newcomer::open(path).ok().filter(|newcomer| newcomer.key == FileKey::of(metadata));
         let Some(newcomer) = newcomer else {
@@ -82,8 +82,18 @@ impl Reader {
         let Some(since) = self.last_walk() else { return };
         for name in names {
             let Some(source) = self.plan.selection.source_of(name).cloned() else { continue };
-            let is_backup = |path: &PathBuf| kin::written_as(path).contains(name) && !source.excludes(path);
-            for path in name.parent().map(names_in).into_iter().flatten().filter(is_backup) {
+            let places: Vec<PathBuf> = self
+                .links
+                .places()
+                .filter(|(_, links)| links.contains(name))
+                .map(|(place, _)| place.to_path_buf())
+                .collect();
+            let names: Vec<&PathBuf> = std::iter::once(name).chain(&places).collect();
+            let is_backup = |path: &PathBuf| {
+                kin::written_as(path).iter().any(|written| names.contains(&written)) && !source.excludes(path)
+            };
+            let dirs: HashSet<&Path> = names.iter().filter_map(|name| name.parent()).collect();
+            for path in dirs.into_iter().flat_map(names_in).filter(is_backup) {
                 let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
                 let is_new = metadata.created().is_ok_and(|birth| birth >= since);
                 if !is_new || self.plan.selection.source_of(&path).is_some() || !self.is_unmet(&metadata) {

@@ -253,12 +253,13 @@ impl Reader {
         let live = self.pending.dirty.iter().filter_map(|key| files.get(*key)).map(Follow::to_store);
         let states = self.pending.finished.iter().cloned().chain(live).collect();
         let (events, deleted) = (std::mem::take(&mut self.pending.events), self.pending.deleted.clone());
-        let watched = self.pending.watched.clone();
+        let (watched, links) = (self.pending.watched.clone(), self.pending.links.clone());
         let (told, losses) = (self.pending.told.clone(), self.pending.losses.clone());
         let seen_until_ms = self.seen_until_ms();
         let notices = std::mem::take(&mut self.pending.notices);
         let incidents = self.pending.incidents.iter().map(|(name, row)| (name.clone(), row.clone())).collect();
-        let batch = Batch { files: states, events, notices, incidents, deleted, watched, seen_until_ms, told, losses };
+        let batch =
+            Batch { files: states, events, notices, incidents, deleted, watched, links, seen_until_ms, told, losses };
         match self.store.commit(&batch) {
             Ok(()) => {
                 self.pending = pending::Pending::default();
