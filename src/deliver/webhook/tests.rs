@@ -117,6 +117,49 @@ fn what_is_too_large_goes_in_halves_with_ids_of_their_own() {
     assert_eq!(accepted, (0..9).collect::<Vec<_>>());
 }
 
+/// A sink and a receiver to which every event that says "poison" is too large.
+fn small() -> (Case, Receiver) {
+    let receiver = Receiver::new(|_, got| Reply::Status(if got.body.contains("poison") { 413 } else { 200 }));
+    (Case::new(receiver.at), receiver)
+}
+
+#[test]
+fn one_row_that_is_too_large_holds_up_nobody() {
+    let (case, receiver) = small();
+    let up = case.up();
+    commit(&up, (0..30).map(|n| event(n, if n == 13 { "poison " } else { "" })));
+    let running = case.run(&up);
+    wait_for("the others are delivered", || is_empty(&up));
+    running.stop();
+    let got = receiver.got();
+    let accepted: Vec<u64> = got.iter().filter(|it| !it.body.contains("poison")).flat_map(Got::events).collect();
+    assert_eq!(accepted, (0..30).filter(|n| *n != 13).collect::<Vec<_>>());
+    // No request was repeated on the way there, but for the one that nobody waits for.
+    let others: Vec<_> = got.iter().filter(|it| it.events() != [13]).map(|it| &it.id).collect();
+    assert_eq!(others.iter().collect::<std::collections::HashSet<_>>().len(), others.len());
+    assert_eq!((case.outbox().sinks().unwrap()[0].apart, up.store.waiting().rows), (1, 0));
+}
+
+#[test]
+fn a_row_that_is_too_large_is_no_failure_of_its_receiver_but_two_and_nothing_else_are() {
+    let (mut case, _receiver) = small();
+    case.config.max_batch = 2;
+    let up = case.up();
+    commit(&up, [event(0, "poison "), event(1, ""), event(2, "poison "), event(3, "")]);
+    commit(&up, [event(4, "poison "), event(5, "poison ")]);
+    let sink = Sink { failing_after: Duration::ZERO, ..case.sink() };
+    let (stop, asked) = watch::channel(false);
+    let mut n_accepted = 0;
+    run(&sink, &up.store, asked, |state| match state {
+        SinkState::Accepted { .. } => n_accepted += 1,
+        SinkState::Failing { .. } => _ = stop.send_replace(true),
+        SinkState::Failed { .. } => {}
+        other => panic!("{other:?}"),
+    })
+    .unwrap();
+    assert_eq!((n_accepted, case.outbox().sinks().unwrap()[0].apart, up.store.waiting().rows), (2, 4, 0));
+}
+
 #[test]
 fn a_row_that_is_always_refused_holds_up_nobody_and_becomes_a_dead_letter_that_can_be_tried_again() {
     let mended = Arc::new(Mutex::new(false));
@@ -439,7 +482,8 @@ fn moody(seed: u64, accepted: &Arc<Mutex<Vec<u64>>>, healthy: &Arc<Mutex<bool>>)
             _ if !poison && is_healthy => {}
             5 => return Reply::Reset,
             6 => return Reply::Half,
-            7 => return Reply::Status(413),
+            // What was too large once is too large the next time.
+            7 if got.events().len() > 1 => return Reply::Status(413),
             8 => return Reply::Status(429),
             9 => return Reply::Hang,
             _ => return Reply::Status(503),

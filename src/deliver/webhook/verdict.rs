@@ -1,4 +1,4 @@
-//! What an answer means: accepted, to be tried again, refused, too large, or never again.
+//! What an answer means: accepted, to be tried again, refused, unfit, too large, or never again.
 //!
 //! HTTP's status decides, but for the targets that answer 200 to everything and say the rest in the body.
 
@@ -21,8 +21,12 @@ pub enum Verdict {
         after: Option<Duration>,
         reason: String,
     },
-    /// The receiver does not want this request as it is; others it may want.
+    /// The receiver does not want this request; perhaps because of what is in it, perhaps no other either: a wrong URL or key.
     Refused {
+        reason: String,
+    },
+    /// What is in this request is not what the receiver wants; others it may want.
+    Unfit {
         reason: String,
     },
     TooLarge {
@@ -57,7 +61,8 @@ pub fn judge(format: &Format, answer: &Answer, now: Timestamp) -> Verdict {
             after,
             reason: format!("{}; redirects are not followed, so `url` has to be the last address", reason()),
         },
-        400..=499 => Verdict::Refused { reason: reason() },
+        400 | 415 | 422 => Verdict::Unfit { reason: reason() },
+        401..=499 => Verdict::Refused { reason: reason() },
         _ => Verdict::Retry { after, reason: reason() },
     }
 }
@@ -148,6 +153,7 @@ mod tests {
             Verdict::Accepted => ("accepted", None),
             Verdict::Retry { after, .. } => ("retry", after.map(|after| after.as_secs())),
             Verdict::Refused { .. } => ("refused", None),
+            Verdict::Unfit { .. } => ("unfit", None),
             Verdict::TooLarge { .. } => ("too large", None),
             Verdict::Gone { .. } => ("gone", None),
         }
@@ -161,12 +167,15 @@ mod tests {
             for (status, expected) in [
                 (302, "retry"),
                 (304, "retry"),
-                (400, "refused"),
+                (400, "unfit"),
                 (401, "refused"),
+                (403, "refused"),
                 (404, "refused"),
                 (408, "retry"),
                 (410, "gone"),
                 (413, "too large"),
+                (415, "unfit"),
+                (422, "unfit"),
                 (425, "retry"),
                 (429, "retry"),
                 (500, "retry"),
@@ -240,7 +249,7 @@ mod tests {
     #[test]
     fn reasons_are_short_and_harmless() {
         let long = format!("a\x1b[2J\nb\u{202e} {}", "x".repeat(9999));
-        let Verdict::Refused { reason } = judge(&Format::Json, &answer(400, &long), Timestamp::UNIX_EPOCH) else {
+        let Verdict::Unfit { reason } = judge(&Format::Json, &answer(400, &long), Timestamp::UNIX_EPOCH) else {
             panic!("it is refused")
         };
         assert!(reason.starts_with("HTTP 400: a\\x1b[2J b\\u{202e} xxx") && reason.len() < 300, "{reason}");
