@@ -31,6 +31,11 @@ pub enum Outcome {
     Accepted,
     /// To be tried again, as it is.
     Again(Tries),
+    /// The same, and nothing else of its sink before this moment (milliseconds since 1970): the receiver asks for a pause.
+    Pause {
+        tries: Tries,
+        until_ms: i64,
+    },
     /// To be halved; both halves begin with this.
     Halve(Tries),
     /// The rows behind it go first from now on.
@@ -70,7 +75,11 @@ pub fn decide(delivery: &Delivery, verdict: Verdict, moment: Moment) -> Outcome 
     match verdict {
         Verdict::Accepted => Outcome::Accepted,
         Verdict::Gone { reason } => Outcome::Gone(tried(delivery, reason, None, moment)),
-        Verdict::Retry { after, reason } => Outcome::Again(tried(delivery, reason, after, moment)),
+        Verdict::Retry { after: None, reason } => Outcome::Again(tried(delivery, reason, None, moment)),
+        Verdict::Retry { after: Some(after), reason } => Outcome::Pause {
+            tries: tried(delivery, reason, Some(after), moment),
+            until_ms: moment.now_ms.saturating_add_unsigned(after.as_millis() as u64),
+        },
         Verdict::TooLarge { reason } if !alone => {
             Outcome::Halve(Tries { last_error: Some(reason), ..halved(&delivery.tries) })
         }
@@ -168,9 +177,20 @@ mod tests {
             assert_eq!((delivery.tries.attempts, delivery.tries.next_ms), (n, 5000 + 1000 * seconds));
         }
         delivery.tries.attempts = 100_000;
-        let asked = Verdict::Retry { after: Some(Duration::from_secs(900)), reason: "down".into() };
-        assert_eq!(again(decide(&delivery, asked, moment(0))).next_ms, 900_000);
         assert_eq!((delivery.tries.refusals, delivery.tries.first_tried_ms), (0, Some(5000)));
+    }
+
+    #[test]
+    fn a_pause_that_is_asked_for_is_one_for_the_whole_sink() {
+        let asked = |seconds| Verdict::Retry { after: Some(Duration::from_secs(seconds)), reason: "busy".into() };
+        let apart = Delivery { row: Some(b"{}".to_vec()), ..delivery(1) };
+        for (delivery, seconds, own) in [(delivery(3), 900, 900), (apart, 60, 15 * 60)] {
+            let Outcome::Pause { tries, until_ms } = decide(&delivery, asked(seconds), moment(5)) else {
+                panic!("it pauses")
+            };
+            assert_eq!((until_ms, tries.next_ms), (5 + 1000 * seconds as i64, 5 + 1000 * own));
+            assert_eq!((tries.attempts, tries.refusals), (1, 0));
+        }
     }
 
     #[test]

@@ -102,6 +102,51 @@ fn what_a_receiver_asks_for_is_waited_for() {
 }
 
 #[test]
+fn a_robot_that_was_asked_too_often_gets_the_same_again_after_its_pause() {
+    const LIMITED: &str = r#"{"errcode":45009,"errmsg":"api freq out of limit"}"#;
+    const OK: &str = r#"{"errcode":0,"errmsg":"ok"}"#;
+    let receiver = Receiver::new(|n, _| Reply::Full(200, "x: y", if n < 2 { LIMITED } else { OK }));
+    let mut case = Case::new(receiver.at);
+    case.config.format = config::Format::WeCom;
+    let up = case.up();
+    commit(&up, events(0..3));
+    let running = case.run(&up);
+    let tries = || up.store.standing(NAME).unwrap().next.map(|next| next.tries).unwrap_or_default();
+    for n in 1..3 {
+        wait_for("it is limited", || tries().attempts == n);
+        let Tries { refusals, next_ms, .. } = tries();
+        assert!(refusals == 0 && next_ms > now_ms() + 30_000, "{next_ms}");
+        assert_eq!(case.operator().retry(Some(NAME)).unwrap().due, 1);
+    }
+    wait_for("it is delivered", || is_empty(&up));
+    running.stop();
+    let got = receiver.got();
+    assert!(got.len() == 3 && got.iter().all(|it| *it == got[0]), "{got:#?}");
+}
+
+#[test]
+fn what_stands_apart_keeps_the_pause_too() {
+    let receiver = Receiver::new(|_, got| match got.body.contains("poison") {
+        true => Reply::Status(413),
+        false => Reply::Full(429, "retry-after: 3000", ""),
+    });
+    let mut case = Case::new(receiver.at);
+    case.config.max_batch = 1;
+    let up = case.up();
+    commit(&up, [event(0, "poison "), event(1, "")]);
+    let running = case.run(&up);
+    let standing = || up.store.standing(NAME).unwrap();
+    wait_for("it is asked to wait", || standing().next.is_some_and(|next| next.tries.attempts == 1));
+    let apart = standing().apart.expect("the other stands apart");
+    assert!(apart.tries.next_ms > now_ms() + 2_900_000, "{apart:?}");
+    // An operator need not wait.
+    let n_before = receiver.got().len();
+    assert_eq!(case.operator().retry(Some(NAME)).unwrap().due, 2);
+    wait_for("both are tried", || receiver.got().len() == n_before + 2);
+    running.stop();
+}
+
+#[test]
 fn what_is_too_large_goes_in_halves_with_ids_of_their_own() {
     let receiver = Receiver::new(|_, got| Reply::Status(if got.events().len() > 2 { 413 } else { 200 }));
     let case = Case::new(receiver.at);

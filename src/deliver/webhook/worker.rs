@@ -315,7 +315,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         }
         match outcome {
             Outcome::Accepted => self.accepted(delivery),
-            Outcome::Again(tries) => {
+            Outcome::Again(tries) | Outcome::Pause { tries, .. } => {
                 let reason = self.failed(delivery, tries);
                 // What stands apart says nothing of the sink.
                 if delivery.row.is_none() {
@@ -357,6 +357,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         match outcome {
             Outcome::Accepted => store.accept_delivery(sink, delivery),
             Outcome::Again(tries) | Outcome::Gone(tries) => store.set_tries(sink, id, tries),
+            Outcome::Pause { tries, until_ms } => store.pause(sink, id, tries, *until_ms),
             Outcome::Halve(begin) => {
                 let mut halves = self.sink.maker().halves(&self.members(delivery)?, delivery.through);
                 halves.iter_mut().for_each(|half| half.tries = begin.clone());
