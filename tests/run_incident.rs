@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use paytriage::catalog::Catalog;
 use paytriage::incident::threshold_of;
 use serde_json::Value;
@@ -104,6 +104,32 @@ fn where_logs_of_several_hosts_come_together_it_is_said_that_one_of_them_is_affe
     let second = printed(&mut daemon).remove(0);
     assert_eq!((&second["code"], &second["scope"]), (&"ACQ.SYSTEM_ERROR".into(), &"one_host".into()), "{second}");
     assert_eq!(second["sources"][0]["host"], "web-2");
+}
+
+#[test]
+fn a_backlog_is_judged_by_the_times_of_its_lines() {
+    let env = Env::new();
+    let rule = "[[incident.threshold]]\ncodes = [\"ACQ.*\"]\ncount = 5\nwithin = \"1m\"\n";
+    config(&env, &["[incident]\nbatch_wait = \"1s\"\n", rule, ON_STDOUT]);
+    let now = Timestamp::now();
+    // So many seconds ago.
+    let ago = |seconds: i64, code: &str| {
+        let time = now - SignedDuration::from_secs(seconds);
+        line(code, 0).replace("2026-07-01 12:00:00", &time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+    };
+    // One every twenty minutes is no incident, five in a minute were one.
+    let calm: String = (1..=8).rev().map(|n| ago(n * 1200, "ACQ.SYSTEM_ERROR")).collect();
+    let busy: String = (0..5).map(|n| ago(5000 - 10 * n, "ACQ.PAYMENT_FAIL")).collect();
+    env.write("logs/app.log", calm + &busy);
+    let mut daemon = run(&env, ARGS);
+    let told = printed(&mut daemon);
+    let said: Vec<_> = told.iter().map(|it| (it["code"].as_str().unwrap(), number(it, "/count"))).collect();
+    assert_eq!(said, [("ACQ.PAYMENT_FAIL", 5)]);
+    // All of it was read before this.
+    append(&env, "logs/app.log", &ago(0, "isv.invalid-signature"));
+    let told = printed(&mut daemon);
+    assert!(told.len() == 1 && told[0]["code"] == "isv.invalid-signature", "{told:#?}");
+    assert!(daemon.stop().success());
 }
 
 /// Six kinds of failures, and how many different orders of each.

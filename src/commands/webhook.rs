@@ -108,7 +108,7 @@ fn judged(answered: &Answered, webhook: &Webhook) -> (Exit, String) {
             format!("not accepted now; the daemon would try again after {} s", after.as_secs())
         }
         Verdict::Retry { after: None, .. } => "not accepted; the daemon would try again".to_owned(),
-        Verdict::Refused { .. } => "refused".to_owned(),
+        Verdict::Refused { .. } | Verdict::Unfit { .. } => "refused".to_owned(),
         Verdict::TooLarge { .. } => "refused as too large".to_owned(),
         Verdict::Gone { .. } => "refused for good; the daemon would stop this sink".to_owned(),
     };

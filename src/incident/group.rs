@@ -11,7 +11,7 @@ use super::key::hash;
 use super::matching::Subject;
 use super::notice::{Reason, Status};
 use super::tally::{Early, Sighting, Tally, sample};
-use super::threshold::{Window, millis, threshold};
+use super::threshold::{Added, Window, millis, threshold};
 use super::{Clock, Settings};
 use crate::catalog::{Entry, Severity, Threshold};
 use crate::config::Incident;
@@ -226,21 +226,26 @@ impl Group {
         }
     }
 
-    /// Counts an event. Gives how many events before it have become too old to lead to an incident.
+    /// Counts an event. Gives how many events before it will not lead to an incident any more.
     pub fn observe(&mut self, event: &Event, now: Clock) -> u64 {
         self.change = Change::ToStore;
         let expired = self.expire(now.steady_ms);
         let seen = Sighting::of(event, now.steady_ms);
-        match &mut self.stored.phase {
-            Phase::Open(open) => open.add(&seen, event),
-            Phase::Waiting(window) => {
-                if let Some(early) = window.add(&seen, event, self.threshold) {
+        let forgotten = match &mut self.stored.phase {
+            Phase::Open(open) => {
+                open.add(&seen, event);
+                0
+            }
+            Phase::Waiting(window) => match window.add(&seen, event, self.threshold) {
+                Added::Waits(forgotten) => forgotten,
+                Added::Reached(early, forgotten) => {
                     self.stored.about.labels.clone_from(&event.origin.labels);
                     self.begin(&early, now);
+                    forgotten
                 }
-            }
-        }
-        expired
+            },
+        };
+        expired + forgotten
     }
 
     fn begin(&mut self, early: &[Early], now: Clock) {

@@ -1,7 +1,8 @@
 //! Groups events in time: what a person should be told, once, while it lasts, and when it is over.
 //!
 //! Pure: events and a clock value in, notices out. Only these and the settings change the state, so that a replay after a crash
-//! decides the same; intervals are measured by a clock that never goes back, wall time is only shown.
+//! decides the same; intervals are measured by a clock that never goes back, wall time is only shown. Only thresholds ask how long
+//! before it came an event was written.
 //!
 //! A `group` counts the events of one kind. Below its `threshold` nothing is said; then an incident opens, is spoken of
 //! at growing intervals while it goes on, and is resolved when it has been quiet. What is due at about the same time goes
@@ -43,7 +44,7 @@ pub const INCIDENT_JSON_SCHEMA: &str = include_str!("../../data/schema/incident.
 /// A moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock {
-    /// Shown, and compared with silences and mute times; nothing else depends on it.
+    /// Shown, and compared with silences and mute times; no interval depends on it.
     pub wall: Timestamp,
     /// Milliseconds since any moment in the past; never goes back, not even over a restart.
     pub steady_ms: i64,

@@ -22,7 +22,10 @@ const SHOWN_MERCHANTS: usize = 5;
 /// What counts of an event.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sighting<'a> {
+    /// When it came.
     pub ms: i64,
+    /// So many milliseconds after it was written, as far as its line says.
+    pub late_ms: i64,
     pub time: Timestamp,
     pub order: Option<&'a str>,
     pub merchant: Option<&'a str>,
@@ -33,6 +36,8 @@ pub(super) struct Sighting<'a> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Early {
     pub ms: i64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    late_ms: i64,
     pub event: EventId,
     time: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,10 +77,12 @@ impl<'a> Sighting<'a> {
     pub fn of(event: &'a Event, now_ms: i64) -> Sighting<'a> {
         let Ids { out_trade_no, trade_no, transaction_id, mch_id, .. } = &event.ids;
         let present = |id: &'a Option<String>| id.as_deref().filter(|id| !id.is_empty());
+        // A record's time that is yet to come was misread.
+        let time = event.time.map_or(event.observed, |time| time.min(event.observed));
         Sighting {
             ms: now_ms,
-            // A record's time that is yet to come was misread.
-            time: event.time.map_or(event.observed, |time| time.min(event.observed)),
+            late_ms: event.observed.as_millisecond() - time.as_millisecond(),
+            time,
             order: present(out_trade_no).or(present(trade_no)).or(present(transaction_id)),
             merchant: present(mch_id),
             host: event.host(),
@@ -83,10 +90,18 @@ impl<'a> Sighting<'a> {
     }
 }
 
+impl Sighting<'_> {
+    /// When it was written, by the clock that says when it came.
+    pub fn written_ms(&self) -> i64 {
+        self.ms.saturating_sub(self.late_ms)
+    }
+}
+
 impl Early {
     pub fn new(seen: &Sighting<'_>, event: &Event, with_sample: bool) -> Early {
         Early {
             ms: seen.ms,
+            late_ms: seen.late_ms,
             event: event.id,
             time: seen.time,
             order: seen.order.map(str::to_owned),
@@ -99,6 +114,7 @@ impl Early {
     pub fn sighting(&self) -> Sighting<'_> {
         Sighting {
             ms: self.ms,
+            late_ms: self.late_ms,
             time: self.time,
             order: self.order.as_deref(),
             merchant: self.merchant.as_deref(),
@@ -216,6 +232,10 @@ impl Tally {
     pub fn samples(&self) -> &[Sample] {
         &self.samples
     }
+}
+
+fn is_zero(ms: &i64) -> bool {
+    *ms == 0
 }
 
 /// What is shown of one event.

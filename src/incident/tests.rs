@@ -77,6 +77,16 @@ fn event(entry: &Arc<Entry>, source: &str, order: &str) -> Event {
     event
 }
 
+/// The moment when the steady clock was, or would have been, at `ms`, as long as nobody sets the wall clock.
+fn wall(ms: i64) -> Timestamp {
+    EPOCH.parse::<Timestamp>().unwrap() + SignedDuration::from_millis(ms)
+}
+
+/// An event whose line says when it was written.
+fn written(ms: i64, event: &Event) -> Event {
+    Event { time: Some(wall(ms)), ..event.clone() }
+}
+
 impl Driver {
     fn new() -> Driver {
         Driver::with(settings())
@@ -98,9 +108,7 @@ impl Driver {
     }
 
     fn clock(&self) -> Clock {
-        let epoch: Timestamp = EPOCH.parse().unwrap();
-        let wall = epoch + SignedDuration::from_millis(self.now_ms) + self.wall_off;
-        Clock { wall, steady_ms: self.now_ms }
+        Clock { wall: wall(self.now_ms) + self.wall_off, steady_ms: self.now_ms }
     }
 
     fn observe(&mut self, mut event: Event) {

@@ -36,18 +36,46 @@ fn general(entry: &Entry) -> Threshold {
     }
 }
 
-/// Events of which nothing was said, oldest first; never more than a threshold's count.
+/// So many events beside those that a threshold asks for are kept while it is not reached: where old logs are read, of several files in
+/// turn, those that were written together need not come one behind the other.
+const BESIDE: usize = 20;
+
+/// Events of which nothing was said, in the order in which they came. They count together if they were written within the
+/// threshold's time, by what their lines say; where a line says nothing, by when it came.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Window(VecDeque<Early>);
 
+/// What an event did to a window.
+pub(super) enum Added {
+    /// There are not enough yet; so many were forgotten to make room.
+    Waits(u64),
+    /// These are enough; so many others are forgotten.
+    Reached(Vec<Early>, u64),
+}
+
 impl Window {
-    /// Adds an event to those that are still in the window; all of them once they are as many as the threshold asks for.
-    pub fn add(&mut self, seen: &Sighting<'_>, event: &Event, threshold: Threshold) -> Option<Vec<Early>> {
-        let n_samples = self.0.iter().filter(|early| early.sample.is_some()).count();
+    pub fn add(&mut self, seen: &Sighting<'_>, event: &Event, threshold: Threshold) -> Added {
+        let (count, within) = ((threshold.count as usize).max(1), millis(threshold.within));
+        let is_near =
+            |early: &&Early| early.sighting().written_ms().abs_diff(seen.written_ms()) < within.unsigned_abs();
+        let n_samples = self.0.iter().filter(is_near).filter(|early| early.sample.is_some()).count();
         self.0.push_back(Early::new(seen, event, n_samples < MAX_SAMPLES));
-        let is_reached = self.0.len() >= threshold.count as usize;
-        is_reached.then(|| std::mem::take(&mut self.0).into())
+        let mut written: Vec<i64> = self.0.iter().map(|early| early.sighting().written_ms()).collect();
+        written.sort_unstable();
+        let Some(first) = written
+            .windows(count)
+            .find(|those| those[count - 1].saturating_sub(those[0]) < within)
+            .map(|those| those[0])
+        else {
+            let n_more = self.0.len().saturating_sub(count.saturating_add(BESIDE));
+            self.0.drain(..n_more);
+            return Added::Waits(n_more as u64);
+        };
+        let (enough, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.0)
+            .into_iter()
+            .partition(|early| (0..within).contains(&early.sighting().written_ms().saturating_sub(first)));
+        Added::Reached(enough, others.len() as u64)
     }
 
     /// Forgets what is too old to count, and says how many events that were.

@@ -147,6 +147,15 @@ impl Store {
         self.lock().transact_soon(|transaction| update_tries(transaction, sink, id, tries))
     }
 
+    /// Stores how an attempt went, and that no other request of the sink is due before a moment.
+    pub fn pause(&self, sink: &str, id: &str, tries: &Tries, until_ms: i64) -> Result<(), StateError> {
+        self.lock().transact_soon(|transaction| {
+            let later = "UPDATE batch SET next_ms = ?2 WHERE sink = ?1 AND next_ms < ?2";
+            transaction.prepare_cached(later)?.execute(params![sink, until_ms])?;
+            update_tries(transaction, sink, id, tries)
+        })
+    }
+
     /// A request was accepted: its rows are delivered, and it is forgotten, in one transaction. Nothing happens if it is no longer
     /// there: its sink was given up, or takes something else by now, and its rows are nobody's.
     pub fn accept_delivery(&self, sink: &str, delivery: &Delivery) -> Result<(), StateError> {

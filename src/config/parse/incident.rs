@@ -60,7 +60,11 @@ pub(super) fn incident(table: &mut Table<'_>, known: &Known<'_>) -> Incident {
 fn threshold(table: &mut Table<'_>, known: &Known<'_>) -> Option<ThresholdRule> {
     let matcher = matcher(table, known);
     let count = table.required("count", &kind::count(), "So many events of one group are an incident");
-    let within = table.required("within", &kind::duration(), "If they come within this time");
+    let within = table.required(
+        "within",
+        &kind::duration(),
+        "If they were written within this time, by the times of their lines",
+    );
     Some(ThresholdRule { matcher, threshold: Threshold { count: count?, within: within? } })
 }
 

@@ -1,7 +1,8 @@
 //! What becomes of a request after an attempt. Pure: what was known, the verdict, a time and a random number in; what to store out.
 //!
-//! A request that cannot be delivered now is tried again. One that its receiver refuses, again and again, is halved until the
-//! row that it does not want is alone; that one steps aside, so that the others go on, and is given up after a day.
+//! A request that cannot be delivered now is tried again. One that its receiver refuses is halved until the row that it does not
+//! want is alone; that one steps aside, so that the others go on, and is given up after a day. How often it has to be refused
+//! before depends on how sure it is that this is about the row: too large is clear at once, a wrong URL refuses everything.
 
 use std::time::Duration;
 
@@ -9,10 +10,13 @@ use super::retry;
 use super::verdict::Verdict;
 use crate::store::{Delivery, Tries};
 
-/// Refusals after which a request is halved, or a single row steps aside.
+/// Refusals after which a request is halved, or a single row steps aside, where it may be nothing about this one: a proxy that is
+/// being set up is waited for.
 const MAX_REFUSALS: u32 = 8;
-/// Halves of a refused request have been refused so often already: they need not prove all of it again.
-const HALVES_BEGIN_WITH: u32 = 6;
+/// The same where the receiver says that it is.
+const MAX_UNFIT: u32 = 3;
+/// Halves of a refused request need so many more: they need not prove all of it again.
+const OF_HALVES: u32 = 2;
 /// For so long a single row is tried although it is refused.
 const REFUSED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// Between attempts of what stepped aside, at most.
@@ -27,6 +31,11 @@ pub enum Outcome {
     Accepted,
     /// To be tried again, as it is.
     Again(Tries),
+    /// The same, and nothing else of its sink before this moment (milliseconds since 1970): the receiver asks for a pause.
+    Pause {
+        tries: Tries,
+        until_ms: i64,
+    },
     /// To be halved; both halves begin with this.
     Halve(Tries),
     /// The rows behind it go first from now on.
@@ -66,21 +75,29 @@ pub fn decide(delivery: &Delivery, verdict: Verdict, moment: Moment) -> Outcome 
     match verdict {
         Verdict::Accepted => Outcome::Accepted,
         Verdict::Gone { reason } => Outcome::Gone(tried(delivery, reason, None, moment)),
-        Verdict::Retry { after, reason } => Outcome::Again(tried(delivery, reason, after, moment)),
+        Verdict::Retry { after: None, reason } => Outcome::Again(tried(delivery, reason, None, moment)),
+        Verdict::Retry { after: Some(after), reason } => Outcome::Pause {
+            tries: tried(delivery, reason, Some(after), moment),
+            until_ms: moment.now_ms.saturating_add_unsigned(after.as_millis() as u64),
+        },
         Verdict::TooLarge { reason } if !alone => {
             Outcome::Halve(Tries { last_error: Some(reason), ..halved(&delivery.tries) })
         }
-        Verdict::TooLarge { reason } | Verdict::Refused { reason } => refused(delivery, reason, moment),
+        Verdict::TooLarge { reason } => refused(delivery, reason, 1, moment),
+        Verdict::Unfit { reason } => refused(delivery, reason, MAX_UNFIT, moment),
+        Verdict::Refused { reason } => refused(delivery, reason, MAX_REFUSALS, moment),
     }
 }
 
-fn refused(delivery: &Delivery, reason: String, moment: Moment) -> Outcome {
+/// One more refusal; `enough` of them say that it is about this request.
+fn refused(delivery: &Delivery, reason: String, enough: u32, moment: Moment) -> Outcome {
     let mut tries = tried(delivery, reason, None, moment);
-    tries.refusals += 1;
+    tries.refusals = tries.refusals.saturating_add(1);
     let since = *tries.first_refused_ms.get_or_insert(moment.now_ms);
-    let often = tries.refusals >= MAX_REFUSALS;
+    // What stands apart was refused often enough before.
+    let often = tries.refusals >= enough || delivery.row.is_some();
     if delivery.members.len() > 1 {
-        let begin = Tries { refusals: HALVES_BEGIN_WITH, ..halved(&tries) };
+        let begin = Tries { refusals: enough.saturating_sub(OF_HALVES), ..halved(&tries) };
         return if often { Outcome::Halve(begin) } else { Outcome::Again(tries) };
     }
     let refused_for = Duration::from_millis(moment.now_ms.saturating_sub(since).max(0).cast_unsigned());
@@ -160,9 +177,20 @@ mod tests {
             assert_eq!((delivery.tries.attempts, delivery.tries.next_ms), (n, 5000 + 1000 * seconds));
         }
         delivery.tries.attempts = 100_000;
-        let asked = Verdict::Retry { after: Some(Duration::from_secs(900)), reason: "down".into() };
-        assert_eq!(again(decide(&delivery, asked, moment(0))).next_ms, 900_000);
         assert_eq!((delivery.tries.refusals, delivery.tries.first_tried_ms), (0, Some(5000)));
+    }
+
+    #[test]
+    fn a_pause_that_is_asked_for_is_one_for_the_whole_sink() {
+        let asked = |seconds| Verdict::Retry { after: Some(Duration::from_secs(seconds)), reason: "busy".into() };
+        let apart = Delivery { row: Some(b"{}".to_vec()), ..delivery(1) };
+        for (delivery, seconds, own) in [(delivery(3), 900, 900), (apart, 60, 15 * 60)] {
+            let Outcome::Pause { tries, until_ms } = decide(&delivery, asked(seconds), moment(5)) else {
+                panic!("it pauses")
+            };
+            assert_eq!((until_ms, tries.next_ms), (5 + 1000 * seconds as i64, 5 + 1000 * own));
+            assert_eq!((tries.attempts, tries.refusals), (1, 0));
+        }
     }
 
     #[test]
@@ -179,11 +207,32 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_is_halved_at_once_unless_it_is_one_row() {
+    fn what_is_too_large_is_halved_at_once_and_one_row_steps_aside_at_once() {
         let large = || Verdict::TooLarge { reason: "413".into() };
         let begin = Tries { last_error: Some("413".into()), ..Tries::default() };
         assert_eq!(decide(&delivery(2), large(), moment(1)), Outcome::Halve(begin));
-        assert_eq!(again(decide(&delivery(1), large(), moment(1))).refusals, 1);
+        let Outcome::Apart(tries) = decide(&delivery(1), large(), moment(1)) else { panic!("it steps aside") };
+        assert_eq!((tries.refusals, tries.first_refused_ms), (1, Some(1)));
+        let apart = Delivery { tries, row: Some(b"{}".to_vec()), ..delivery(1) };
+        assert_eq!(again(decide(&apart, large(), moment(2))).next_ms, 2 + 15 * 60 * 1000);
+        // Where everything is too large it is the receiver.
+        let waiting = Moment { room: Room::Waiting, ..moment(1) };
+        assert_eq!(again(decide(&delivery(1), large(), waiting)).next_ms, 1001);
+    }
+
+    #[test]
+    fn what_is_unfit_need_not_prove_it_as_often() {
+        let unfit = || Verdict::Unfit { reason: "HTTP 422".into() };
+        let mut batch = delivery(5);
+        for n in 1..3 {
+            batch.tries = again(decide(&batch, unfit(), moment(n)));
+        }
+        let Outcome::Halve(begin) = decide(&batch, unfit(), moment(3)) else { panic!("it is halved") };
+        let mut one = Delivery { tries: begin, ..delivery(1) };
+        one.tries = again(decide(&one, unfit(), moment(4)));
+        assert!(matches!(decide(&one, unfit(), moment(5)), Outcome::Apart(_)));
+        // A refusal that says nothing of this request proves less.
+        assert!(matches!(decide(&one, refusal(), moment(5)), Outcome::Again(_)));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod case;
 mod measure;
 mod receiver;
+mod refused;
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -99,77 +100,6 @@ fn what_a_receiver_asks_for_is_waited_for() {
     // Times are stored in milliseconds.
     assert!(began.elapsed() >= Duration::from_millis(900), "{:?}", began.elapsed());
     running.stop();
-}
-
-#[test]
-fn what_is_too_large_goes_in_halves_with_ids_of_their_own() {
-    let receiver = Receiver::new(|_, got| Reply::Status(if got.events().len() > 2 { 413 } else { 200 }));
-    let case = Case::new(receiver.at);
-    let up = case.up();
-    commit(&up, events(0..9));
-    let running = case.run(&up);
-    wait_for("it is delivered", || is_empty(&up));
-    running.stop();
-    let got = receiver.got();
-    let ids: std::collections::HashSet<_> = got.iter().map(|it| &it.id).collect();
-    assert_eq!(ids.len(), got.len());
-    let accepted: Vec<_> = got.iter().map(Got::events).filter(|events| events.len() <= 2).flatten().collect();
-    assert_eq!(accepted, (0..9).collect::<Vec<_>>());
-}
-
-#[test]
-fn a_row_that_is_always_refused_holds_up_nobody_and_becomes_a_dead_letter_that_can_be_tried_again() {
-    let mended = Arc::new(Mutex::new(false));
-    let is_mended = Arc::clone(&mended);
-    let receiver = Receiver::new(move |_, got| {
-        let refuse = got.body.contains("poison") && !*is_mended.lock().unwrap();
-        if refuse { Reply::Full(400, "x: y", "bad \x1b[31m event") } else { Reply::Status(200) }
-    });
-    let case = Case::new(receiver.at);
-    let up = case.up();
-    commit(&up, (0..20).map(|n| if n == 13 { event(n, "poison ") } else { event(n, "") }));
-    let running = case.run(&up);
-    wait_for("the others are delivered", || is_empty(&up));
-    let accepted = |got: &[Got]| -> Vec<u64> {
-        got.iter().filter(|it| !it.body.contains("poison")).flat_map(Got::events).collect()
-    };
-    assert_eq!(accepted(&receiver.got()), (0..20).filter(|n| *n != 13).collect::<Vec<_>>());
-    let apart = up.store.standing(NAME).unwrap().apart.expect("it stands apart");
-    let sinks = case.outbox().sinks().unwrap();
-    assert_eq!((sinks[0].waiting.rows, sinks[0].batches, sinks[0].apart, sinks[0].dead), (1, 1, 1, 0));
-
-    // A day later.
-    let day = 25 * 3600 * 1000;
-    let tries = Tries { first_refused_ms: Some(now_ms() - day), next_ms: now_ms() + day, ..apart.tries.clone() };
-    up.store.set_tries(NAME, &apart.id, &tries).unwrap();
-    assert_eq!(case.operator().retry(Some(NAME)).unwrap().due, 1);
-    let dead = SinkState::Dead { id: apart.id.clone(), reason: "HTTP 400: bad \\x1b[31m event".into() };
-    wait_for("it is given up", || running.told().contains(&dead));
-    let letters = case.outbox().dead_letters(None, 10).unwrap();
-    assert_eq!((letters.len(), &letters[0].id, &letters[0].body), (1, &apart.id, &event(13, "poison ").body));
-
-    *mended.lock().unwrap() = true;
-    assert_eq!(case.operator().retry(None).unwrap().revived, 1);
-    wait_for("it is delivered", || case.outbox().sinks().unwrap()[0].batches == 0);
-    running.stop();
-    let last = receiver.got().pop().unwrap();
-    assert_eq!((last.events(), &last.id), (vec![13], &apart.id));
-    assert!(case.outbox().dead_letters(None, 10).unwrap().is_empty());
-}
-
-#[test]
-fn where_everything_is_refused_a_few_rows_step_aside_and_the_rest_waits() {
-    let receiver = Receiver::new(|_, _| Reply::Status(401));
-    let case = Case::new(receiver.at);
-    let up = case.up();
-    commit(&up, events(0..14));
-    let running = case.run(&up);
-    wait_for("some step aside", || case.outbox().sinks().unwrap()[0].apart == 10);
-    let n_before = receiver.got().len();
-    wait_for("the next is tried often", || receiver.got().len() > n_before + 40);
-    running.stop();
-    let sink = case.outbox().sinks().unwrap().remove(0);
-    assert_eq!((sink.apart, sink.dead, up.store.waiting().rows), (10, 0, 4));
 }
 
 #[test]
@@ -439,7 +369,8 @@ fn moody(seed: u64, accepted: &Arc<Mutex<Vec<u64>>>, healthy: &Arc<Mutex<bool>>)
             _ if !poison && is_healthy => {}
             5 => return Reply::Reset,
             6 => return Reply::Half,
-            7 => return Reply::Status(413),
+            // What was too large once is too large the next time.
+            7 if got.events().len() > 1 => return Reply::Status(413),
             8 => return Reply::Status(429),
             9 => return Reply::Hang,
             _ => return Reply::Status(503),

@@ -258,7 +258,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
                 }
             }
             Ready::Nothing => Verdict::Accepted,
-            Ready::Not(reason) => Verdict::Refused { reason },
+            Ready::Not(reason) => Verdict::Unfit { reason },
         };
         self.settle(&delivery, verdict).await;
         Ok(Pause::None)
@@ -315,11 +315,21 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         }
         match outcome {
             Outcome::Accepted => self.accepted(delivery),
-            Outcome::Again(tries) => self.failed(delivery, &tries),
-            Outcome::Halve(tries) => self.failed(delivery, &tries),
+            Outcome::Again(tries) | Outcome::Pause { tries, .. } => {
+                let reason = self.failed(delivery, tries);
+                // What stands apart says nothing of the sink.
+                if delivery.row.is_none() {
+                    self.begin_failing(reason);
+                }
+            }
+            Outcome::Halve(tries) => drop(self.failed(delivery, tries)),
             Outcome::Apart(tries) => {
                 self.in_a_row += 1;
-                self.failed(delivery, &tries);
+                let reason = self.failed(delivery, tries);
+                // One such row says nothing of the sink either; two of them before anything is accepted do.
+                if self.in_a_row > 1 {
+                    self.begin_failing(reason);
+                }
             }
             Outcome::Dead { reason } => (self.tell)(SinkState::Dead { id: delivery.id.clone(), reason }),
             Outcome::Gone(tries) => {
@@ -347,6 +357,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         match outcome {
             Outcome::Accepted => store.accept_delivery(sink, delivery),
             Outcome::Again(tries) | Outcome::Gone(tries) => store.set_tries(sink, id, tries),
+            Outcome::Pause { tries, until_ms } => store.pause(sink, id, tries, *until_ms),
             Outcome::Halve(begin) => {
                 let mut halves = self.sink.maker().halves(&self.members(delivery)?, delivery.through);
                 halves.iter_mut().for_each(|half| half.tries = begin.clone());
@@ -367,16 +378,19 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         }
     }
 
-    fn failed(&mut self, delivery: &Delivery, tries: &Tries) {
-        let reason = tries.last_error.clone().unwrap_or_default();
+    /// Tells of an attempt that came to nothing, and gives the reason.
+    fn failed(&mut self, delivery: &Delivery, tries: Tries) -> String {
+        let reason = tries.last_error.unwrap_or_default();
         tracing::debug!(sink = self.name(), id = delivery.id, attempts = tries.attempts, reason, "not accepted");
         (self.tell)(SinkState::Failed { reason: reason.clone() });
-        // What stands apart says nothing of the sink.
-        if delivery.row.is_none() {
-            let now = Timestamp::now();
-            let failing = || Failing { since: now, began: Instant::now(), reason: String::new(), told: false };
-            self.failing.get_or_insert_with(failing).reason = reason;
-        }
+        reason
+    }
+
+    /// From the first attempt on that has to be repeated before anything else is accepted.
+    fn begin_failing(&mut self, reason: String) {
+        let now = Timestamp::now();
+        let failing = || Failing { since: now, began: Instant::now(), reason: String::new(), told: false };
+        self.failing.get_or_insert_with(failing).reason = reason;
     }
 
     /// A sink that failed before this run is failing since then.

@@ -125,6 +125,31 @@ proptest! {
     }
 
     #[test]
+    fn old_lines_open_an_incident_if_they_would_have_opened_one_when_they_were_written(
+        pauses in proptest::collection::vec(0..40 * SECOND, 1..200),
+        restarts in any::<bool>(),
+    ) {
+        let [mut live, mut late] = [Driver::new(), Driver::new()];
+        let event = event(&busy("system-busy"), "shop", "A");
+        let mut now_ms = 0;
+        for pause in &pauses {
+            now_ms += pause;
+            live.run_until(now_ms);
+            live.observe(written(now_ms, &event));
+        }
+        late.run_until(now_ms);
+        let mut written_ms = 0;
+        for pause in &pauses {
+            written_ms += pause;
+            late.observe(written(written_ms, &event));
+            if restarts {
+                late.restart();
+            }
+        }
+        prop_assert_eq!(live.story().is_empty(), late.story().is_empty());
+    }
+
+    #[test]
     fn a_silence_over_all_of_it_says_nothing_and_then_that_it_opened_once(steps in any_steps()) {
         let mut driver = Driver::new();
         let until = driver.clock().wall + SignedDuration::from_hours(1000);

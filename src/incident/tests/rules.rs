@@ -52,6 +52,50 @@ fn the_events_that_lead_to_an_incident_are_counted_and_older_ones_are_not() {
     assert_eq!(notice.first_seen, "2026-03-01T08:01:00Z");
 }
 
+/// Two hours of logs, read in one moment.
+fn backlog(driver: &mut Driver, written_ms: impl IntoIterator<Item = i64>) {
+    driver.run_until(2 * HOUR);
+    written_ms.into_iter().for_each(|ms| driver.observe(written(ms, &event(&busy("busy"), "shop", "A"))));
+}
+
+#[test]
+fn what_was_written_hours_apart_is_no_incident_however_soon_it_is_read() {
+    let mut driver = Driver::new();
+    backlog(&mut driver, (0..100).map(|n| n * 20 * MINUTE - 34 * HOUR));
+    driver.run_until(3 * HOUR);
+    assert_eq!((driver.story(), driver.incidents.unsaid()), (Vec::new(), 100));
+}
+
+#[test]
+fn what_was_written_within_a_minute_is_one_however_old_it_is() {
+    let mut driver = Driver::new();
+    let burst = (0..5).map(|n| HOUR + n * 14 * SECOND);
+    backlog(&mut driver, [0, 20 * MINUTE, 40 * MINUTE].into_iter().chain(burst));
+    assert_eq!(driver.story(), [(2 * HOUR, Opened, Reason::Threshold, 5)]);
+    let notice = driver.notices()[0];
+    assert_eq!((&*notice.first_seen, &*notice.last_seen), ("2026-03-01T09:00:00Z", "2026-03-01T09:00:56Z"));
+    assert!(!notice.samples.is_empty() && notice.samples.iter().all(|sample| sample.time >= notice.first_seen));
+    assert_eq!(driver.incidents.unsaid(), 3);
+}
+
+#[test]
+fn what_was_written_together_is_found_also_where_it_is_not_read_together() {
+    // Two files, one after the other, and a third between their lines.
+    let mut driver = Driver::new();
+    let of = |first: i64, n: i64| (0..n).map(move |n| first + n * 10 * SECOND);
+    let others = (0..).map(|n| n * 5 * MINUTE);
+    let burst = of(90 * MINUTE, 3).chain(of(90 * MINUTE + 5 * SECOND, 2));
+    backlog(&mut driver, burst.zip(others).flat_map(|(burst, other)| [burst, other]));
+    assert_eq!(driver.story(), [(2 * HOUR, Opened, Reason::Threshold, 5)]);
+}
+
+#[test]
+fn a_line_whose_time_is_yet_to_come_counts_when_it_is_read() {
+    let mut driver = Driver::new();
+    backlog(&mut driver, (3..8).map(|n| n * HOUR));
+    assert_eq!(driver.story(), [(2 * HOUR, Opened, Reason::Threshold, 5)]);
+}
+
 #[test]
 fn the_general_rules_go_by_the_kind_of_trouble() {
     let with = |change: fn(&mut Entry)| {
@@ -236,9 +280,7 @@ fn sources_and_chosen_labels_keep_incidents_apart() {
 }
 
 fn silence(end_ms: i64) -> Silence {
-    let epoch: Timestamp = EPOCH.parse().unwrap();
-    let until = epoch + SignedDuration::from_millis(end_ms);
-    Silence { matcher: Matcher::default(), until, comment: String::new() }
+    Silence { matcher: Matcher::default(), until: wall(end_ms), comment: String::new() }
 }
 
 #[test]
