@@ -290,6 +290,27 @@ fn after_a_link_was_switched_the_rotations_of_its_target_are_followed_at_once() 
 }
 
 #[test]
+fn what_was_made_where_a_link_led_is_read_although_the_link_was_switched_at_once() {
+    let env = Env::new();
+    let mut container = Container::new(&env);
+    let mut daemon = notified(&env, "logs/*.log");
+    let n = container.write(0);
+    assert_eq!(daemon.numbers(1), [n]);
+    for target in 1..8 {
+        let from = container.next;
+        container.rotate(target - 1, 0);
+        container.write(target - 1);
+        container.write(target);
+        container.switch(target);
+        container.write(target - 1);
+        let mut seen = daemon.numbers(container.next - from);
+        seen.sort_unstable();
+        assert_eq!(seen, (from..container.next).collect::<Vec<_>>());
+    }
+    exactly_once(daemon, []);
+}
+
+#[test]
 fn what_was_rotated_behind_a_link_and_left_by_it_while_nobody_watched_is_read() {
     let env = Env::new();
     let mut container = Container::new(&env);

@@ -65,6 +65,16 @@ impl Reader {
         if self.own.contains(&metadata) {
             return;
         }
+        if let Some(link) = links.first().filter(|_| self.newcomers.is_born_since(&metadata))
+            && self.plan.selection.source_of(path).is_none()
+            && self.is_unmet(&metadata)
+        {
+            // Made where the link led, which was switched before anybody looked. Who is gone by now cannot be read.
+            if let Ok(newcomer) = Newcomer::open(path) {
+                drop(self.newcomer(newcomer.moved_from(link), path, clock));
+            }
+            return;
+        }
         let key = FileKey::of(&metadata);
         if self.files.named(path).is_some_and(|before| before != key) {
             self.unname(path, clock);
