@@ -267,11 +267,14 @@ impl Follow {
     /// Disk that a deleted file keeps because it is open here. `None` for one that has a name, or is not open.
     pub fn pinned(&mut self) -> Option<u64> {
         let metadata = self.file.as_ref()?.metadata().ok()?;
+        self.notice_place(&metadata);
+        if self.place != Place::Deleted {
+            return None;
+        }
         if metadata.size() != self.full_size {
             (self.size, self.full_size) = (metadata.size(), metadata.size());
         }
-        self.notice_place(&metadata);
-        (self.place == Place::Deleted).then(|| metadata.blocks() * 512)
+        Some(metadata.blocks() * 512)
     }
 
     /// Bytes known to be there but not read.

@@ -199,6 +199,10 @@ impl Reader {
             tracing::info!("change notifications were lost; looking at everything");
             self.next_walk = clock;
         }
+        // What earlier runs have read is met first: what was notified may be a copy of it.
+        if self.newcomers.is_first_walk() {
+            self.walk(clock);
+        }
         for (path, file) in mail.appeared {
             self.appeared(path, file, clock);
         }
@@ -302,6 +306,8 @@ impl Reader {
         if self.may_read(clock) {
             // What waited for a better name has to do with the one it has.
             self.kin.waiting().into_iter().for_each(|key| self.turn(key, clock + MAX_RENAME_PAUSE));
+            // Nobody is notified of what is written to a file whose name is gone.
+            self.files.displaced().into_iter().for_each(|key| self.turn(key, clock));
         }
         // Who goes on from the state sees a record that is in the middle of something again, with the rest of it.
         let is_over = |key: &FileKey| {

@@ -9,7 +9,7 @@ fn scripts_that_once_failed() {
         CopyIn, CopyTruncate, Crash, Delete, Edit, Glance, HardLink, Look, Reload, Replace, Restore, RotateIn,
         RotateOut, Start, Stop, Truncate, Wait, Write, WriteLate,
     };
-    let scripts: [&[Op]; 47] = [
+    let scripts: [&[Op]; 48] = [
         // Born and rotated away while nobody watched, in a directory without any file that was known.
         &[Stop, Write(0, Text::Lines(1)), RotateOut(0), Start, Look(News::None)],
         // Another content than the one that was read, and rotated away before anybody saw it.
@@ -184,6 +184,18 @@ fn scripts_that_once_failed() {
             Write(0, Text::Lines(1)),
         ],
         &[Write(1, Text::Long), Glance(News::Notified), CopyIn(1), Reload, RotateIn(1)],
+        &[
+            Write(2, Text::Lines(1)),
+            Write(0, Text::Lines(1)),
+            CopyTruncate(0),
+            Look(News::Notified),
+            Restore(2),
+            Look(News::Notified),
+            Write(2, Text::Lines(1)),
+            Crash,
+            Start,
+            Edit(2),
+        ],
     ];
     for script in scripts {
         run(script);
