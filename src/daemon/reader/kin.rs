@@ -343,9 +343,13 @@ impl Reader {
         let Some(dir) = held.path.parent() else { return Ok(Finding::Stranger) };
         let mut head = Head::of(file)?;
         for row in self.newcomers.left_behind_in(dir).filter(|row| self.files.get(row.key).is_none()) {
-            if head.is_that_of(&row.proof) && kin::holds(file, &row.proof)? && !dir::is_in_directory(row.key, &row.path)
-            {
-                return Ok(heir(row));
+            let is_left = head.is_that_of(&row.proof) && kin::holds(file, &row.proof)?;
+            if is_left && !dir::is_in_directory(row.key, &row.path) {
+                // What took the place of that, and is read further, says more; this one may be about to take its place.
+                let is_further = |it: &&Follow| it.path.parent() == Some(dir) && it.position() >= row.proof.at;
+                let mut further = self.files.iter().filter(is_further);
+                let is_another = further.any(|it| kin::holds(file, it.proof()).unwrap_or(false));
+                return Ok(if is_another { Finding::Stranger } else { heir(row) });
             }
         }
         Ok(Finding::Stranger)
