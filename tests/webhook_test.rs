@@ -2,7 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
+use paytriage::config::{self, Durability};
+use paytriage::deliver::webhook::client::Client;
+use paytriage::store::{StateDir, Store};
 use serde_json::Value;
 
 use crate::cli_env::{Env, Run};
@@ -67,6 +71,28 @@ fn an_event_goes_out_whatever_the_filters_and_in_the_language() {
     let sent = body(&receiver).to_string();
     assert!(sent.contains("paytriage.event/1") && sent.contains("测试消息，没有支付失败"), "{sent}");
     assert!(run.stdout.contains("sent     an event") && run.stdout.contains(", not signed"), "{run:#?}");
+}
+
+#[test]
+fn a_test_counts_as_one_of_the_requests_that_a_robot_takes_within_a_minute() {
+    let receiver = Receiver::start();
+    receiver.then([Step::body(200, "{\"errcode\":0}")]);
+    let env = Env::new();
+    let (state, url) = (env.path("state"), receiver.url("/robot"));
+    let sink = format!("name = \"own\"\nformat = \"dingtalk\"\nurl = \"{url}\"\n");
+    env.write("p.toml", format!("[state]\ndir = {state:?}\n[[sink.webhook]]\n{sink}"));
+    fs::create_dir(&state).unwrap();
+    let dir = StateDir::lock(&state).unwrap();
+    let store = Store::open(&dir, Durability::Normal).unwrap();
+    test(&env, "own").code(0).quiet();
+    let config = config::load(&env.path("p.toml"), &|_| None).unwrap();
+    let mut known = 0;
+    let wait = |ages: &[Duration]| {
+        known = ages.len();
+        Duration::from_secs(1)
+    };
+    store.spend(Client::new(&config.webhooks[0]).unwrap().receiver(), wait).unwrap();
+    assert_eq!(known, 1);
 }
 
 #[test]

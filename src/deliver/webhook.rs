@@ -25,6 +25,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
 use self::batch::Maker;
+use self::budget::Budget;
 use self::client::{Client, ClientError};
 use self::worker::Worker;
 use super::format::{self, CompiledTemplate, Context, TemplateError};
@@ -112,6 +113,11 @@ impl Sink {
 
     pub fn name(&self) -> &str {
         &self.config.name
+    }
+
+    /// Who it sends to, if that takes only so many requests: a mark that tells nothing of the URL.
+    pub fn limited_receiver(&self) -> Option<&str> {
+        Some(self.client.receiver()).filter(|_| Budget::of(&format::limits(&self.config.format)).is_limited())
     }
 
     fn maker(&self) -> Maker<'_> {

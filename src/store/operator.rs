@@ -109,7 +109,10 @@ impl Operator {
         self.transact(|transaction| Ok(transaction.execute("DELETE FROM silence WHERE id = ?1", params![id])? > 0))
     }
 
-    fn transact<T>(&mut self, work: impl FnOnce(&Transaction) -> rusqlite::Result<T>) -> Result<T, StateError> {
+    pub(super) fn transact<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction) -> rusqlite::Result<T>,
+    ) -> Result<T, StateError> {
         let Operator { path, connection } = self;
         let done = connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|transaction| {
             let done = work(&transaction)?;

@@ -12,6 +12,7 @@ use std::fmt;
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Proxy, Request, Response, redirect};
+use sha2::{Digest, Sha256};
 
 use super::guard::{self, Reach, Refusal, Resolver};
 use super::secret::{Hidden, Mask, SecretError, Secrets};
@@ -30,6 +31,8 @@ const USER_AGENT: &str = concat!("paytriage/", env!("CARGO_PKG_VERSION"));
 pub struct Client {
     http: reqwest::Client,
     endpoint: Endpoint,
+    /// See [`Client::receiver`].
+    receiver: String,
     signer: Signer,
     route: Route,
     mask: Mask,
@@ -143,7 +146,8 @@ impl Client {
             route.proxy = Some(shown);
         }
         let http = builder.build().map_err(|error| at("url", Fault::Setup(error.without_url())))?;
-        Ok(Client { http, endpoint, signer, route, mask: secrets.mask() })
+        let receiver = receiver(&endpoint);
+        Ok(Client { http, endpoint, receiver, signer, route, mask: secrets.mask() })
     }
 
     /// Makes one attempt. It ends within the sink's timeout.
@@ -164,6 +168,11 @@ impl Client {
     /// Scheme, host and port: all of the URL that may be shown.
     pub fn shown(&self) -> &str {
         &self.route.shown
+    }
+
+    /// The same for all sinks that send to one URL, and nothing that the URL could be guessed from.
+    pub fn receiver(&self) -> &str {
+        &self.receiver
     }
 
     fn request(&self, outgoing: Outgoing<'_>) -> Result<Request, SendError> {
@@ -218,6 +227,14 @@ fn endpoint(sink: &config::Webhook, secrets: &mut Secrets) -> Result<Endpoint, F
     let endpoint = Endpoint::parse(url.reveal())?;
     endpoint.check_http(sink.allow_http)?;
     Ok(endpoint)
+}
+
+/// A hash of the URL, but for what is not sent.
+fn receiver(endpoint: &Endpoint) -> String {
+    let mut url = endpoint.url().clone();
+    url.set_fragment(None);
+    let hash = Sha256::digest(url.as_str());
+    hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn reach(sink: &config::Webhook, endpoint: &Endpoint) -> Reach {
@@ -288,5 +305,22 @@ fn key_of(what: &'static str, place: &Secret) -> &'static str {
         ("secret", Secret::Credential(_)) => "secret_credential",
         ("secret", Secret::Env(_)) => "secret_env",
         _ => what,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_is_known_by_all_of_its_url_and_its_mark_tells_nothing_of_it() {
+        let mark = |url: &str| receiver(&Endpoint::parse(url).unwrap());
+        let robot = mark("https://oapi.dingtalk.com/robot/send?access_token=T0KEN");
+        assert_eq!(mark("https://OAPI.dingtalk.com:443/robot/send?access_token=T0KEN#a"), robot);
+        for other in ["https://oapi.dingtalk.com/robot/send?access_token=T1KEN", "https://oapi.dingtalk.com/robot/send"]
+        {
+            assert_ne!(mark(other), robot, "{other}");
+        }
+        assert!(robot.len() == 32 && robot.bytes().all(|byte| byte.is_ascii_hexdigit()), "{robot}");
     }
 }

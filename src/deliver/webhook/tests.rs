@@ -4,6 +4,7 @@
 mod case;
 mod measure;
 mod receiver;
+mod robot;
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

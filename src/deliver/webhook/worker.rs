@@ -84,7 +84,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
             stop,
             arrivals: store.arrivals(),
             limits,
-            budget: Budget::new(limits.per_second, limits.per_minute),
+            budget: Budget::of(&limits),
             looked_at: 0,
             recorded: Instant::now(),
             due: None,
@@ -147,14 +147,22 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         let now = Instant::now();
         match self.choose(standing, now)? {
             Choice::Attempt(delivery) => {
-                let free = self.budget.next(now);
-                if free > now {
-                    return Ok(Pause::Until(free));
+                let pause = self.spend()?;
+                if pause > Duration::ZERO {
+                    return Ok(Pause::Until(now + pause));
                 }
                 self.attempt(*delivery).await
             }
             Choice::Wait(pause) => Ok(pause),
         }
+    }
+
+    /// Takes one request from what the receiver takes of all its sinks together; how long to wait, where that is used up.
+    fn spend(&self) -> Result<Duration, StateError> {
+        if !self.budget.is_limited() {
+            return Ok(Duration::ZERO);
+        }
+        self.store.spend(self.sink.client.receiver(), |ages| self.budget.pause(ages))
     }
 
     /// Records rows that are not for this sink; not each time, since that costs a sync.
@@ -248,7 +256,6 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         }
         let verdict = match self.request(&mut delivery)? {
             Ready::Request(request) => {
-                self.budget.spend(Instant::now());
                 let Request { content_type, headers, body } = &request;
                 let (id, now) = (&*delivery.id, Timestamp::now());
                 let outgoing = Outgoing { id, content_type, headers, body, now };
