@@ -4,6 +4,7 @@
 //! redirects, reads no proxy from the environment, and goes only where `guard` lets it. Neither its errors nor its debug
 //! output hold more of the URL than scheme, host and port.
 
+mod distrust;
 mod failure;
 mod tls;
 
