@@ -300,6 +300,25 @@ fn a_certificate_that_signed_itself_is_good_in_tls_ca_unless_it_is_an_authoritys
 }
 
 #[test]
+fn a_proxy_of_the_environment_is_told_where_it_could_be_meant() {
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.pem");
+    fs::write(&ca, Authority::new("ours").pem()).unwrap();
+    let client = |url: &str, proxy: Option<&str>| {
+        let mut sink = Webhook { proxy: proxy.map(|proxy| Secret::Plain(proxy.into())), ..sink(url.into()) };
+        sink.tls.ca = Some(ca.clone());
+        Client::new(&sink).unwrap()
+    };
+    let of = |client: &Client, set: &str| client.unused_proxy(|name| name == set);
+    let plain = client("https://receiver.example/hook", None);
+    assert_eq!(of(&plain, "HTTPS_PROXY"), Some("HTTPS_PROXY"));
+    assert_eq!(of(&plain, "all_proxy"), Some("all_proxy"));
+    assert_eq!(of(&plain, "HTTP_PROXY"), None);
+    assert_eq!(of(&client("https://receiver.example/hook", Some("http://proxy.example:1")), "HTTPS_PROXY"), None);
+    assert_eq!(of(&client("http://127.0.0.1/hook", None), "HTTPS_PROXY"), None);
+}
+
+#[test]
 fn an_authority_that_was_made_anew_is_told() {
     let (dir, before, after) = (tempfile::tempdir().unwrap(), Authority::new("ours"), Authority::new("ours"));
     let server = after.server("127.0.0.1", &Validity::Now, &Clients::All);

@@ -9,6 +9,7 @@ use paytriage::deliver::webhook::client::Client;
 use paytriage::store::{StateDir, Store};
 use serde_json::Value;
 
+use crate::authority::Authority;
 use crate::cli_env::{Env, Run};
 use crate::receiver::{Receiver, Step};
 
@@ -153,7 +154,34 @@ fn nobody_who_answers_is_a_failure_that_names_the_host_only() {
         run.stdout.contains("verdict  failed: http://127.0.0.1:") && run.stdout.contains("see that the receiver runs"),
         "{run:#?}"
     );
+    assert!(run.stdout.contains("\nanswer   none\n"), "{run:#?}");
     assert!(!run.stdout.contains("T0PSECRET") && !run.stdout.contains("T0KEN"), "{run:#?}");
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_said_to_be_unused_and_can_be_named() {
+    let proxy = Receiver::start();
+    proxy.then([Step::status(502)]);
+    let env = Env::new();
+    env.write("ca.pem", Authority::new("ours").pem());
+    let ca = env.path("ca.pem");
+    let configure = |keys: &str| {
+        let url = "https://receiver.invalid/hook";
+        env.write("p.toml", format!("[[sink.webhook]]\nname = \"own\"\nurl = \"{url}\"\ntls.ca = {ca:?}\n{keys}\n"));
+    };
+    let variable = format!("http://me:T0PSECRET@{}", proxy.address());
+    let arguments = ["webhook", "test", "own", "--config", "p.toml"];
+    let test =
+        || Run::from(env.command(&arguments).env("HTTPS_PROXY", &variable).output().unwrap()).code(1).quiet().stdout;
+    configure("");
+    let unused = test();
+    let note =
+        "note     HTTPS_PROXY is set, and not used; to use it, set proxy = { env = \"HTTPS_PROXY\" } in this sink\n";
+    assert!(unused.ends_with(note) && proxy.requests().is_empty(), "{unused}");
+    configure("proxy = { env = \"HTTPS_PROXY\" }");
+    let used = test();
+    assert!(used.contains("no connection through the proxy http://127.0.0.1:") && !used.contains("note  "), "{used}");
+    assert!(!unused.contains("T0PSECRET") && !used.contains("T0PSECRET"), "{unused}{used}");
 }
 
 #[test]

@@ -42,7 +42,11 @@ fn test(name: &str, config: &Config, out: &mut dyn Write) -> Result<Exit> {
     let row = sample::row(webhook, config.lang, host());
     count(&sink, config);
     let trial = sink.attempt_once(row)?;
-    report(&trial, webhook, out)
+    let exit = report(&trial, webhook, out)?;
+    if let Some(note) = sink.unused_proxy() {
+        writeln!(out, "note     {note}")?;
+    }
+    Ok(exit)
 }
 
 /// Lets a daemon beside us know that its receiver gets one request more, so that it keeps within what that takes. Who may not
@@ -76,7 +80,10 @@ fn report(trial: &Trial, webhook: &Webhook, out: &mut dyn Write) -> Result<Exit>
     let answered = match &trial.outcome {
         Ok(answered) => answered,
         Err(error) => {
-            writeln!(out, "answer   none within {took} ms")?;
+            match error.kind {
+                Kind::Timeout => writeln!(out, "answer   none within {took} ms")?,
+                _ => writeln!(out, "answer   none")?,
+            }
             writeln!(out, "verdict  failed: {}{}", visible(&error.text), no_answer(error.kind))?;
             return Ok(Exit::Found);
         }

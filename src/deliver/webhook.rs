@@ -120,6 +120,13 @@ impl Sink {
         Some(self.client.receiver()).filter(|_| Budget::of(&format::limits(&self.config.format)).is_limited())
     }
 
+    /// What to say of a proxy in the environment that is not used.
+    pub fn unused_proxy(&self) -> Option<String> {
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let name = self.client.unused_proxy(is_set)?;
+        Some(format!("{name} is set, and not used; to use it, set proxy = {{ env = \"{name}\" }} in this sink"))
+    }
+
     fn maker(&self) -> Maker<'_> {
         let Sink { config, sender, template, .. } = self;
         let context = Context {

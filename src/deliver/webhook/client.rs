@@ -26,6 +26,9 @@ pub use tls::TlsError;
 /// What is read of an answer, in bytes; the rest is left unread and the connection closed.
 pub const MAX_ANSWER: usize = 64 << 10;
 
+/// What other programs take a proxy for https from.
+const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+
 const USER_AGENT: &str = concat!("paytriage/", env!("CARGO_PKG_VERSION"));
 
 /// Sends the requests of one sink.
@@ -169,6 +172,13 @@ impl Client {
     /// Scheme, host and port: all of the URL that may be shown.
     pub fn shown(&self) -> &str {
         &self.route.shown
+    }
+
+    /// The variable of the environment that names a proxy which is not used, as none is that the configuration does not name: a
+    /// service has another environment than the shell that a sink is tried in.
+    pub fn unused_proxy(&self, is_set: impl Fn(&str) -> bool) -> Option<&'static str> {
+        let could_be = self.route.proxy.is_none() && self.endpoint.is_encrypted() && !self.endpoint.is_loopback();
+        PROXY_VARIABLES.into_iter().find(|name| could_be && is_set(name))
     }
 
     /// The same for all sinks that send to one URL, and nothing that the URL could be guessed from.
