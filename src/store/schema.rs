@@ -70,13 +70,14 @@ CREATE TABLE silence (
 ) STRICT, WITHOUT ROWID;
 ",
     // What was given up and no event has told of yet: rows, or a letter that is dead. When requests went to receivers that take only
-    // so many, in milliseconds since the machine was started.
+    // so many, in milliseconds since the machine was started. Why a sink is not tried any more for now.
     "
 CREATE TABLE loss (
     id TEXT NOT NULL UNIQUE DEFAULT (hex(randomblob(16))),
     sink TEXT NOT NULL, letter TEXT, reason TEXT NOT NULL,
     rows INTEGER, bytes INTEGER, oldest_ms INTEGER, last_seq INTEGER
 ) STRICT;
+ALTER TABLE sink ADD COLUMN stopped TEXT;
 CREATE TABLE spent (receiver TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT;
 ",
 ];
@@ -165,6 +166,7 @@ pub fn migrate(connection: &Connection) -> rusqlite::Result<()> {
 #[cfg(test)]
 pub fn undo_last_steps(connection: &Connection) {
     let undo = "BEGIN; DROP INDEX outbox_kind; ALTER TABLE outbox DROP COLUMN kind; ALTER TABLE sink DROP COLUMN notify; \
+                ALTER TABLE sink DROP COLUMN stopped; \
                 DROP TABLE batch; DROP TABLE dead; DROP TABLE incident; DROP TABLE silence; DROP TABLE loss; DROP TABLE spent; \
                 PRAGMA user_version = 2; COMMIT;";
     connection.execute_batch(undo).expect("the last steps are undone");

@@ -2,6 +2,7 @@
 //! same id and the same bytes.
 
 mod case;
+mod gone;
 mod measure;
 mod receiver;
 mod robot;
@@ -171,25 +172,6 @@ fn where_everything_is_refused_a_few_rows_step_aside_and_the_rest_waits() {
     running.stop();
     let sink = case.outbox().sinks().unwrap().remove(0);
     assert_eq!((sink.apart, sink.dead, up.store.waiting().rows), (10, 0, 4));
-}
-
-#[test]
-fn a_receiver_that_is_gone_is_asked_no_more_until_the_next_start() {
-    let receiver = Receiver::new(|n, _| Reply::Status(if n == 0 { 410 } else { 200 }));
-    let case = Case::new(receiver.at);
-    let up = case.up();
-    commit(&up, events(0..3));
-    let running = case.run(&up);
-    wait_for("it is said", || running.told() == [SinkState::Stopped { reason: "HTTP 410".into() }]);
-    commit(&up, events(3..5));
-    running.stop();
-    assert_eq!((receiver.got().len(), up.store.waiting().rows), (1, 5));
-    let running = case.run(&up);
-    wait_for("it is delivered", || is_empty(&up));
-    running.stop();
-    let got = receiver.got();
-    assert_eq!(got[0], got[1]);
-    assert_eq!(got[1..].iter().flat_map(Got::events).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
 }
 
 #[test]

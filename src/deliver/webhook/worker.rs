@@ -48,7 +48,10 @@ pub struct Worker<'a, T> {
     n_apart: u64,
     /// The last attempt was of a request that stands apart: the next one is not.
     was_apart: bool,
+    /// Its receiver wants nothing any more, as of the last look.
     gone: bool,
+    /// Whether that is forgotten which an earlier worker was told so.
+    resumed: bool,
 }
 
 /// When the next request is tried, by a clock that nobody sets.
@@ -93,6 +96,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
             n_apart: 0,
             was_apart: false,
             gone: false,
+            resumed: false,
         }
     }
 
@@ -133,6 +137,10 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
     /// Does what is due, if something is.
     async fn step(&mut self) -> Result<Pause, StateError> {
         self.speak_of_failing();
+        if !self.resumed {
+            self.store.resume_sink(self.name())?;
+            self.resumed = true;
+        }
         if self.gone || self.failing.is_some() {
             self.expire()?;
         }
@@ -140,6 +148,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         self.arrivals.mark_unchanged();
         let standing = self.store.standing(self.name())?;
         self.skip(&standing)?;
+        self.gone = standing.is_stopped;
         if self.gone {
             return Ok(Pause::Until(Instant::now() + LOOK));
         }
@@ -330,8 +339,9 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
             }
             Outcome::Dead { reason } => (self.tell)(SinkState::Dead { id: delivery.id.clone(), reason }),
             Outcome::Gone(tries) => {
-                self.gone = true;
-                (self.tell)(SinkState::Stopped { reason: tries.last_error.unwrap_or_default() });
+                let reason = tries.last_error.unwrap_or_default();
+                self.is_failing(&reason).told = true;
+                (self.tell)(SinkState::Stopped { reason });
             }
         }
     }
@@ -353,7 +363,8 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         let (store, sink, id) = (self.store, self.name(), &delivery.id);
         match outcome {
             Outcome::Accepted => store.accept_delivery(sink, delivery),
-            Outcome::Again(tries) | Outcome::Gone(tries) => store.set_tries(sink, id, tries),
+            Outcome::Again(tries) => store.set_tries(sink, id, tries),
+            Outcome::Gone(tries) => store.stop_sink(sink, id, tries),
             Outcome::Halve(begin) => {
                 let mut halves = self.sink.maker().halves(&self.members(delivery)?, delivery.through);
                 halves.iter_mut().for_each(|half| half.tries = begin.clone());
@@ -367,8 +378,8 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
     fn accepted(&mut self, delivery: &Delivery) {
         self.in_a_row = 0;
         (self.tell)(SinkState::Accepted { rows: delivery.members.len() });
-        if let Some(Failing { since, began, .. }) = self.failing.take()
-            && began.elapsed() >= self.sink.failing_after
+        if let Some(Failing { since, began, told, .. }) = self.failing.take()
+            && (told || began.elapsed() >= self.sink.failing_after)
         {
             (self.tell)(SinkState::Recovered { since });
         }
@@ -380,10 +391,16 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         (self.tell)(SinkState::Failed { reason: reason.clone() });
         // What stands apart says nothing of the sink.
         if delivery.row.is_none() {
-            let now = Timestamp::now();
-            let failing = || Failing { since: now, began: Instant::now(), reason: String::new(), told: false };
-            self.failing.get_or_insert_with(failing).reason = reason;
+            self.is_failing(&reason);
         }
+    }
+
+    fn is_failing(&mut self, reason: &str) -> &mut Failing {
+        let (since, began) = (Timestamp::now(), Instant::now());
+        let failing = || Failing { since, began, reason: String::new(), told: false };
+        let failing = self.failing.get_or_insert_with(failing);
+        failing.reason = reason.to_owned();
+        failing
     }
 
     /// A sink that failed before this run is failing since then.
