@@ -206,6 +206,19 @@ fn secrets_are_not_printed_even_if_they_come_back() {
 }
 
 #[test]
+fn a_template_with_a_typing_error_sends_nothing_and_starts_nothing() {
+    let receiver = Receiver::start();
+    let env = configured(&receiver, "url_file = \"DIR/url\"\nformat = \"template\"\ntemplate = \"DIR/t.jinja\"");
+    env.write("t.jinja", "{\"text\": {{ messages[0].titel|json }}}");
+    let expected = "t.jinja:1: `messages[0].titel` is undefined; did you mean `title`?";
+    for arguments in [&["webhook", "test", "own", "--config"][..], &["config", "check"], &["run", "logs", "--config"]] {
+        let said = env.run(&[arguments, &["p.toml"]].concat()).code(2).stderr;
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+    assert!(receiver.requests().is_empty());
+}
+
+#[test]
 fn what_cannot_be_sent_is_wrong_usage() {
     let receiver = Receiver::start();
     let env = configured(&receiver, "url_file = \"DIR/url\"\nsecret_file = \"DIR/none\"");

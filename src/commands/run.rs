@@ -93,6 +93,9 @@ fn setup(args: &RunArgs, file: Option<&Path>) -> Result<daemon::Setup> {
     for (sink, note) in webhooks.iter().filter_map(|sink: &Sink| Some((sink.name(), sink.unused_proxy()?))) {
         tracing::warn!(sink, "{note}");
     }
+    for (sink, doubt) in webhooks.iter().filter_map(|sink: &Sink| Some((sink.name(), sink.doubt()?))) {
+        tracing::warn!(sink, "template: {doubt}");
+    }
     Ok(daemon::Setup { config, catalog, engine, host, webhooks })
 }
 

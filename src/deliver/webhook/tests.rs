@@ -6,6 +6,7 @@ mod gone;
 mod measure;
 mod receiver;
 mod robot;
+mod template;
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
