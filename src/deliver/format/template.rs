@@ -260,6 +260,8 @@ fn environment() -> Environment<'static> {
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
+    // Errors name what is undefined, also in a release.
+    environment.set_debug(true);
     // It would print how the engine sees things.
     environment.remove_global("debug");
     environment.add_filter("tojson", |value: Value, indent: Option<Value>, arguments: Kwargs| {
