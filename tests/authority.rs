@@ -52,6 +52,19 @@ impl Authority {
         (params.signed_by(&key, &self.issuer).unwrap(), key)
     }
 
+    /// What a receiver at 127.0.0.1 needs that signed its certificate itself, and PEM of that: of an authority, or of a server only.
+    pub fn alone(is_ca: bool) -> (Arc<ServerConfig>, String) {
+        let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+        params.is_ca = if is_ca { IsCa::Ca(BasicConstraints::Unconstrained) } else { IsCa::ExplicitNoCa };
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let config = builder.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], private);
+        (Arc::new(config.unwrap()), certificate.pem())
+    }
+
     /// PEM of a client's certificate and of its key.
     pub fn client(&self) -> (String, String) {
         let (certificate, key) = self.issue("client", &Validity::Now);

@@ -374,6 +374,9 @@ fn a_receiver_that_is_gone_is_left_alone_until_the_next_start() {
     write(&env, 1..20);
     arrive(&mut daemon, 20, &[&other]);
     assert_eq!(gone.requests().len(), 1, "it wants nothing any more");
+    let status = env.run(&["outbox", "status", "--config", "p.toml"]).code(0).stdout;
+    let said = "          stopped: answered HTTP 410; tried again after a reload, a restart or `outbox retry`\n";
+    assert!(status.contains(said) && !status.contains("due now"), "{status}");
     gone.then([Step::status(410)]);
     daemon.signal("HUP");
     gone.wait_for(2);

@@ -266,13 +266,56 @@ fn what_is_wrong_with_a_certificate_is_told_apart() {
         ),
         (
             stranger.server("127.0.0.1", &Validity::Now, &Clients::All),
-            "the receiver's certificate is signed by an authority that this host does not know; name it in tls.ca",
+            "the receiver's certificate is signed by itself, or by an authority that this host does not know: name that one's \
+             certificate in tls.ca; or the receiver does not send the authorities in between",
         ),
     ] {
         let (receiver, sink) = with_tls(&dir, &authority, server);
         assert_eq!(failure(&sink), (Kind::Tls, expected.into()));
         assert_eq!(receiver.requests().len(), 0);
     }
+}
+
+#[test]
+fn a_certificate_that_signed_itself_is_good_in_tls_ca_unless_it_is_an_authoritys() {
+    let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::new("ours"));
+    for (is_ca, not_named, named) in [
+        (
+            true,
+            "is that of an authority (CA:TRUE",
+            Some("-addext basicConstraints=critical,CA:FALSE and name it in tls.ca"),
+        ),
+        (false, "is signed by itself, or by an authority that this host does not know", None),
+    ] {
+        let (server, pem) = Authority::alone(is_ca);
+        let (_receiver, sink) = with_tls(&dir, &authority, server);
+        let (kind, text) = failure(&sink);
+        assert!(kind == Kind::Tls && text.contains(not_named), "{text}");
+        fs::write(sink.tls.ca.as_ref().unwrap(), pem).unwrap();
+        match named {
+            Some(what) => assert!(failure(&sink).1.contains(what)),
+            None => assert_eq!(send(&sink).map(|answer| answer.status), Ok(200)),
+        }
+    }
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_told_where_it_could_be_meant() {
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.pem");
+    fs::write(&ca, Authority::new("ours").pem()).unwrap();
+    let client = |url: &str, proxy: Option<&str>| {
+        let mut sink = Webhook { proxy: proxy.map(|proxy| Secret::Plain(proxy.into())), ..sink(url.into()) };
+        sink.tls.ca = Some(ca.clone());
+        Client::new(&sink).unwrap()
+    };
+    let of = |client: &Client, set: &str| client.unused_proxy(|name| name == set);
+    let plain = client("https://receiver.example/hook", None);
+    assert_eq!(of(&plain, "HTTPS_PROXY"), Some("HTTPS_PROXY"));
+    assert_eq!(of(&plain, "all_proxy"), Some("all_proxy"));
+    assert_eq!(of(&plain, "HTTP_PROXY"), None);
+    assert_eq!(of(&client("https://receiver.example/hook", Some("http://proxy.example:1")), "HTTPS_PROXY"), None);
+    assert_eq!(of(&client("http://127.0.0.1/hook", None), "HTTPS_PROXY"), None);
 }
 
 #[test]
@@ -308,7 +351,7 @@ fn a_client_certificate_is_shown_to_who_asks() {
     let server = authority.server("127.0.0.1", &Validity::Now, &Clients::Certified);
     let (_receiver, mut sink) = with_tls(&dir, &authority, server);
     let (kind, text) = failure(&sink);
-    assert!(kind == Kind::Tls && text.ends_with("check tls.cert and tls.key"), "{kind:?} {text}");
+    assert!(kind == Kind::Tls && text.ends_with("set tls.cert and tls.key"), "{kind:?} {text}");
     let (certificate, key) = authority.client();
     for (name, pem) in [("client.pem", certificate), ("client.key", key)] {
         fs::write(dir.path().join(name), pem).unwrap();

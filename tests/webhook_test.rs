@@ -2,9 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
+use paytriage::config::{self, Durability};
+use paytriage::deliver::webhook::client::Client;
+use paytriage::store::{StateDir, Store};
 use serde_json::Value;
 
+use crate::authority::Authority;
 use crate::cli_env::{Env, Run};
 use crate::receiver::{Receiver, Step};
 
@@ -70,6 +75,28 @@ fn an_event_goes_out_whatever_the_filters_and_in_the_language() {
 }
 
 #[test]
+fn a_test_counts_as_one_of_the_requests_that_a_robot_takes_within_a_minute() {
+    let receiver = Receiver::start();
+    receiver.then([Step::body(200, "{\"errcode\":0}")]);
+    let env = Env::new();
+    let (state, url) = (env.path("state"), receiver.url("/robot"));
+    let sink = format!("name = \"own\"\nformat = \"dingtalk\"\nurl = \"{url}\"\n");
+    env.write("p.toml", format!("[state]\ndir = {state:?}\n[[sink.webhook]]\n{sink}"));
+    fs::create_dir(&state).unwrap();
+    let dir = StateDir::lock(&state).unwrap();
+    let store = Store::open(&dir, Durability::Normal).unwrap();
+    test(&env, "own").code(0).quiet();
+    let config = config::load(&env.path("p.toml"), &|_| None).unwrap();
+    let mut known = 0;
+    let wait = |ages: &[Duration]| {
+        known = ages.len();
+        Duration::from_secs(1)
+    };
+    store.spend(Client::new(&config.webhooks[0]).unwrap().receiver(), wait).unwrap();
+    assert_eq!(known, 1);
+}
+
+#[test]
 fn two_tests_are_two_messages() {
     let receiver = Receiver::start();
     let env = configured(&receiver, "url_file = \"DIR/url\"");
@@ -127,7 +154,34 @@ fn nobody_who_answers_is_a_failure_that_names_the_host_only() {
         run.stdout.contains("verdict  failed: http://127.0.0.1:") && run.stdout.contains("see that the receiver runs"),
         "{run:#?}"
     );
+    assert!(run.stdout.contains("\nanswer   none\n"), "{run:#?}");
     assert!(!run.stdout.contains("T0PSECRET") && !run.stdout.contains("T0KEN"), "{run:#?}");
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_said_to_be_unused_and_can_be_named() {
+    let proxy = Receiver::start();
+    proxy.then([Step::status(502)]);
+    let env = Env::new();
+    env.write("ca.pem", Authority::new("ours").pem());
+    let ca = env.path("ca.pem");
+    let configure = |keys: &str| {
+        let url = "https://receiver.invalid/hook";
+        env.write("p.toml", format!("[[sink.webhook]]\nname = \"own\"\nurl = \"{url}\"\ntls.ca = {ca:?}\n{keys}\n"));
+    };
+    let variable = format!("http://me:T0PSECRET@{}", proxy.address());
+    let arguments = ["webhook", "test", "own", "--config", "p.toml"];
+    let test =
+        || Run::from(env.command(&arguments).env("HTTPS_PROXY", &variable).output().unwrap()).code(1).quiet().stdout;
+    configure("");
+    let unused = test();
+    let note =
+        "note     HTTPS_PROXY is set, and not used; to use it, set proxy = { env = \"HTTPS_PROXY\" } in this sink\n";
+    assert!(unused.ends_with(note) && proxy.requests().is_empty(), "{unused}");
+    configure("proxy = { env = \"HTTPS_PROXY\" }");
+    let used = test();
+    assert!(used.contains("no connection through the proxy http://127.0.0.1:") && !used.contains("note  "), "{used}");
+    assert!(!unused.contains("T0PSECRET") && !used.contains("T0PSECRET"), "{unused}{used}");
 }
 
 #[test]
@@ -149,6 +203,19 @@ fn secrets_are_not_printed_even_if_they_come_back() {
             assert!(!printed.contains(secret), "{secret}: {printed}");
         }
     }
+}
+
+#[test]
+fn a_template_with_a_typing_error_sends_nothing_and_starts_nothing() {
+    let receiver = Receiver::start();
+    let env = configured(&receiver, "url_file = \"DIR/url\"\nformat = \"template\"\ntemplate = \"DIR/t.jinja\"");
+    env.write("t.jinja", "{\"text\": {{ messages[0].titel|json }}}");
+    let expected = "t.jinja:1: `messages[0].titel` is undefined; did you mean `title`?";
+    for arguments in [&["webhook", "test", "own", "--config"][..], &["config", "check"], &["run", "logs", "--config"]] {
+        let said = env.run(&[arguments, &["p.toml"]].concat()).code(2).stderr;
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+    assert!(receiver.requests().is_empty());
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn sinks(config: &Config) -> (Vec<String>, Vec<String>) {
     let (mut faults, mut unknown) = (Vec::new(), Vec::new());
     for webhook in &config.webhooks {
         match Sink::new(webhook.clone(), Sender::new(config, None)) {
-            Ok(_) => {}
+            Ok(sink) => unknown.extend(sink.doubt().map(|doubt| format!("sink {:?}: template: {doubt}", webhook.name))),
             Err(SinkError::Client(ClientError { sink, key, fault: Fault::Secret(error) }))
                 if error.is_of_another_process() =>
             {
@@ -193,7 +193,8 @@ mod tests {
             ("secret_file = \"DIR/p.toml\"\n", "sink \"own\": secret_file: p.toml: has more than one line"),
             ("tls = { ca = \"DIR/no.pem\" }\n", "sink \"own\": tls.ca: no.pem: "),
             ("format = \"template\"\ntemplate = \"DIR/no.jinja\"\n", "sink \"own\": template: no.jinja"),
-            ("format = \"template\"\ntemplate = \"DIR/p.toml\"\n", ""),
+            ("format = \"template\"\ntemplate = \"DIR/p.toml\"\n", "sink \"own\": template: p.toml: gives no JSON ("),
+            ("format = \"template\"\ntemplate = \"DIR/p.toml\"\ncontent_type = \"text/plain\"\n", ""),
         ] {
             let (exit, out, err) = check_of(&format!("{HOOK}{keys}"))?;
             if expected.is_empty() {
@@ -203,6 +204,19 @@ mod tests {
             assert_eq!((exit, out.as_str()), (Exit::Usage, ""), "{keys}");
             assert!(err.starts_with(&format!("p.toml: {expected}")), "{err}");
         }
+        Ok(())
+    }
+
+    #[test]
+    fn what_some_messages_make_a_template_fail_at_is_a_warning() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let file = dir.path().join("t.jinja");
+        std::fs::write(&file, "{{ messages[0].provider|json }}")?;
+        let keys = format!("notify = \"event\"\nformat = \"template\"\ntemplate = {file:?}\n");
+        let (exit, _, err) = check_of(&format!("{HOOK}{keys}"))?;
+        assert_eq!(exit, Exit::Done, "{err}");
+        assert!(err.starts_with("p.toml: warning: sink \"own\": template: "), "{err}");
+        assert!(err.contains("t.jinja:1: `messages[0].provider` is undefined; not every message has it"), "{err}");
         Ok(())
     }
 

@@ -89,7 +89,13 @@ fn setup(args: &RunArgs, file: Option<&Path>) -> Result<daemon::Setup> {
         let wrong: Vec<_> = wrong.into_iter().filter_map(|sink| Some(sink.err()?.to_string())).collect();
         bail!("{}", wrong.join("\n"));
     }
-    let webhooks = webhooks.into_iter().filter_map(Result::ok).collect();
+    let webhooks: Vec<_> = webhooks.into_iter().filter_map(Result::ok).collect();
+    for (sink, note) in webhooks.iter().filter_map(|sink: &Sink| Some((sink.name(), sink.unused_proxy()?))) {
+        tracing::warn!(sink, "{note}");
+    }
+    for (sink, doubt) in webhooks.iter().filter_map(|sink: &Sink| Some((sink.name(), sink.doubt()?))) {
+        tracing::warn!(sink, "template: {doubt}");
+    }
     Ok(daemon::Setup { config, catalog, engine, host, webhooks })
 }
 

@@ -172,7 +172,7 @@ impl Surroundings {
                 tracing::error!(
                     sink = name,
                     reason,
-                    "this sink wants nothing any more; it is tried again after a reload or restart"
+                    "this sink wants nothing any more; it is tried again after a reload, a restart or `outbox retry`"
                 );
                 Request::Tell(Notice::SinkDown { sink: sink(), since: jiff::Timestamp::now(), reason })
             }

@@ -34,7 +34,7 @@ use super::message::Message;
 use crate::catalog::Lang;
 use crate::config::Format;
 
-pub use template::{CompiledTemplate, TemplateError, compile};
+pub use template::{CompiledTemplate, TemplateError, Trial, compile};
 
 /// What a format must know besides the messages.
 #[derive(Debug, Clone, Copy)]

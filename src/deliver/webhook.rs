@@ -17,6 +17,7 @@ pub mod trial;
 pub mod verdict;
 mod worker;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
@@ -25,9 +26,10 @@ use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
 use self::batch::Maker;
+use self::budget::Budget;
 use self::client::{Client, ClientError};
 use self::worker::Worker;
-use super::format::{self, CompiledTemplate, Context, TemplateError};
+use super::format::{self, CompiledTemplate, Context, TemplateError, Trial};
 use crate::catalog::Lang;
 use crate::config::{Config, Format, Webhook};
 use crate::incident::longest_pause;
@@ -42,6 +44,7 @@ pub struct Sink {
     config: Webhook,
     sender: Sender,
     template: Option<CompiledTemplate>,
+    doubt: Option<TemplateError>,
     client: Client,
     /// From 0 to 1, at random; decides how long the pauses are between attempts.
     chance: fn() -> f64,
@@ -59,12 +62,15 @@ pub struct Sender {
     pub host: Option<String>,
     /// See [`longest_pause`].
     pub longest_pause: Duration,
+    /// Names of the labels that sources have.
+    pub labels: BTreeSet<String>,
 }
 
 impl Sender {
     pub fn new(config: &Config, host: Option<String>) -> Sender {
         let Config { lang, timezone, incident, .. } = config;
-        Sender { lang: *lang, timezone: timezone.clone(), host, longest_pause: longest_pause(incident) }
+        let labels = config.sources.iter().flat_map(|source| source.labels.keys().cloned()).collect();
+        Sender { lang: *lang, timezone: timezone.clone(), host, longest_pause: longest_pause(incident), labels }
     }
 }
 
@@ -97,36 +103,63 @@ pub enum SinkState {
 }
 
 impl Sink {
-    /// Reads secrets, certificates and the template.
+    /// Reads secrets, certificates and the template, and tries that with messages of every kind.
     ///
     /// # Errors
     /// One of them cannot be used.
     pub fn new(config: Webhook, sender: Sender) -> Result<Sink, SinkError> {
-        let client = Client::new(&config)?;
-        let template = match &config.format {
-            Format::Template(template) => Some(format::compile(template)?),
-            _ => None,
+        let (template, doubt) = match &config.format {
+            Format::Template(template) => {
+                let compiled = format::compile(template)?;
+                let trial = Trial { notify: config.notify, max_batch: config.max_batch, labels: sender.labels.clone() };
+                let doubt = compiled.try_out(&trial, &context(&config, &sender, None))?;
+                (Some(compiled), doubt)
+            }
+            _ => (None, None),
         };
-        Ok(Sink { config, sender, template, client, chance: fastrand::f64, failing_after: FAILING_AFTER })
+        let client = Client::new(&config)?;
+        Ok(Sink { config, sender, template, doubt, client, chance: fastrand::f64, failing_after: FAILING_AFTER })
+    }
+
+    /// What some messages may make its template fail at, although it renders others of each kind.
+    pub fn doubt(&self) -> Option<&TemplateError> {
+        self.doubt.as_ref()
     }
 
     pub fn name(&self) -> &str {
         &self.config.name
     }
 
+    /// Who it sends to, if that takes only so many requests: a mark that tells nothing of the URL.
+    pub fn limited_receiver(&self) -> Option<&str> {
+        Some(self.client.receiver()).filter(|_| Budget::of(&format::limits(&self.config.format)).is_limited())
+    }
+
+    /// What to say of a proxy in the environment that is not used.
+    pub fn unused_proxy(&self) -> Option<String> {
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let name = self.client.unused_proxy(is_set)?;
+        Some(format!("{name} is set, and not used; to use it, set proxy = {{ env = \"{name}\" }} in this sink"))
+    }
+
     fn maker(&self) -> Maker<'_> {
         let Sink { config, sender, template, .. } = self;
-        let context = Context {
-            lang: sender.lang,
-            timezone: &sender.timezone,
-            longest_pause: sender.longest_pause,
-            host: sender.host.as_deref(),
-            version: env!("CARGO_PKG_VERSION"),
-            sink: &config.name,
-            max_bytes: format::limits(&config.format).max_bytes,
-            template: template.as_ref(),
-        };
+        let context = context(config, sender, template.as_ref());
         Maker { format: &config.format, max_batch: config.max_batch, context }
+    }
+}
+
+/// What requests of a sink say beside what is in their rows.
+fn context<'a>(config: &'a Webhook, sender: &'a Sender, template: Option<&'a CompiledTemplate>) -> Context<'a> {
+    Context {
+        lang: sender.lang,
+        timezone: &sender.timezone,
+        longest_pause: sender.longest_pause,
+        host: sender.host.as_deref(),
+        version: env!("CARGO_PKG_VERSION"),
+        sink: &config.name,
+        max_bytes: format::limits(&config.format).max_bytes,
+        template,
     }
 }
 

@@ -67,6 +67,8 @@ pub struct Standing {
     pub apart: Option<Delivery>,
     /// How many were put apart.
     pub n_apart: u64,
+    /// Its receiver wants nothing any more, see [`Store::stop_sink`].
+    pub is_stopped: bool,
 }
 
 impl Store {
@@ -87,6 +89,7 @@ impl Store {
                 next: next(connection, sink)?,
                 apart: connection.prepare_cached(&apart)?.query_row([sink], from_row).optional()?,
                 n_apart: self::apart(connection, sink)?.rows,
+                is_stopped: rows::stopped(connection, sink)?.is_some(),
             })
         })
     }
@@ -154,6 +157,28 @@ impl Store {
             transaction.prepare_cached(later)?.execute(params![sink, until_ms])?;
             update_tries(transaction, sink, id, tries)
         })
+    }
+
+    /// Stores how an attempt went whose answer was that the receiver wants nothing any more. That holds until the sink is
+    /// [resumed](Store::resume_sink), by its worker or an operator.
+    pub fn stop_sink(&self, sink: &str, id: &str, tries: &Tries) -> Result<(), StateError> {
+        self.lock().transact_soon(|transaction| {
+            update_tries(transaction, sink, id, tries)?;
+            let stop = "UPDATE sink SET stopped = ?2 WHERE name = ?1";
+            transaction
+                .prepare_cached(stop)?
+                .execute(params![sink, tries.last_error.as_deref().unwrap_or_default()])?;
+            Ok(())
+        })
+    }
+
+    /// A receiver that wanted nothing any more is to be tried again.
+    pub fn resume_sink(&self, sink: &str) -> Result<(), StateError> {
+        let mut db = self.lock();
+        if db.with(|connection| rows::stopped(connection, sink))?.is_some() {
+            db.transact_soon(|transaction| rows::resume(transaction, Some(sink)))?;
+        }
+        Ok(())
     }
 
     /// A request was accepted: its rows are delivered, and it is forgotten, in one transaction. Nothing happens if it is no longer

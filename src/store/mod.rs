@@ -24,6 +24,7 @@ mod outbox;
 mod rows;
 mod schema;
 mod silence;
+mod spent;
 
 use std::fs;
 use std::path::PathBuf;

@@ -46,9 +46,10 @@ impl Operator {
         Ok(Some(Operator { path, connection }))
     }
 
-    /// Makes what waits for a receiver due now, and its dead letters requests again, under their old ids; of one sink or of all.
+    /// Makes what waits for a receiver due now, also if it wanted nothing any more, and its dead letters requests again, under their old ids; of one sink or of all.
     pub fn retry(&mut self, sink: Option<&str>) -> Result<Retried, StateError> {
         self.transact(|transaction| {
+            rows::resume(transaction, sink)?;
             let due = transaction.execute("UPDATE batch SET next_ms = 0 WHERE ?1 IS NULL OR sink = ?1", [sink])?;
             let revive = "INSERT OR IGNORE INTO batch (sink, id, position, part, through, members, format, row) \
                           SELECT sink, id, seq, part, 0, json_array(seq), '', body FROM dead \
@@ -109,7 +110,10 @@ impl Operator {
         self.transact(|transaction| Ok(transaction.execute("DELETE FROM silence WHERE id = ?1", params![id])? > 0))
     }
 
-    fn transact<T>(&mut self, work: impl FnOnce(&Transaction) -> rusqlite::Result<T>) -> Result<T, StateError> {
+    pub(super) fn transact<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction) -> rusqlite::Result<T>,
+    ) -> Result<T, StateError> {
         let Operator { path, connection } = self;
         let done = connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|transaction| {
             let done = work(&transaction)?;

@@ -32,6 +32,8 @@ pub struct SinkBacklog {
     pub next_ms: Option<i64>,
     /// Why it was not accepted so far.
     pub last_error: Option<String>,
+    /// What it said when it wanted nothing any more: it is not tried for now.
+    pub stopped: Option<String>,
     pub dead: u64,
 }
 
@@ -142,12 +144,14 @@ fn sink(connection: &Connection, name: String, (notify, delivered): (Notify, i64
     let (batches, dead) = (count("batch")?, count("dead")?);
     let next = delivery::next(connection, &name)?;
     let tries = next.map(|next| next.tries).unwrap_or_default();
+    let stopped = rows::stopped(connection, &name)?;
     Ok(SinkBacklog {
         waiting,
         batches,
         apart: apart.rows,
         attempts: tries.attempts,
-        next_ms: (batches > apart.rows).then_some(tries.next_ms),
+        next_ms: (batches > apart.rows && stopped.is_none()).then_some(tries.next_ms),
+        stopped,
         last_error: tries.last_error,
         dead,
         name,

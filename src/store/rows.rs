@@ -271,6 +271,18 @@ pub fn delivered(connection: &Connection, sink: &str) -> rusqlite::Result<i64> {
     Ok(row.optional()?.unwrap_or(0))
 }
 
+/// Why a sink is not tried any more, if it is not.
+pub fn stopped(connection: &Connection, sink: &str) -> rusqlite::Result<Option<String>> {
+    let mut select = connection.prepare_cached("SELECT stopped FROM sink WHERE name = ?1")?;
+    Ok(select.query_row([sink], |row| row.get(0)).optional()?.flatten())
+}
+
+/// A sink, or all of them, is tried again.
+pub fn resume(transaction: &Transaction, sink: Option<&str>) -> rusqlite::Result<()> {
+    let resume = "UPDATE sink SET stopped = NULL WHERE ?1 IS NULL OR name = ?1";
+    transaction.prepare_cached(resume)?.execute([sink]).map(drop)
+}
+
 /// Name of each sink, what it takes, and the last row that it has acknowledged.
 pub fn sinks(connection: &Connection) -> rusqlite::Result<Vec<(String, Notify, i64)>> {
     let mut select = connection.prepare_cached("SELECT name, notify, delivered FROM sink ORDER BY name")?;

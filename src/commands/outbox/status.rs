@@ -66,6 +66,9 @@ struct SinkStatus {
     next_try: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
+    /// Why it is not tried for now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped: Option<String>,
     dead_letters: u64,
     #[serde(skip)]
     unit: Notify,
@@ -89,6 +92,7 @@ impl SinkStatus {
             attempts: sink.attempts,
             next_try: sink.next_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()),
             last_error: sink.last_error,
+            stopped: sink.stopped,
             dead_letters: sink.dead,
             unit: sink.notify,
             name: sink.name,
@@ -107,7 +111,10 @@ impl SinkStatus {
         if self.batches > 0 {
             writeln!(out, "          {}", self.requests(now))?;
         }
-        if let Some(error) = &self.last_error {
+        if let Some(reason) = &self.stopped {
+            let again = "tried again after a reload, a restart or `outbox retry`";
+            writeln!(out, "          stopped: answered {}; {again}", visible(reason))?;
+        } else if let Some(error) = &self.last_error {
             writeln!(out, "          last error: {}", visible(error))?;
         }
         if self.dead_letters > 0 {

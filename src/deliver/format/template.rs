@@ -2,17 +2,25 @@
 //!
 //! A template sees `messages` (the rows, with the names of their schemas), `sink`, `host`, `version` and `lang`. A name that is not
 //! there is an error, never an empty text. Nothing is escaped by itself; the filter `json` writes a value as JSON, quotes
-//! included, and a template for JSON that gives anything else is refused. Steps, output and size are bounded.
+//! included, and a template for JSON that gives anything else is refused. Steps, output and size are bounded. Before it is used
+//! it is tried with messages of every kind ([`CompiledTemplate::try_out`]).
 
+mod sample;
+
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::{fmt, fs};
 
+use minijinja::filters::tojson;
+use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, context};
+
+use self::sample::{Extent, Sample, samples};
 
 use super::super::message::Message;
 use super::{Context, RenderError, Rendered};
-use crate::config;
+use crate::config::{self, Notify};
 
 /// Of a template, in bytes.
 const MAX_SOURCE: u64 = 256 * 1024;
@@ -82,6 +90,46 @@ impl CompiledTemplate {
         }
     }
 
+    /// Renders messages of every kind that the sink takes, each alone and, if it takes several at once, all together. What fails
+    /// only where a message lacks what not every message has is given back: it may be meant for others.
+    ///
+    /// # Errors
+    /// There is a kind of message that it cannot render, whatever is in it.
+    pub fn try_out(&self, trial: &Trial, context: &Context<'_>) -> Result<Option<TemplateError>, TemplateError> {
+        let all = samples(trial.notify, Extent::All, &trial.labels);
+        let names = sample::names(&all);
+        self.try_samples(&all, trial, context).map_err(|failed| failed.explained(&names))?;
+        let least = samples(trial.notify, Extent::Least, &trial.labels);
+        Ok(self.try_samples(&least, trial, context).map_err(|failed| failed.doubted()).err())
+    }
+
+    fn try_samples(&self, samples: &[Sample], trial: &Trial, context: &Context<'_>) -> Result<(), Failed> {
+        let mut is_blank = true;
+        let together = Some(samples).filter(|samples| trial.max_batch > 1 && samples.len() > 1);
+        for tried in samples.chunks(1).chain(together) {
+            let what = match tried {
+                [one] => one.what,
+                _ => "several messages together",
+            };
+            let rows = tried.iter().map(|sample| serde_json::from_value(sample.row.clone()));
+            let body =
+                rows.collect::<Result<_, _>>().map_err(RenderError::from).and_then(|rows| self.fill(rows, context));
+            let body = body.map_err(|error| {
+                let error = match error {
+                    RenderError::Template(error) => error,
+                    other => TemplateError { file: self.file.clone(), line: None, what: other.to_string() },
+                };
+                Failed { error, what }
+            })?;
+            is_blank &= body.trim_ascii().is_empty();
+        }
+        if is_blank {
+            let error = TemplateError { file: self.file.clone(), line: None, what: "gives nothing".into() };
+            return Err(Failed { error, what: "every kind of message" });
+        }
+        Ok(())
+    }
+
     /// Where a word is first used.
     fn line_of(&self, name: &str) -> Option<usize> {
         self.source.lines().position(|line| line.contains(name)).map(|at| at + 1)
@@ -89,7 +137,11 @@ impl CompiledTemplate {
 
     pub(super) fn render(&self, messages: &[Message<'_>], context: &Context<'_>) -> Result<Rendered, RenderError> {
         let rows = messages.iter().map(|message| serde_json::from_slice(message.raw));
-        let rows = rows.collect::<Result<Vec<Value>, _>>()?;
+        let body = self.fill(rows.collect::<Result<_, _>>()?, context)?;
+        Ok(Rendered { content_type: self.content_type.clone().into(), body, headers: Vec::new() })
+    }
+
+    fn fill(&self, rows: Vec<Value>, context: &Context<'_>) -> Result<Vec<u8>, RenderError> {
         let values = context! {
             messages => rows,
             sink => context.sink,
@@ -106,7 +158,7 @@ impl CompiledTemplate {
         }
         rendered.map_err(|error| self.error(&error))?;
         self.check_json(&output.bytes)?;
-        Ok(Rendered { content_type: self.content_type.clone().into(), body: output.bytes, headers: Vec::new() })
+        Ok(output.bytes)
     }
 
     /// What says that it is JSON has to be JSON, whatever the log line had in it.
@@ -125,9 +177,81 @@ impl CompiledTemplate {
     fn error(&self, error: &Error) -> TemplateError {
         let what = match error.kind() {
             ErrorKind::OutOfFuel => format!("takes more than {FUEL} steps"),
+            ErrorKind::UndefinedError => error.detail().unwrap_or("a value is undefined").to_owned(),
             kind => error.detail().map_or_else(|| kind.to_string(), |detail| format!("{kind}: {detail}")),
         };
         TemplateError { file: self.file.clone(), line: error.line(), what }
+    }
+}
+
+/// What a template is to be tried with.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    pub notify: Notify,
+    pub max_batch: usize,
+    /// Names of the labels that sources have.
+    pub labels: BTreeSet<String>,
+}
+
+/// A template that failed, and with which messages.
+struct Failed {
+    error: TemplateError,
+    what: &'static str,
+}
+
+impl Failed {
+    /// With what could be meant; `names` are those that messages have.
+    fn explained(self, names: &BTreeSet<String>) -> TemplateError {
+        let undefined = self.undefined();
+        let hint = match undefined {
+            Some(name) if names.contains(name) && self.what.contains("digest") => {
+                "; a digest has its incidents in `incidents`: {% for it in message.incidents|default([message]) %}"
+                    .to_owned()
+            }
+            Some(name) if !names.contains(name) => {
+                nearest(name, names).map_or(String::new(), |near| format!("; did you mean `{near}`?"))
+            }
+            _ => String::new(),
+        };
+        self.told(&hint)
+    }
+
+    /// With what helps where a message may lack something.
+    fn doubted(self) -> TemplateError {
+        let hint = self
+            .undefined()
+            .map_or("", |_| "; not every message has it: test it with `is defined`, or give a `default`");
+        self.told(hint)
+    }
+
+    /// The last name of an expression that is undefined.
+    fn undefined(&self) -> Option<&str> {
+        let expression = self.error.what.split_once("` is undefined")?.0.rsplit('`').next()?;
+        let is_of_name = |c: char| c.is_alphanumeric() || c == '_';
+        expression.trim_end_matches(|c| !is_of_name(c)).rsplit(|c| !is_of_name(c)).next()
+    }
+
+    fn told(&self, hint: &str) -> TemplateError {
+        let TemplateError { file, line, what } = self.error.clone();
+        TemplateError { file, line, what: format!("{what}{hint} (tried with {})", self.what) }
+    }
+}
+
+/// The name within a slip or two.
+fn nearest<'n>(name: &str, names: &'n BTreeSet<String>) -> Option<&'n str> {
+    let limit = (name.chars().count() / 3).clamp(1, 2);
+    let near = names.iter().map(|known| (strsim::osa_distance(name, known), known.as_str()));
+    near.filter(|&(distance, _)| distance <= limit).min_by_key(|&(distance, _)| distance).map(|(_, known)| known)
+}
+
+/// The filters that write JSON would make `null` of what is not there.
+fn check_defined(value: &Value) -> Result<(), Error> {
+    match value.kind() {
+        // That is the engine's own error, which knows the name.
+        ValueKind::Undefined => value.get_attr("").map(drop),
+        ValueKind::Seq => value.try_iter()?.try_for_each(|item| check_defined(&item)),
+        ValueKind::Map => value.try_iter()?.try_for_each(|key| check_defined(&value.get_item(&key)?)),
+        _ => Ok(()),
     }
 }
 
@@ -136,7 +260,16 @@ fn environment() -> Environment<'static> {
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
+    // Errors name what is undefined, also in a release.
+    environment.set_debug(true);
+    // It would print how the engine sees things.
+    environment.remove_global("debug");
+    environment.add_filter("tojson", |value: Value, indent: Option<Value>, arguments: Kwargs| {
+        check_defined(&value)?;
+        tojson(&value, indent, arguments)
+    });
     environment.add_filter("json", |value: Value| {
+        check_defined(&value)?;
         serde_json::to_string(&value).map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))
     });
     environment
@@ -163,3 +296,6 @@ impl Write for Bounded {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,60 +1,54 @@
-//! How many requests a target takes within a second and a minute, so that it never has to say that it was too many.
+//! How many requests a receiver takes within a second and a minute, so that it never has to say that it was too many.
 //!
 //! Counts the requests of any second and any minute, not of those that a clock begins: some targets block a robot for ten minutes
-//! that was too quick once. Nothing of it outlives the process.
+//! that was too quick once. When the last ones went out is known to the store: for all sinks that send to one receiver
+//! together, and over reloads, restarts and crashes.
 
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
+use crate::deliver::format::Limits;
 
-/// Pure: the time is an argument, and never goes back.
-#[derive(Debug)]
+/// With what requests may come closer together on their way.
+const SECOND: Duration = Duration::from_millis(1_000 + 100);
+const MINUTE: Duration = Duration::from_millis(60_000 + 500);
+
+/// Pure: times are arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Budget {
     windows: Vec<Window>,
 }
 
 /// At most so many requests within so long.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Window {
     length: Duration,
     limit: usize,
-    /// When the last ones went out, at most `limit`.
-    spent: VecDeque<Instant>,
 }
 
 impl Budget {
-    /// `None`: as many as there are. A limit of 0 would be the end of all requests, and is 1.
-    pub fn new(per_second: Option<u32>, per_minute: Option<u32>) -> Budget {
-        let window = |(length, limit): (Duration, Option<u32>)| {
-            let limit = limit?.max(1) as usize;
-            Some(Window { length, limit, spent: VecDeque::with_capacity(limit) })
-        };
-        Budget { windows: [(SECOND, per_second), (MINUTE, per_minute)].into_iter().filter_map(window).collect() }
+    /// A limit of 0 would be the end of all requests, and is 1.
+    pub fn of(limits: &Limits) -> Budget {
+        let window = |(length, limit): (Duration, Option<u32>)| Some(Window { length, limit: limit?.max(1) as usize });
+        Budget {
+            windows: [(SECOND, limits.per_second), (MINUTE, limits.per_minute)]
+                .into_iter()
+                .filter_map(window)
+                .collect(),
+        }
     }
 
+    /// False: it takes as many as there are.
     pub fn is_limited(&self) -> bool {
         !self.windows.is_empty()
     }
 
-    /// When the next request may go out: now, or later.
-    pub fn next(&self, now: Instant) -> Instant {
-        let free = |window: &Window| match window.spent.front() {
-            Some(&oldest) if window.spent.len() >= window.limit => oldest + window.length,
-            _ => now,
+    /// How long the next request has to wait, given how long ago the last ones went out, the latest first.
+    pub fn pause(&self, ages: &[Duration]) -> Duration {
+        // There is room again when the oldest one of a full window leaves it.
+        let pause = |window: &Window| {
+            ages.get(window.limit - 1).map_or(Duration::ZERO, |age| window.length.saturating_sub(*age))
         };
-        self.windows.iter().map(free).fold(now, Instant::max)
-    }
-
-    /// A request goes out.
-    pub fn spend(&mut self, now: Instant) {
-        for window in &mut self.windows {
-            if window.spent.len() >= window.limit {
-                window.spent.pop_front();
-            }
-            window.spent.push_back(now);
-        }
+        self.windows.iter().map(pause).max().unwrap_or_default()
     }
 }
 
@@ -62,30 +56,31 @@ impl Budget {
 mod tests {
     use super::*;
 
+    fn budget(per_second: Option<u32>, per_minute: Option<u32>) -> Budget {
+        Budget::of(&Limits { max_bytes: 1, max_batch: 1, per_minute, per_second })
+    }
+
     #[test]
     fn no_second_and_no_minute_has_more_than_its_limit() {
-        let mut budget = Budget::new(Some(4), Some(18));
-        let began = Instant::now();
-        let (mut now, mut sent) = (began, Vec::new());
+        let budget = budget(Some(4), Some(18));
+        let (mut now, mut sent) = (Duration::ZERO, Vec::new());
         for _ in 0..100 {
-            now = budget.next(now);
-            budget.spend(now);
+            let ages: Vec<_> = sent.iter().rev().map(|at| now - *at).collect();
+            now += budget.pause(&ages);
             sent.push(now);
         }
         for (n, first) in sent.iter().enumerate() {
-            let within = |length| sent[n..].iter().filter(|it| it.duration_since(*first) < length).count();
-            assert!(within(SECOND) <= 4 && within(MINUTE) <= 18, "after {:?}", first.duration_since(began));
+            let within = |length| sent[n..].iter().filter(|at| **at - *first < length).count();
+            assert!(within(SECOND) <= 4 && within(MINUTE) <= 18, "after {first:?}");
         }
         // As fast as it may: five minutes and a few seconds for 5 · 18 + 10.
-        assert_eq!(now.duration_since(began).as_secs(), 302);
+        assert_eq!(now.as_secs(), 304);
     }
 
     #[test]
     fn without_limits_everything_goes_at_once() {
-        let (mut budget, now) = (Budget::new(None, None), Instant::now());
-        for _ in 0..1000 {
-            assert_eq!(budget.next(now), now);
-            budget.spend(now);
-        }
+        let budget = budget(None, None);
+        assert!(!budget.is_limited());
+        assert_eq!(budget.pause(&[Duration::ZERO; 1000]), Duration::ZERO);
     }
 }

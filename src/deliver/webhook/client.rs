@@ -4,6 +4,7 @@
 //! redirects, reads no proxy from the environment, and goes only where `guard` lets it. Neither its errors nor its debug
 //! output hold more of the URL than scheme, host and port.
 
+mod distrust;
 mod failure;
 mod tls;
 
@@ -12,6 +13,7 @@ use std::fmt;
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Proxy, Request, Response, redirect};
+use sha2::{Digest, Sha256};
 
 use super::guard::{self, Reach, Refusal, Resolver};
 use super::secret::{Hidden, Mask, SecretError, Secrets};
@@ -24,12 +26,17 @@ pub use tls::TlsError;
 /// What is read of an answer, in bytes; the rest is left unread and the connection closed.
 pub const MAX_ANSWER: usize = 64 << 10;
 
+/// What other programs take a proxy for https from.
+const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+
 const USER_AGENT: &str = concat!("paytriage/", env!("CARGO_PKG_VERSION"));
 
 /// Sends the requests of one sink.
 pub struct Client {
     http: reqwest::Client,
     endpoint: Endpoint,
+    /// See [`Client::receiver`].
+    receiver: String,
     signer: Signer,
     route: Route,
     mask: Mask,
@@ -143,7 +150,8 @@ impl Client {
             route.proxy = Some(shown);
         }
         let http = builder.build().map_err(|error| at("url", Fault::Setup(error.without_url())))?;
-        Ok(Client { http, endpoint, signer, route, mask: secrets.mask() })
+        let receiver = receiver(&endpoint);
+        Ok(Client { http, endpoint, receiver, signer, route, mask: secrets.mask() })
     }
 
     /// Makes one attempt. It ends within the sink's timeout.
@@ -164,6 +172,18 @@ impl Client {
     /// Scheme, host and port: all of the URL that may be shown.
     pub fn shown(&self) -> &str {
         &self.route.shown
+    }
+
+    /// The variable of the environment that names a proxy which is not used, as none is that the configuration does not name: a
+    /// service has another environment than the shell that a sink is tried in.
+    pub fn unused_proxy(&self, is_set: impl Fn(&str) -> bool) -> Option<&'static str> {
+        let could_be = self.route.proxy.is_none() && self.endpoint.is_encrypted() && !self.endpoint.is_loopback();
+        PROXY_VARIABLES.into_iter().find(|name| could_be && is_set(name))
+    }
+
+    /// The same for all sinks that send to one URL, and nothing that the URL could be guessed from.
+    pub fn receiver(&self) -> &str {
+        &self.receiver
     }
 
     fn request(&self, outgoing: Outgoing<'_>) -> Result<Request, SendError> {
@@ -218,6 +238,14 @@ fn endpoint(sink: &config::Webhook, secrets: &mut Secrets) -> Result<Endpoint, F
     let endpoint = Endpoint::parse(url.reveal())?;
     endpoint.check_http(sink.allow_http)?;
     Ok(endpoint)
+}
+
+/// A hash of the URL, but for what is not sent.
+fn receiver(endpoint: &Endpoint) -> String {
+    let mut url = endpoint.url().clone();
+    url.set_fragment(None);
+    let hash = Sha256::digest(url.as_str());
+    hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn reach(sink: &config::Webhook, endpoint: &Endpoint) -> Reach {
@@ -288,5 +316,22 @@ fn key_of(what: &'static str, place: &Secret) -> &'static str {
         ("secret", Secret::Credential(_)) => "secret_credential",
         ("secret", Secret::Env(_)) => "secret_env",
         _ => what,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_is_known_by_all_of_its_url_and_its_mark_tells_nothing_of_it() {
+        let mark = |url: &str| receiver(&Endpoint::parse(url).unwrap());
+        let robot = mark("https://oapi.dingtalk.com/robot/send?access_token=T0KEN");
+        assert_eq!(mark("https://OAPI.dingtalk.com:443/robot/send?access_token=T0KEN#a"), robot);
+        for other in ["https://oapi.dingtalk.com/robot/send?access_token=T1KEN", "https://oapi.dingtalk.com/robot/send"]
+        {
+            assert_ne!(mark(other), robot, "{other}");
+        }
+        assert!(robot.len() == 32 && robot.bytes().all(|byte| byte.is_ascii_hexdigit()), "{robot}");
     }
 }

@@ -41,8 +41,15 @@ const METADATA_V6: [Ipv6Addr; 2] =
 /// The one that sits in a link-local network, at most clouds.
 const METADATA_LINK_LOCAL: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 
-/// NAT64 (RFC 6052): the last four bytes are an IPv4 address.
-const NAT64: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
+/// What stands before the four bytes of an IPv4 address at the end of an IPv6 one: as a translator (NAT64, RFC 6052; SIIT, RFC 2765)
+/// or a tunnel (RFC 4291, 2.5.5.1) takes it.
+const EMBEDDING: [[u16; 6]; 3] = [[0x64, 0xff9b, 0, 0, 0, 0], [0, 0, 0, 0, 0xffff, 0], [0; 6]];
+
+/// NAT64 with a prefix of one's own (RFC 8215); its last four bytes are taken for the address.
+const NAT64_LOCAL: [u16; 3] = [0x64, 0xff9b, 1];
+
+/// 6to4 (RFC 3056): the address of the tunnel's end follows.
+const SIX_TO_FOUR: u16 = 0x2002;
 
 /// An address that requests must not go to. Prints as `169.254.169.254 is …`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -71,9 +78,9 @@ pub enum ResolveError {
 /// # Errors
 /// Requests must not go to this address.
 pub fn judge(address: IpAddr, reach: Reach) -> Result<(), Refusal> {
-    let target = innermost(address);
-    let reason = match (reach, kind(target)) {
-        (Reach::Loopback, _) if target.is_loopback() => return Ok(()),
+    let reason = match (reach, kind(innermost(address))) {
+        // Only what stays here: a tunnel or translator is somewhere else.
+        (Reach::Loopback, _) if address.to_canonical().is_loopback() => return Ok(()),
         (Reach::Loopback, None) => Reason::NotThisHost,
         (Reach::Metadata, Some(Kind::LinkLocal | Kind::Metadata)) | (_, None) => return Ok(()),
         (_, Some(kind)) => Reason::Is(kind),
@@ -84,11 +91,20 @@ pub fn judge(address: IpAddr, reach: Reach) -> Result<(), Refusal> {
 /// The IPv4 address in an IPv6 one, where there is one.
 fn innermost(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V6(v6) if v6.segments()[..6] == NAT64 => {
-            let [.., a, b, c, d] = v6.octets();
-            Ipv4Addr::new(a, b, c, d).into()
-        }
-        canonical => canonical,
+        IpAddr::V6(v6) => embedded(v6).map_or(v6.into(), IpAddr::V4),
+        v4 => v4,
+    }
+}
+
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let (segments, octets) = (address.segments(), address.octets());
+    let v4 = |at: usize| Some(Ipv4Addr::new(octets[at], octets[at + 1], octets[at + 2], octets[at + 3]));
+    match () {
+        // Both begin like an embedded address.
+        () if address.is_unspecified() || address.is_loopback() => None,
+        () if segments[0] == SIX_TO_FOUR => v4(2),
+        () if segments[..3] == NAT64_LOCAL || EMBEDDING.iter().any(|prefix| segments[..6] == *prefix) => v4(12),
+        () => None,
     }
 }
 
@@ -179,6 +195,14 @@ mod tests {
             ("::ffff:169.254.169.254", Kind::Metadata),
             ("::ffff:100.100.100.200", Kind::Metadata),
             ("64:ff9b::169.254.169.254", Kind::Metadata),
+            ("64:ff9b:1::169.254.169.254", Kind::Metadata),
+            ("::ffff:0:169.254.169.254", Kind::Metadata),
+            ("::169.254.169.254", Kind::Metadata),
+            ("2002:a9fe:a9fe::", Kind::Metadata),
+            ("2002:a9fe:a9fe:1::1", Kind::Metadata),
+            ("2002:6464:64c8::1", Kind::Metadata),
+            ("2002:a9fe:aa02::", Kind::LinkLocal),
+            ("::2", Kind::Unspecified),
             ("169.254.0.1", Kind::LinkLocal),
             ("169.254.170.2", Kind::LinkLocal),
             ("fe80::1", Kind::LinkLocal),
@@ -215,6 +239,8 @@ mod tests {
             "fec0::1",
             "2001:db8::1",
             "64:ff9b::8.8.8.8",
+            "2002:808:808::1",
+            "::8.8.8.8",
         ] {
             assert_eq!(reason(address, Reach::Receivers), None, "{address}");
         }
@@ -225,7 +251,9 @@ mod tests {
         for address in ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"] {
             assert_eq!(reason(address, Reach::Loopback), None, "{address}");
         }
-        assert_eq!(reason("10.0.0.7", Reach::Loopback), Some(Reason::NotThisHost));
+        for address in ["10.0.0.7", "::127.0.0.1", "2002:7f00:1::", "64:ff9b::127.0.0.1"] {
+            assert_eq!(reason(address, Reach::Loopback), Some(Reason::NotThisHost), "{address}");
+        }
     }
 
     #[test]

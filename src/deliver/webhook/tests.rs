@@ -2,9 +2,12 @@
 //! same id and the same bytes.
 
 mod case;
+mod gone;
 mod measure;
 mod receiver;
 mod refused;
+mod robot;
+mod template;
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -100,25 +103,6 @@ fn what_a_receiver_asks_for_is_waited_for() {
     // Times are stored in milliseconds.
     assert!(began.elapsed() >= Duration::from_millis(900), "{:?}", began.elapsed());
     running.stop();
-}
-
-#[test]
-fn a_receiver_that_is_gone_is_asked_no_more_until_the_next_start() {
-    let receiver = Receiver::new(|n, _| Reply::Status(if n == 0 { 410 } else { 200 }));
-    let case = Case::new(receiver.at);
-    let up = case.up();
-    commit(&up, events(0..3));
-    let running = case.run(&up);
-    wait_for("it is said", || running.told() == [SinkState::Stopped { reason: "HTTP 410".into() }]);
-    commit(&up, events(3..5));
-    running.stop();
-    assert_eq!((receiver.got().len(), up.store.waiting().rows), (1, 5));
-    let running = case.run(&up);
-    wait_for("it is delivered", || is_empty(&up));
-    running.stop();
-    let got = receiver.got();
-    assert_eq!(got[0], got[1]);
-    assert_eq!(got[1..].iter().flat_map(Got::events).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
 }
 
 #[test]

@@ -48,7 +48,10 @@ pub struct Worker<'a, T> {
     n_apart: u64,
     /// The last attempt was of a request that stands apart: the next one is not.
     was_apart: bool,
+    /// Its receiver wants nothing any more, as of the last look.
     gone: bool,
+    /// Whether that is forgotten which an earlier worker was told so.
+    resumed: bool,
 }
 
 /// When the next request is tried, by a clock that nobody sets.
@@ -84,7 +87,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
             stop,
             arrivals: store.arrivals(),
             limits,
-            budget: Budget::new(limits.per_second, limits.per_minute),
+            budget: Budget::of(&limits),
             looked_at: 0,
             recorded: Instant::now(),
             due: None,
@@ -93,6 +96,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
             n_apart: 0,
             was_apart: false,
             gone: false,
+            resumed: false,
         }
     }
 
@@ -133,6 +137,10 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
     /// Does what is due, if something is.
     async fn step(&mut self) -> Result<Pause, StateError> {
         self.speak_of_failing();
+        if !self.resumed {
+            self.store.resume_sink(self.name())?;
+            self.resumed = true;
+        }
         if self.gone || self.failing.is_some() {
             self.expire()?;
         }
@@ -140,6 +148,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         self.arrivals.mark_unchanged();
         let standing = self.store.standing(self.name())?;
         self.skip(&standing)?;
+        self.gone = standing.is_stopped;
         if self.gone {
             return Ok(Pause::Until(Instant::now() + LOOK));
         }
@@ -147,14 +156,22 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         let now = Instant::now();
         match self.choose(standing, now)? {
             Choice::Attempt(delivery) => {
-                let free = self.budget.next(now);
-                if free > now {
-                    return Ok(Pause::Until(free));
+                let pause = self.spend()?;
+                if pause > Duration::ZERO {
+                    return Ok(Pause::Until(now + pause));
                 }
                 self.attempt(*delivery).await
             }
             Choice::Wait(pause) => Ok(pause),
         }
+    }
+
+    /// Takes one request from what the receiver takes of all its sinks together; how long to wait, where that is used up.
+    fn spend(&self) -> Result<Duration, StateError> {
+        if !self.budget.is_limited() {
+            return Ok(Duration::ZERO);
+        }
+        self.store.spend(self.sink.client.receiver(), |ages| self.budget.pause(ages))
     }
 
     /// Records rows that are not for this sink; not each time, since that costs a sync.
@@ -248,7 +265,6 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         }
         let verdict = match self.request(&mut delivery)? {
             Ready::Request(request) => {
-                self.budget.spend(Instant::now());
                 let Request { content_type, headers, body } = &request;
                 let (id, now) = (&*delivery.id, Timestamp::now());
                 let outgoing = Outgoing { id, content_type, headers, body, now };
@@ -319,7 +335,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
                 let reason = self.failed(delivery, tries);
                 // What stands apart says nothing of the sink.
                 if delivery.row.is_none() {
-                    self.begin_failing(reason);
+                    self.is_failing(&reason);
                 }
             }
             Outcome::Halve(tries) => drop(self.failed(delivery, tries)),
@@ -328,13 +344,14 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
                 let reason = self.failed(delivery, tries);
                 // One such row says nothing of the sink either; two of them before anything is accepted do.
                 if self.in_a_row > 1 {
-                    self.begin_failing(reason);
+                    self.is_failing(&reason);
                 }
             }
             Outcome::Dead { reason } => (self.tell)(SinkState::Dead { id: delivery.id.clone(), reason }),
             Outcome::Gone(tries) => {
-                self.gone = true;
-                (self.tell)(SinkState::Stopped { reason: tries.last_error.unwrap_or_default() });
+                let reason = tries.last_error.unwrap_or_default();
+                self.is_failing(&reason).told = true;
+                (self.tell)(SinkState::Stopped { reason });
             }
         }
     }
@@ -356,7 +373,8 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         let (store, sink, id) = (self.store, self.name(), &delivery.id);
         match outcome {
             Outcome::Accepted => store.accept_delivery(sink, delivery),
-            Outcome::Again(tries) | Outcome::Gone(tries) => store.set_tries(sink, id, tries),
+            Outcome::Again(tries) => store.set_tries(sink, id, tries),
+            Outcome::Gone(tries) => store.stop_sink(sink, id, tries),
             Outcome::Pause { tries, until_ms } => store.pause(sink, id, tries, *until_ms),
             Outcome::Halve(begin) => {
                 let mut halves = self.sink.maker().halves(&self.members(delivery)?, delivery.through);
@@ -371,8 +389,8 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
     fn accepted(&mut self, delivery: &Delivery) {
         self.in_a_row = 0;
         (self.tell)(SinkState::Accepted { rows: delivery.members.len() });
-        if let Some(Failing { since, began, .. }) = self.failing.take()
-            && began.elapsed() >= self.sink.failing_after
+        if let Some(Failing { since, began, told, .. }) = self.failing.take()
+            && (told || began.elapsed() >= self.sink.failing_after)
         {
             (self.tell)(SinkState::Recovered { since });
         }
@@ -387,10 +405,12 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
     }
 
     /// From the first attempt on that has to be repeated before anything else is accepted.
-    fn begin_failing(&mut self, reason: String) {
-        let now = Timestamp::now();
-        let failing = || Failing { since: now, began: Instant::now(), reason: String::new(), told: false };
-        self.failing.get_or_insert_with(failing).reason = reason;
+    fn is_failing(&mut self, reason: &str) -> &mut Failing {
+        let (since, began) = (Timestamp::now(), Instant::now());
+        let failing = || Failing { since, began, reason: String::new(), told: false };
+        let failing = self.failing.get_or_insert_with(failing);
+        failing.reason = reason.to_owned();
+        failing
     }
 
     /// A sink that failed before this run is failing since then.

@@ -4,10 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-use jiff::Timestamp;
-use rustls::CertificateError as Certificate;
-
-use super::Route;
+use super::{Route, distrust};
 use crate::deliver::webhook::guard::ResolveError;
 
 /// What went wrong.
@@ -64,7 +61,7 @@ impl Route {
             return self.unresolved(error);
         }
         if let Some(error) = cause::<rustls::Error>(error) {
-            return self.error(Kind::Tls, &tls_text(error));
+            return self.error(Kind::Tls, &distrust::text(error));
         }
         if error.is_timeout() {
             let seconds = self.timeout.as_secs_f64();
@@ -104,52 +101,6 @@ impl Route {
 fn is_cut_short(reason: &str) -> bool {
     reason.contains("connection closed before message completed")
         || reason.contains("end of file before message length")
-}
-
-fn tls_text(error: &rustls::Error) -> String {
-    match error {
-        rustls::Error::InvalidCertificate(certificate) => certificate_text(certificate),
-        rustls::Error::InvalidMessage(_) => "no TLS is spoken at this port; is the URL's port right?".into(),
-        rustls::Error::AlertReceived(alert) => format!(
-            "the receiver ended TLS with the alert {alert:?}; if it asks for a client certificate, check tls.cert and tls.key"
-        ),
-        other => format!("TLS failed: {other}"),
-    }
-}
-
-fn certificate_text(error: &Certificate) -> String {
-    match error {
-        Certificate::ExpiredContext { not_after, .. } => {
-            format!("the receiver's certificate expired{}; it has to be renewed there", on(not_after.as_secs()))
-        }
-        Certificate::Expired => "the receiver's certificate expired; it has to be renewed there".into(),
-        Certificate::NotValidYetContext { not_before, .. } => {
-            format!(
-                "the receiver's certificate is valid only later{}; check this host's clock",
-                on(not_before.as_secs())
-            )
-        }
-        Certificate::NotValidYet => "the receiver's certificate is not valid yet; check this host's clock".into(),
-        Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
-            "the receiver's certificate is for another name; check the URL's host".into()
-        }
-        Certificate::UnknownIssuer => {
-            "the receiver's certificate is signed by an authority that this host does not know; name it in tls.ca"
-                .into()
-        }
-        Certificate::BadSignature => {
-            "the receiver's certificate is not signed by the authority that it names; is the one in tls.ca an old one?"
-                .into()
-        }
-        Certificate::Revoked => "the receiver's certificate was revoked; it has to be replaced there".into(),
-        other => format!("the receiver's certificate cannot be used: {other:?}"),
-    }
-}
-
-/// ` on 2026-01-31`
-fn on(seconds: u64) -> String {
-    let time = i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
-    time.map(|time| format!(" on {}", time.strftime("%Y-%m-%d"))).unwrap_or_default()
 }
 
 /// The first error of a kind among the causes.

@@ -18,14 +18,17 @@ pub enum TlsError {
     Unreadable { key: &'static str, path: PathBuf, source: io::Error },
     #[error("{}: holds no certificate in PEM (-----BEGIN CERTIFICATE-----)", path.display())]
     NoCertificate { key: &'static str, path: PathBuf },
-    #[error("{}: holds a certificate that cannot be used: {source}", path.display())]
-    BadCertificate { key: &'static str, path: PathBuf, source: rustls::Error },
+    #[error("{}: holds a certificate that cannot be used: it is damaged, or not of X.509 version 3", path.display())]
+    BadCertificate { key: &'static str, path: PathBuf },
     #[error(transparent)]
     KeyFile(SecretError),
     #[error("{}: holds no private key in PEM (-----BEGIN PRIVATE KEY-----); one with a passphrase cannot be used", .0.display())]
     NoKey(PathBuf),
-    #[error("{}: does not belong to the certificate of tls.cert, or cannot be used: {source}", path.display())]
-    BadKey { path: PathBuf, source: rustls::Error },
+    #[error(
+        "{}: does not belong to the certificate of tls.cert, or is not of a kind that can be used (RSA from 2048 bits, ECDSA with P-256 or P-384, Ed25519)",
+        .0.display()
+    )]
+    BadKey(PathBuf),
     #[error(
         "this host knows no certificate authorities; install the package ca-certificates, or name the receiver's here"
     )]
@@ -41,7 +44,7 @@ impl TlsError {
             TlsError::Unreadable { key, .. }
             | TlsError::NoCertificate { key, .. }
             | TlsError::BadCertificate { key, .. } => key,
-            TlsError::KeyFile(_) | TlsError::NoKey(_) | TlsError::BadKey { .. } => "tls.key",
+            TlsError::KeyFile(_) | TlsError::NoKey(_) | TlsError::BadKey(_) => "tls.key",
             TlsError::NoRoots | TlsError::Setup(_) => "tls.ca",
         }
     }
@@ -59,7 +62,7 @@ pub(super) fn config(tls: &Tls, encrypted: bool) -> Result<ClientConfig, TlsErro
     let chain = certificates("tls.cert", cert)?;
     let pem = secret::read_key(key).map_err(TlsError::KeyFile)?;
     let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| TlsError::NoKey(key.clone()))?;
-    builder.with_client_auth_cert(chain, private).map_err(|source| TlsError::BadKey { path: key.clone(), source })
+    builder.with_client_auth_cert(chain, private).map_err(|_| TlsError::BadKey(key.clone()))
 }
 
 /// The system's authorities, without those that cannot be read, and the user's own.
@@ -68,7 +71,7 @@ fn roots(ca: Option<&Path>) -> Result<RootCertStore, TlsError> {
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = ca {
         for certificate in certificates("tls.ca", path)? {
-            let bad = |source| TlsError::BadCertificate { key: "tls.ca", path: path.to_owned(), source };
+            let bad = |_| TlsError::BadCertificate { key: "tls.ca", path: path.to_owned() };
             roots.add(certificate).map_err(bad)?;
         }
     }

@@ -76,7 +76,8 @@ impl Case {
     /// Tries again without pauses.
     pub fn sink(&self) -> Sink {
         let longest_pause = Duration::from_secs(4 * 3600);
-        let sender = Sender { lang: Lang::En, timezone: TimeZone::UTC, host: None, longest_pause };
+        let sender =
+            Sender { lang: Lang::En, timezone: TimeZone::UTC, host: None, longest_pause, labels: Default::default() };
         Sink { chance: || 0.0, ..Sink::new(self.config.clone(), sender).unwrap() }
     }
 
