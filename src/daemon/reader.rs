@@ -13,6 +13,7 @@ mod model;
 mod report;
 mod room;
 mod strays;
+mod truncated;
 mod work;
 
 use std::collections::HashMap;

@@ -3,27 +3,26 @@
 //! A copy is read after its original, so that what both hold is reported once. Until it is clear what it is, it
 //! is held back, open, so that it cannot be lost either.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::io;
-use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 
-use jiff::Timestamp;
-
 use super::Reader;
 use super::dir;
 use super::leap::Head;
 use super::look::DISPLACED_INTERVAL;
+use super::truncated::Truncated;
 use crate::daemon::follow::{Follow, reported_up_to};
-use crate::daemon::meet::{Moment, Newcomer};
+use crate::daemon::meet::{self, Moment, Newcomer};
 use crate::identity::FileKey;
-use crate::notice::{About, Reason};
-use crate::pipeline::Stream;
+use crate::notice::About;
+use crate::pipeline::Checkpoint;
 use crate::source::kin::{self, Likeness, Lines, Original, Verdict, judge};
+use crate::source::proof::Proof;
 use crate::source::selection::visible;
 use crate::source::step::Place;
 use crate::store::FileState;
@@ -38,22 +37,11 @@ pub struct Kin {
     /// Files that are followed, and not read on before it is clear what others hold.
     waiting: HashMap<FileKey, Waiting>,
     /// The files that names led to before, since the last walk: a copy is named after the name its original had.
-    before: HashMap<PathBuf, FileKey>,
+    pub(super) before: HashMap<PathBuf, FileKey>,
     /// When the walk before this one began.
     last_walk: Option<Moment>,
     /// Files that were truncated; copies of what they held may have been made before.
-    truncated: Vec<Truncated>,
-}
-
-/// What is known of a content that is not there any more.
-#[derive(Debug)]
-pub(super) struct Truncated {
-    former: FileState,
-    about: About,
-    /// What was known to be there but not read.
-    unread: Range<u64>,
-    /// With a record that may be cut off: a copy may hold the whole of it.
-    torn: Option<Box<Stream>>,
+    pub(super) truncated: Vec<Truncated>,
 }
 
 #[derive(Debug)]
@@ -65,6 +53,8 @@ struct Held {
     grown: Instant,
     /// The file of which it looks like a copy.
     original: Option<FileKey>,
+    /// What it began with, by which copies of it are known.
+    first: Option<Proof>,
 }
 
 /// A file that is followed, and may be a copy, or be about to take the place of another.
@@ -96,12 +86,6 @@ impl Kin {
     /// A name leads to this file no longer.
     pub fn unnamed(&mut self, path: &Path, key: FileKey) {
         self.before.insert(path.to_path_buf(), key);
-    }
-
-    /// The former content of this file is gone, `unread` of it without having been read.
-    pub fn truncated(&mut self, follow: &mut Follow, about: About, unread: Range<u64>) {
-        let (former, torn) = (follow.former().cloned(), follow.take_torn());
-        self.truncated.extend(former.map(|former| Truncated { former, about, unread, torn }));
     }
 
     /// Those that cannot be judged before this file was read.
@@ -166,7 +150,8 @@ impl Reader {
     /// It cannot be read.
     pub(super) fn newcomer(&mut self, newcomer: Newcomer, path: &Path, clock: Instant) -> io::Result<()> {
         let metadata = newcomer.file.metadata()?;
-        let held = Held { size: metadata.size(), grown: clock, original: None, path: path.to_path_buf(), newcomer };
+        let (first, path) = (kin::first_bytes(&newcomer.file)?, path.to_path_buf());
+        let held = Held { size: metadata.size(), grown: clock, original: None, path, newcomer, first };
         self.decide(held, &metadata, clock)
     }
 
@@ -191,7 +176,11 @@ impl Reader {
         let Some(mut held) = self.kin.held.remove(&key) else { return };
         let path = held.path.clone();
         let looked = held.newcomer.file.metadata().and_then(|metadata| {
-            if metadata.size() > held.size {
+            if metadata.size() < held.size {
+                self.truncated_while_held(&held);
+                held.first = kin::first_bytes(&held.newcomer.file)?;
+            }
+            if metadata.size() != held.size {
                 (held.size, held.grown) = (metadata.size(), clock);
             }
             if !dir::leads_to(&path, key) {
@@ -202,6 +191,19 @@ impl Reader {
         if let Err(error) = looked {
             self.unreadable(&path, &error);
         }
+    }
+
+    /// What it held may stand in a copy. Of what its original has too, nothing is missing.
+    fn truncated_while_held(&mut self, held: &Held) {
+        let source = self.plan.selection.source_of(&held.newcomer.path);
+        let (Some(source), Some(first)) = (source, held.first.clone()) else { return };
+        let origin = meet::origin(&self.plan, source, &held.newcomer.path);
+        let (key, path) = (held.newcomer.key, held.newcomer.path.clone());
+        let about = About { origin, identity: key.identity(0), line: 1 };
+        let is_read_to = held.original.and_then(|original| self.files.get(original)).map_or(0, Follow::position);
+        let former =
+            FileState { key, generation: 0, path, proof: first, checkpoint: Checkpoint::default(), unread_to: None };
+        self.kin.truncated.push(Truncated { former, about, unread: is_read_to..held.size, torn: None });
     }
 
     fn decide(&mut self, mut held: Held, metadata: &Metadata, clock: Instant) -> io::Result<()> {
@@ -415,79 +417,6 @@ impl Reader {
         }
     }
 
-    /// Looks for copies of what truncated files held, with what was not read of it; what no copy holds is reported.
-    pub(super) fn look_for_copies(&mut self, clock: Instant) {
-        if self.kin.truncated.is_empty() {
-            return;
-        }
-        self.look_at_held(clock);
-        let truncated = std::mem::take(&mut self.kin.truncated);
-        let by_name = self.by_name(&truncated);
-        let mut found = HashSet::new();
-        // One listing serves all that were truncated in a directory.
-        let dirs: HashSet<_> = by_name.keys().filter_map(|path| path.parent()).collect();
-        for path in dirs.into_iter().flat_map(dir::names_in) {
-            let names = kin::original_names(&path);
-            for index in names.iter().skip(1).filter_map(|name| by_name.get(name)).flatten() {
-                if self.is_copy_of(&truncated[*index].former, &path, clock) {
-                    found.insert(*index);
-                }
-            }
-        }
-        for (index, Truncated { about, unread, torn, .. }) in truncated.into_iter().enumerate() {
-            if found.contains(&index) {
-                continue;
-            }
-            let mut events = Vec::new();
-            if let Some(mut stream) = torn {
-                stream.finish(Timestamp::now(), &mut events);
-            }
-            self.take(events, clock);
-            self.report_gap(&about, Reason::Truncated, unread, clock);
-        }
-    }
-
-    /// A copy is named after a name that its original had then; there may have been several.
-    fn by_name(&self, truncated: &[Truncated]) -> HashMap<PathBuf, HashSet<usize>> {
-        let mut by_name: HashMap<_, HashSet<_>> = HashMap::new();
-        let mut by_key: HashMap<_, Vec<_>> = HashMap::new();
-        for (index, Truncated { former, .. }) in truncated.iter().enumerate() {
-            by_name.entry(former.path.clone()).or_default().insert(index);
-            by_key.entry(former.key).or_default().push(index);
-        }
-        let before = self.kin.before.iter().map(|(name, &key)| (name.as_path(), key));
-        for (name, key) in self.files.names().chain(before) {
-            if let Some(indices) = by_key.get(&key) {
-                by_name.entry(name.to_path_buf()).or_default().extend(indices);
-            }
-        }
-        by_name
-    }
-
-    /// True if this file holds what was read of `former`; then it is read on.
-    fn is_copy_of(&mut self, former: &FileState, path: &Path, clock: Instant) -> bool {
-        let is_listed = self.plan.selection.source_of(path).is_some();
-        if !is_listed && !self.is_meant_as_backup(path, &former.path) {
-            return false;
-        }
-        // Who is gone by now, or is not allowed to be read, cannot be read as a copy.
-        let Ok(newcomer) = Newcomer::open(path) else { return false };
-        let Ok(metadata) = newcomer.file.metadata() else { return false };
-        if !kin::holds(&newcomer.file, &former.proof).unwrap_or(false) {
-            return false;
-        }
-        match (is_listed, self.is_unmet(&metadata)) {
-            (true, true) => self.notice(path, clock),
-            (false, true) if metadata.size() > former.checkpoint.offset => {
-                drop(self.newcomer(newcomer.moved_from(&former.path), path, clock));
-            }
-            // All of it was reported.
-            (false, true) => {}
-            (_, false) => self.files.queue(newcomer.key),
-        }
-        true
-    }
-
     pub(super) fn walk_began(&mut self, at: Moment) {
         self.kin.before.clear();
         self.kin.last_walk = Some(at);
@@ -495,10 +424,6 @@ impl Reader {
 
     pub(super) fn last_walk(&self) -> Option<SystemTime> {
         self.kin.last_walk.map(|at| at.earliest(Moment::now()) - SLACK)
-    }
-
-    fn is_meant_as_backup(&self, path: &Path, listed: &Path) -> bool {
-        self.plan.selection.source_of(listed).is_some_and(|source| !source.excludes(path))
     }
 }
 

@@ -76,7 +76,8 @@ impl Reader {
         let named = names.iter().find_map(|name| self.files.named(name));
         let was_named = names.iter().find_map(|name| self.files.displaced_from(name).into_iter().next());
         let mut originals = Vec::new();
-        for original in [copy.copy_of, named, was_named, self.replaced_by(copy)].into_iter().flatten() {
+        let known = [copy.copy_of, named, was_named].into_iter().flatten();
+        for original in known.chain(self.replaced_by(copy)) {
             let is_original = || self.files.get(original).is_some_and(|it| it.copy_of != Some(key));
             if original != key && !originals.contains(&original) && is_original() {
                 originals.push(original);
@@ -85,20 +86,19 @@ impl Reader {
         originals
     }
 
-    /// The file that was replaced, whose name this one has now, or had in passing, as long as nothing of it was read.
-    fn replaced_by(&self, follow: &Follow) -> Option<FileKey> {
+    /// Files that were replaced, whose name this one has now, or had in passing, as long as nothing of it was read.
+    fn replaced_by(&self, follow: &Follow) -> Vec<FileKey> {
         if !follow.is_unheard_of || follow.position() > 0 {
-            return None;
+            return Vec::new();
         }
         if follow.place != Place::Listed {
-            return self.kin.waits_for(follow.key());
+            return self.kin.waits_for(follow.key()).into_iter().collect();
         }
         let is_replaced = |key: &FileKey| {
             let there = self.files.get(*key).and_then(|it| it.handle().ok());
             there.is_some_and(|there| dir::is_replaced(&there, &follow.path).unwrap_or(false))
         };
-        let displaced = self.files.displaced_from(&follow.path).into_iter().filter(is_replaced);
-        displaced.max_by_key(|key| self.files.get(*key).map(Follow::position))
+        self.files.displaced_from(&follow.path).into_iter().filter(is_replaced).collect()
     }
 
     fn compare_with(&mut self, original: FileKey, key: FileKey, clock: Instant) -> io::Result<Leap> {

@@ -34,6 +34,11 @@ const SINK: &str = "model";
 /// More rounds than any look needs to come to rest.
 const MAX_ROUNDS: usize = 1000;
 
+/// Files are born by the real clock, and what was born just before a look counts as unseen.
+fn be_seen() {
+    std::thread::sleep(Duration::from_millis(120));
+}
+
 thread_local! {
     static CLOCK: Cell<Option<Instant>> = const { Cell::new(None) };
 }
@@ -132,7 +137,10 @@ impl Model {
             News::Notified => return self.disk.news(),
             // Files outside the source are looked at every second.
             News::Lost => pass(Duration::from_secs(1)),
-            News::None => pass(Duration::from_secs(11)),
+            News::None => {
+                pass(Duration::from_secs(11));
+                be_seen();
+            }
         }
         // The first walk finds also what has left the source.
         if self.up.as_ref().is_some_and(|up| up.reader.newcomers.is_first_walk()) {
@@ -191,8 +199,7 @@ impl Model {
             Op::Wait(seconds) => {
                 self.look(News::Notified);
                 pass(Duration::from_secs(seconds.into()));
-                // Files are born by the real clock, and what was born just before an end counts as unseen.
-                std::thread::sleep(Duration::from_millis(120));
+                be_seen();
                 self.look(News::Notified);
                 self.disk.waited(seconds);
             }

@@ -6,10 +6,10 @@ use super::script::{News, Op, Text};
 #[test]
 fn scripts_that_once_failed() {
     use Op::{
-        CopyIn, CopyTruncate, Crash, Delete, Edit, Glance, HardLink, Look, Reload, Replace, Restore, RotateIn,
+        CopyIn, CopyTruncate, Crash, Delete, Edit, Glance, HardLink, Look, NewFile, Reload, Replace, Restore, RotateIn,
         RotateOut, Start, Stop, Truncate, Wait, Write, WriteLate,
     };
-    let scripts: [&[Op]; 48] = [
+    let scripts: [&[Op]; 51] = [
         // Born and rotated away while nobody watched, in a directory without any file that was known.
         &[Stop, Write(0, Text::Lines(1)), RotateOut(0), Start, Look(News::None)],
         // Another content than the one that was read, and rotated away before anybody saw it.
@@ -195,6 +195,42 @@ fn scripts_that_once_failed() {
             Crash,
             Start,
             Edit(2),
+        ],
+        &[
+            Write(1, Text::Lines(1)),
+            Look(News::Notified),
+            Restore(1),
+            Reload,
+            Write(1, Text::Lines(1)),
+            CopyTruncate(1),
+            Write(0, Text::Lines(1)),
+        ],
+        &[
+            Write(0, Text::Lines(1)),
+            NewFile,
+            RotateOut(0),
+            Restore(0),
+            CopyIn(0),
+            Write(1, Text::Lines(2)),
+            Look(News::Notified),
+            Write(0, Text::Lines(1)),
+            Replace(1),
+            Restore(0),
+            Look(News::Notified),
+            Write(0, Text::Lines(3)),
+            RotateIn(0),
+            CopyIn(2),
+            Edit(1),
+        ],
+        &[
+            Write(2, Text::Long),
+            Look(News::Notified),
+            Restore(2),
+            CopyTruncate(2),
+            Look(News::Notified),
+            Look(News::None),
+            Delete(2),
+            Reload,
         ],
     ];
     for script in scripts {
