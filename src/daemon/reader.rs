@@ -106,6 +106,8 @@ pub struct Reader {
     fullness: Fullness,
     /// When files are looked at although nothing is read.
     next_paused_look: Instant,
+    /// What a full outbox gave up is not told before.
+    next_full: Option<Instant>,
     max_outbox: u64,
     /// Milliseconds since 1970.
     round_began_ms: i64,
@@ -147,6 +149,7 @@ impl Reader {
             fullness: Fullness::default(),
             next_paused_look: clock,
             round_began_ms: Timestamp::now().as_millisecond(),
+            next_full: None,
             now: Instant::now,
         };
         reader.report_damage(clock)?;
@@ -220,6 +223,7 @@ impl Reader {
         if self.may_read(clock) {
             self.read_round(clock);
             self.settle(clock);
+        self.report_full(clock);
             self.look_for_copies(clock);
         } else {
             self.make_room(clock);
@@ -239,6 +243,7 @@ impl Reader {
         at(self.incidents_due().filter(|_| self.stalled.is_none()));
         if let Some(stall) = self.stalled {
             at(Some(stall.until));
+        at(self.next_full);
         } else if self.blocked.is_some() {
             at(Some(clock + BLOCKED_INTERVAL));
             at(self.pending.due(Load::Quiet, clock));
@@ -313,6 +318,8 @@ impl Reader {
         self.tell_incidents(clock);
         // Also when nothing is pending: the next run has to know until when somebody watched.
         self.commit(clock);
+        self.next_full = None;
+        self.report_losses(clock);
         if self.stalled.is_some() {
             tracing::error!("ended without storing the last positions; they are read again at the next start");
         }

@@ -2,16 +2,19 @@
 
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::Reader;
 use super::work::Stall;
 use crate::identity::FileKey;
-use crate::notice::{About, Notice, Reason};
+use crate::notice::{About, Notice, Reason, Why};
 use crate::pipeline::Cut;
 use crate::store::{Backlog, Dropped, Loss, Lost, StateError};
+
+/// That a full outbox had to give something up is told no more often.
+const FULL_EVERY: Duration = Duration::from_secs(20);
 
 impl Reader {
     /// Bytes of a file are gone unread.
@@ -54,7 +57,8 @@ impl Reader {
         Ok(())
     }
 
-    /// Reports what was given up and no event has told of yet.
+    /// Reports what was given up and no event has told of yet: for each sink and reason the sum. Of a full outbox is told a few times a
+    /// minute at most, however often it makes room.
     pub(super) fn report_losses(&mut self, clock: Instant) {
         let losses = match self.store.losses() {
             Ok(losses) => losses,
@@ -62,19 +66,36 @@ impl Reader {
                 return tracing::warn!(%error, "cannot see what was given up; it is reported at the next start");
             }
         };
+        let mut sums: Vec<(String, Why, Dropped)> = Vec::new();
+        let mut told = Vec::new();
         for Loss { id, sink, lost } in losses {
             if self.pending.losses.contains(&id) {
                 continue;
             }
-            let notice = match lost {
-                Lost::Rows(why, Dropped { waiting: Backlog { rows: events, bytes, oldest_ms }, last_seq }) => {
-                    let oldest = oldest_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-                    Notice::Dropped { sink: Some(sink), why, events, bytes, oldest, last_seq }
-                }
-                Lost::Letter { id, reason } => Notice::DeadLetter { sink, id, reason },
-            };
-            self.pass_on(&notice, clock);
-            self.pending.losses.push(id);
+            match lost {
+                Lost::Rows(Why::Full, _) if self.next_full.is_some_and(|at| clock < at) => continue,
+                Lost::Rows(why, dropped) => match sums.iter_mut().find(|(name, it, _)| *name == sink && *it == why) {
+                    Some((.., sum)) => sum.add(dropped),
+                    None => sums.push((sink, why, dropped)),
+                },
+                Lost::Letter { id, reason } => self.pass_on(&Notice::DeadLetter { sink, id, reason }, clock),
+            }
+            told.push(id);
+        }
+        for (sink, why, Dropped { waiting: Backlog { rows: events, bytes, oldest_ms }, last_seq }) in sums {
+            if why == Why::Full {
+                self.next_full = Some(clock + FULL_EVERY);
+            }
+            let oldest = oldest_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+            self.pass_on(&Notice::Dropped { sink: Some(sink), why, events, bytes, oldest, last_seq }, clock);
+        }
+        self.pending.losses.extend(told);
+    }
+
+    /// Reports what has waited for its time.
+    pub(super) fn report_full(&mut self, clock: Instant) {
+        if self.next_full.take_if(|at| clock >= *at).is_some() {
+            self.report_losses(clock);
         }
     }
 

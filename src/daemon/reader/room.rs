@@ -89,14 +89,15 @@ impl Reader {
         !blocked && self.stalled.is_none()
     }
 
-    /// Gives up the oldest of what waits for a sink that has kept the outbox full for too long, as much as reading needs to go on.
+    /// Gives up the oldest of what waits for a sink that has kept the outbox full for too long, as much as reading needs to go on, and an
+    /// eighth of the outbox at least, so that it is not to be done again at once.
     /// Never where all sinks wait: then it would be lost to everybody.
     pub(super) fn make_room(&mut self, clock: Instant) {
         if self.blocked.is_none() || self.stalled.is_some() || !self.fullness.has_lasted(clock) {
             return;
         }
         let rows = (self.store.waiting().rows + 1).saturating_sub(FEW_WAITING);
-        let bytes = (self.room_to_go_on() + A_ROW).saturating_sub(self.room());
+        let bytes = (self.room_to_go_on() + A_ROW).saturating_sub(self.room()).max(self.max_outbox / 8);
         let webhooks = &self.plan.setup.config.webhooks;
         let is_lost = |sink: &str, row: &[u8]| {
             let webhook = webhooks.iter().find(|webhook| webhook.name == sink);
