@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use self::batch::Maker;
 use self::client::{Client, ClientError};
 use self::worker::Worker;
-use super::format::{self, CompiledTemplate, Context, TemplateError};
+use super::format::{self, CompiledTemplate, Context, TemplateError, Voice};
 use crate::catalog::Lang;
 use crate::config::{Config, Format, Webhook};
 use crate::incident::longest_pause;
@@ -65,6 +65,11 @@ impl Sender {
     pub fn new(config: &Config, host: Option<String>) -> Sender {
         let Config { lang, timezone, incident, .. } = config;
         Sender { lang: *lang, timezone: timezone.clone(), host, longest_pause: longest_pause(incident) }
+    }
+
+    /// For what people read.
+    pub fn voice(&self) -> Voice<'_> {
+        Voice { lang: self.lang, timezone: &self.timezone, host: self.host.as_deref() }
     }
 }
 
