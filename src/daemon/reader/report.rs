@@ -66,28 +66,35 @@ impl Reader {
                 return tracing::warn!(%error, "cannot see what was given up; it is reported at the next start");
             }
         };
-        let mut sums: Vec<(String, Why, Dropped)> = Vec::new();
+        let mut sums: Vec<(String, Lost)> = Vec::new();
         let mut told = Vec::new();
         for Loss { id, sink, lost } in losses {
-            if self.pending.losses.contains(&id) {
+            let is_early = self.next_full.is_some_and(|at| clock < at);
+            if self.pending.losses.contains(&id) || is_early && matches!(lost, Lost::Rows(Why::Full, _)) {
                 continue;
             }
-            match lost {
-                Lost::Rows(Why::Full, _) if self.next_full.is_some_and(|at| clock < at) => continue,
-                Lost::Rows(why, dropped) => match sums.iter_mut().find(|(name, it, _)| *name == sink && *it == why) {
-                    Some((.., sum)) => sum.add(dropped),
-                    None => sums.push((sink, why, dropped)),
-                },
-                Lost::Letter { id, reason } => self.pass_on(&Notice::DeadLetter { sink, id, reason }, clock),
-            }
             told.push(id);
-        }
-        for (sink, why, Dropped { waiting: Backlog { rows: events, bytes, oldest_ms }, last_seq }) in sums {
-            if why == Why::Full {
-                self.next_full = Some(clock + FULL_EVERY);
+            let sum = sums.iter_mut().find_map(|(name, sum)| match (sum, &lost) {
+                (Lost::Rows(why, sum), Lost::Rows(other, more)) if *name == sink && why == other => Some((sum, *more)),
+                _ => None,
+            });
+            match sum {
+                Some((sum, more)) => sum.add(more),
+                None => sums.push((sink, lost)),
             }
-            let oldest = oldest_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-            self.pass_on(&Notice::Dropped { sink: Some(sink), why, events, bytes, oldest, last_seq }, clock);
+        }
+        for (sink, lost) in sums {
+            let notice = match lost {
+                Lost::Rows(why, Dropped { waiting: Backlog { rows: events, bytes, oldest_ms }, last_seq }) => {
+                    if why == Why::Full {
+                        self.next_full = Some(clock + FULL_EVERY);
+                    }
+                    let oldest = oldest_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+                    Notice::Dropped { sink: Some(sink), why, events, bytes, oldest, last_seq }
+                }
+                Lost::Letter { id, reason } => Notice::DeadLetter { sink, id, reason },
+            };
+            self.pass_on(&notice, clock);
         }
         self.pending.losses.extend(told);
     }
