@@ -33,7 +33,8 @@ use reader::{Reader, Request};
 use sinks::Sinks;
 
 use crate::config::{Notify, StdoutFormat, Webhook};
-use crate::deliver::stdout;
+use crate::deliver::stdout::{self, Style};
+use crate::deliver::webhook::Sender;
 use crate::http;
 use crate::source::selection::Own;
 use crate::source::wake::Wake;
@@ -109,6 +110,7 @@ pub fn run(
         None => Store::in_memory().map_err(start)?,
     });
     let stdout = config.stdout.enabled.then_some((config.stdout.format, config.stdout.notify));
+    let sender = Sender::new(config, plan.setup.host.clone());
     let metrics = Arc::new(Metrics::default());
     set_sinks(&store, stdout.map(|(_, notify)| notify), &config.webhooks, &metrics)?;
     let webhooks = std::mem::take(&mut plan.setup.webhooks);
@@ -119,7 +121,7 @@ pub fn run(
     sinks.replace(webhooks).map_err(start)?;
     let parts = Parts {
         reader: spawn("reader", move || reader.run())?,
-        stdout: stdout.map(|(format, notify)| Stdout::start(&store, notify, format)).transpose()?,
+        stdout: stdout.map(|(format, notify)| Stdout::start(&store, notify, format, sender)).transpose()?,
         sinks,
         wake,
         store,
@@ -337,12 +339,16 @@ struct Stdout {
 }
 
 impl Stdout {
-    fn start(store: &Arc<Store>, notify: Notify, format: StdoutFormat) -> Result<Stdout, Failure> {
+    fn start(store: &Arc<Store>, notify: Notify, format: StdoutFormat, sender: Sender) -> Result<Stdout, Failure> {
         let store = Arc::clone(store);
         let end = spawn("stdout", move || {
             let mut out = io::stdout();
+            let style = match format {
+                StdoutFormat::Json => Style::Json,
+                StdoutFormat::Pretty => Style::Pretty(sender.voice()),
+            };
             match stdout::end_torn_line(&mut out) {
-                Ok(()) => stdout::run(&store, notify, format, &mut out),
+                Ok(()) => stdout::run(&store, notify, style, &mut out),
                 Err(error) => stdout::End::Failed(error),
             }
         })?;

@@ -172,6 +172,8 @@ pub struct Event {
     pub excerpt: Redacted,
     /// How many places of the excerpt were masked.
     pub redactions: u32,
+    /// Events that are lost with what this one tells of; none, but for what paytriage says of itself.
+    pub lost: u64,
 }
 
 #[cfg(test)]

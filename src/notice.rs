@@ -17,6 +17,11 @@ use crate::redact::Redactor;
 
 /// The provider of all notices.
 pub const PROVIDER: &str = "paytriage";
+/// The label that names the sink which a notice is about: such notices are told apart, routed and silenced by it.
+pub const SINK: &str = "sink";
+/// The entry of what lasts until [`SINK_UP`].
+pub const SINK_DOWN: &str = "paytriage.sink-down";
+pub const SINK_UP: &str = "paytriage.sink-up";
 
 /// Why bytes of a file were not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,9 +132,34 @@ impl Notice {
             Notice::LineCut { .. } => "paytriage.line-cut",
             Notice::StateLost { .. } => "paytriage.state-lost",
             Notice::Dropped { .. } => "paytriage.dropped",
-            Notice::SinkDown { .. } => "paytriage.sink-down",
-            Notice::SinkUp { .. } => "paytriage.sink-up",
+            Notice::SinkDown { .. } => SINK_DOWN,
+            Notice::SinkUp { .. } => SINK_UP,
             Notice::DeadLetter { .. } => "paytriage.dead-letter",
+        }
+    }
+
+    /// The sink that it is about, if it is about one.
+    fn sink(&self) -> Option<&str> {
+        match self {
+            Notice::Gap { .. } | Notice::LineCut { .. } | Notice::StateLost { .. } => None,
+            Notice::Dropped { sink, .. } => sink.as_deref(),
+            Notice::SinkDown { sink, .. } | Notice::SinkUp { sink, .. } | Notice::DeadLetter { sink, .. } => Some(sink),
+        }
+    }
+
+    /// How many events are lost with it, as far as it is known.
+    fn lost(&self) -> u64 {
+        match self {
+            Notice::Dropped { events, .. } => *events,
+            _ => 0,
+        }
+    }
+
+    /// When it began, where that is not now.
+    fn since(&self) -> Option<Timestamp> {
+        match self {
+            Notice::SinkDown { since, .. } => Some(*since),
+            _ => None,
         }
     }
 
@@ -143,11 +173,11 @@ impl Notice {
             Notice::StateLost { kept_as } => format!("kept_as={kept_as}"),
             Notice::Dropped { sink, why, events, bytes, oldest, .. } => {
                 let sink = sink.as_ref().map(|sink| format!("sink={sink} ")).unwrap_or_default();
-                let oldest = oldest.map(|oldest| format!(" oldest={oldest}")).unwrap_or_default();
+                let oldest = oldest.map(|oldest| format!(" oldest={oldest:.0}")).unwrap_or_default();
                 format!("{sink}events={events} bytes={bytes}{oldest} reason={}", why.as_str())
             }
-            Notice::SinkDown { sink, since, reason } => format!("sink={sink} since={since} reason={reason:?}"),
-            Notice::SinkUp { sink, since } => format!("sink={sink} down_since={since}"),
+            Notice::SinkDown { sink, since, reason } => format!("sink={sink} since={since:.0} reason={reason:?}"),
+            Notice::SinkUp { sink, since } => format!("sink={sink} down_since={since:.0}"),
             Notice::DeadLetter { sink, id, reason } => format!("sink={sink} row={id} reason={reason:?}"),
         }
     }
@@ -180,10 +210,14 @@ impl Notice {
             }
             Notice::DeadLetter { sink, id, .. } => identity.extend_from_slice(format!("{sink} {id}").as_bytes()),
         }
+        let mut origin = Arc::clone(&about.origin);
+        if let Some(sink) = self.sink() {
+            Arc::make_mut(&mut origin).labels.insert(SINK.to_owned(), sink.to_owned());
+        }
         let (excerpt, redactions) = redactor.redact(&self.facts(), &[]);
         Some(Event {
             id: event_id(&identity, self.offset(), self.code(), 0),
-            time: None,
+            time: self.since(),
             observed: now,
             code: self.code().to_owned(),
             kind: Kind::Code,
@@ -193,7 +227,7 @@ impl Notice {
             alternatives: Vec::new(),
             matched: redactor.redact(self.code(), &[]).0,
             encoding: Encoding::Utf8,
-            origin: Arc::clone(&about.origin),
+            origin,
             host: None,
             position: Position {
                 line: about.line,
@@ -205,6 +239,7 @@ impl Notice {
             level: None,
             excerpt,
             redactions,
+            lost: self.lost(),
         })
     }
 }
@@ -255,6 +290,12 @@ mod tests {
         ] {
             let event = notice.event(&about, &catalog, now).expect("it has an entry");
             assert_eq!(event.excerpt.as_str(), facts);
+            let sink = event.origin.labels.get(SINK).map(|sink| format!("sink={sink} ")).unwrap_or_default();
+            assert_eq!(facts.starts_with("sink="), !sink.is_empty(), "{facts}");
+            assert!(
+                facts.starts_with(&sink)
+                    && event.lost == if facts.contains(" events=2") || facts.starts_with("events=2") { 2 } else { 0 }
+            );
             assert!(event.entry.codes.iter().any(|code| code.text == event.code), "{notice:?}");
             for lang in [Lang::En, Lang::Zh] {
                 let mut json = Vec::new();

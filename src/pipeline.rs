@@ -417,6 +417,7 @@ impl Stream {
             ids,
             excerpt,
             redactions,
+            lost: 0,
         }
     }
 

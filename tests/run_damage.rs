@@ -104,14 +104,15 @@ fn what_was_given_up_just_before_a_crash_is_told_at_the_next_start_and_once() {
     // As it is where the process ended between giving something up and telling of it.
     let database = rusqlite::Connection::open(env.path("state/paytriage.db")).unwrap();
     let losses = "INSERT INTO loss (sink, reason, rows, bytes, last_seq) VALUES ('away', 'expired', 3, 21, 7); \
-                  INSERT INTO loss (sink, letter, reason) VALUES ('away', 'msg_1', 'HTTP 400')";
+                  INSERT INTO loss (sink, letter, reason) VALUES ('away', 'msg_1', 'HTTP 400'); \
+                  INSERT INTO loss (sink, reason, rows, bytes, last_seq) VALUES ('away', 'expired', 4, 30, 11)";
     database.execute_batch(losses).unwrap();
     drop(database);
 
     let mut daemon = run(&env, ARGS);
     let told: Vec<_> =
         (0..2).map(|_| daemon.event()).map(|event| event["excerpt"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(told, ["sink=away events=3 bytes=21 reason=expired", "sink=away row=msg_1 reason=\"HTTP 400\""]);
+    assert_eq!(told, ["sink=away events=7 bytes=51 reason=expired", "sink=away row=msg_1 reason=\"HTTP 400\""]);
     assert!(daemon.stop().success());
     let mut daemon = run(&env, ARGS);
     append(&env, "logs/app.log", &failure(1));

@@ -265,15 +265,65 @@ fn sent(body: &Value) -> Vec<(String, bool)> {
 fn people_read_one_line_for_each_turn() {
     let env = Env::new();
     let rules = "[incident]\nresolve_after = \"1s\"\nbatch_wait = \"1s\"\n";
-    config(&env, &[rules, "[sink.stdout]\nnotify = \"incident\"\nformat = \"pretty\"\n"]);
+    for (lang, told) in
+        [("en", ["New · CRITICAL · ", "Resolved · CRITICAL · "]), ("zh", ["新发生 · 严重 · ", "已恢复 · 严重 · "])]
+    {
+        let language = format!("lang = \"{lang}\"\ntimezone = \"Asia/Shanghai\"\n");
+        config(&env, &[rules, "[sink.stdout]\nnotify = \"incident\"\nformat = \"pretty\"\n"]);
+        let tables = std::fs::read_to_string(env.path("p.toml")).unwrap();
+        env.write("p.toml", language + &tables);
+        let mut daemon = run(&env, ARGS);
+        write(&env, "isv.invalid-signature", 0..1);
+        for told in told {
+            let line = daemon.line();
+            let (time, rest) = line.split_once("  ").unwrap_or_else(|| panic!("{line}"));
+            assert!(time.len() == "2026-07-01 12:00:00 +08:00".len() && time.ends_with(" +08:00"), "{line}");
+            assert!(
+                rest.starts_with(told) && rest.contains("isv.invalid-signature") && rest.contains(" · shop"),
+                "{line}"
+            );
+        }
+        assert!(daemon.stop().success());
+    }
+}
+
+/// The notices of a dead sink: its name, and what is said of it.
+fn of_sinks(receiver: &Receiver) -> Vec<(String, String, String)> {
+    let own = told(receiver).into_iter().filter(|notice| notice["code"] == "PT.SINK_DOWN");
+    own.map(|it| (text(&it["sources"][0]["labels"]["sink"]), text(&it["status"]), text(&it["reason"]))).collect()
+}
+
+#[test]
+fn a_dead_sink_is_told_by_its_name_until_it_takes_messages_or_is_gone() {
+    let (env, oncall, log, gone) = (Env::new(), Receiver::start(), Receiver::start(), Receiver::start());
+    let rules = "[incident]\nresolve_after = \"1s\"\nbatch_wait = \"1s\"\nrepeat = [\"2s\"]\n";
+    let sinks = |with_gone: bool| {
+        let event_sink = |name: &str, receiver: &Receiver| {
+            format!("[[sink.webhook]]\nname = \"{name}\"\nurl = \"{}\"\nnotify = \"event\"\n", receiver.url("/"))
+        };
+        let more = if with_gone { event_sink("gone", &gone) } else { String::new() };
+        config(&env, &[rules, &sink(&oncall), &event_sink("log", &log), &more, "[sink.stdout]\nenabled = false\n"]);
+    };
+    log.then([Step::status(410)]);
+    gone.then([Step::status(410)]);
+    sinks(true);
     let mut daemon = run(&env, ARGS);
     write(&env, "isv.invalid-signature", 0..1);
-    for status in ["OPENED", "RESOLVED"] {
-        let line = daemon.line();
-        let parts: Vec<_> = line.split("  ").collect();
-        assert_eq!(parts[1..4], [status, "CRITICAL", "isv.invalid-signature"], "{line}");
-        assert!(line.contains("  events=1  orders=1  source=shop"), "{line}");
-    }
+    let count = |sink: &str, status: &str| {
+        of_sinks(&oncall).iter().filter(|(name, is, _)| name == sink && is == status).count()
+    };
+    eventually("both go on, each by itself", || ["log", "gone"].iter().all(|sink| count(sink, "ongoing") >= 2));
+    assert!(has(&told(&oncall), "isv.invalid-signature", "resolved"), "what is quiet is over");
+    assert!(of_sinks(&oncall).iter().all(|(_, status, _)| status != "resolved"), "and what lasts is not");
+    // It takes messages again, and the other one is not wanted any more.
+    sinks(false);
+    daemon.signal("HUP");
+    eventually("both are over", || ["log", "gone"].iter().all(|sink| count(sink, "resolved") == 1));
+    let mut ends = of_sinks(&oncall);
+    ends.retain(|(_, status, _)| status == "resolved");
+    ends.sort();
+    let end = |sink: &str, reason: &str| (sink.to_owned(), "resolved".to_owned(), reason.to_owned());
+    assert_eq!(ends, [end("gone", "removed"), end("log", "recovered")]);
     assert!(daemon.stop().success());
 }
 

@@ -14,9 +14,11 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use self::drop::What;
+use super::setup::host;
 use super::state::{check_sink, configured, operator};
 use crate::cli::{ExplainFormat, OutboxCommand};
-use crate::config::Notify;
+use crate::config::{Config, Notify};
+use crate::deliver::format::Voice;
 use crate::deliver::pretty;
 use crate::exit::Exit;
 use crate::store::{DeadLetter, Outbox, Retried, Row};
@@ -37,10 +39,10 @@ pub fn run(command: &OutboxCommand, out: &mut dyn Write, err: &mut dyn Write) ->
             Ok(Exit::Done)
         }
         OutboxCommand::List { state, sink, dead, limit, format } => {
-            let (_, dir) = configured(state)?;
-            let sink = sink.as_deref();
+            let (config, dir) = configured(state)?;
+            let (sink, host) = (sink.as_deref(), host());
             let Some(outbox) = known(&dir, sink)? else { return Ok(Exit::Done) };
-            let mut list = List { format: *format, left: *limit, out };
+            let mut list = List { format: *format, voice: voice(&config, host.as_deref()), left: *limit, out };
             if *dead {
                 list.dead(&outbox, sink)?
             } else {
@@ -67,8 +69,13 @@ fn known(dir: &Path, sink: Option<&str>) -> Result<Option<Outbox>> {
     Ok(outbox)
 }
 
+fn voice<'a>(config: &'a Config, host: Option<&'a str>) -> Voice<'a> {
+    Voice { lang: config.lang, timezone: &config.timezone, host }
+}
+
 struct List<'a> {
     format: ExplainFormat,
+    voice: Voice<'a>,
     /// Rows that may still be printed.
     left: usize,
     out: &'a mut dyn Write,
@@ -96,7 +103,7 @@ impl List<'_> {
         for body in bodies {
             match self.format {
                 ExplainFormat::Json => self.out.write_all(body)?,
-                ExplainFormat::Pretty => self.out.write_all(pretty::lines(body).as_bytes())?,
+                ExplainFormat::Pretty => self.out.write_all(pretty::lines(body, self.voice).as_bytes())?,
             }
             self.out.write_all(b"\n")?;
             self.left = self.left.saturating_sub(1);
@@ -119,7 +126,7 @@ impl List<'_> {
                 }
                 ExplainFormat::Pretty => {
                     let at = at.map_or_else(|| "-".to_owned(), |at| at.to_string());
-                    writeln!(self.out, "{}", pretty::lines(body))?;
+                    writeln!(self.out, "{}", pretty::lines(body, self.voice))?;
                     writeln!(self.out, "  given up by {} at {at}: {}", visible(sink), visible(reason))?;
                 }
             }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
-use crate::config::Config;
+use crate::config::{Config, StdoutFormat};
 use crate::deliver::webhook::Sink;
 use crate::pipeline::Engine;
 use crate::source::selection::{BadGlob, Selection};
@@ -38,9 +38,12 @@ impl Plan {
     /// Keys that differ from `new` but take effect only at the next start.
     pub fn needs_restart(&self, new: &Setup) -> Vec<&'static str> {
         let (old, new) = (&self.setup.config, &new.config);
+        let is_for_people = new.stdout.enabled && new.stdout.format == StdoutFormat::Pretty;
         let differs = [
             ("state", old.state != new.state),
             ("sink.stdout", old.stdout != new.stdout),
+            ("lang of sink.stdout", is_for_people && old.lang != new.lang),
+            ("timezone of sink.stdout", is_for_people && old.timezone != new.timezone),
             ("http.listen", old.http != new.http),
         ];
         differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()

@@ -66,6 +66,8 @@ pub enum Request {
     Tell(Notice),
     /// Report what was given up.
     Losses,
+    /// The sink of this name has accepted something, for the first time since it was set up.
+    Accepts(String),
     /// Store what is complete, and end.
     Stop,
 }
@@ -105,6 +107,8 @@ pub struct Reader {
     /// Since then nothing is read, because too much waits for delivery.
     blocked: Option<Instant>,
     fullness: Fullness,
+    /// What a full outbox gave up is not told before.
+    next_full: Option<Instant>,
     /// When files are looked at although nothing is read.
     next_paused_look: Instant,
     max_outbox: u64,
@@ -146,6 +150,7 @@ impl Reader {
             stalled: None,
             blocked: None,
             fullness: Fullness::default(),
+            next_full: None,
             next_paused_look: clock,
             round_began_ms: Timestamp::now().as_millisecond(),
             now: Instant::now,
@@ -190,6 +195,7 @@ impl Reader {
                 Request::Reload(plan) => self.reload(*plan, clock),
                 Request::Tell(notice) => self.pass_on(&notice, clock),
                 Request::Losses => self.report_losses(clock),
+                Request::Accepts(sink) => self.sink_accepts(&sink, clock),
                 // What else was in the mail is not looked at, and the next run is not told that it was.
                 Request::Stop => return Flow::Stop,
             }
@@ -222,6 +228,7 @@ impl Reader {
         if self.next_displaced.is_some_and(|at| clock >= at) {
             self.look_at_displaced(clock);
         }
+        self.report_full(clock);
         if self.may_read(clock) {
             self.read_round(clock);
             self.settle(clock);
@@ -241,6 +248,7 @@ impl Reader {
         let mut deadline = self.next_walk;
         let mut at = |due: Option<Instant>| deadline = due.map_or(deadline, |due| deadline.min(due));
         at(self.next_displaced);
+        at(self.next_full);
         at(self.incidents_due().filter(|_| self.stalled.is_none()));
         if let Some(stall) = self.stalled {
             at(Some(stall.until));
@@ -318,6 +326,8 @@ impl Reader {
         let over: Vec<_> = self.settling.keys().copied().filter(is_over).collect();
         over.into_iter().for_each(|key| self.flush(key, clock));
         self.leave_deleted(clock);
+        self.next_full = None;
+        self.report_losses(clock);
         self.tell_incidents(clock);
         // Also when nothing is pending: the next run has to know until when somebody watched.
         self.commit(clock);

@@ -139,7 +139,15 @@ impl Surroundings {
     fn work(&self, sink: &Sink, stop: watch::Receiver<bool>) {
         self.metrics.sink_up(sink.name(), true);
         let name = sink.name();
-        if let Err(error) = webhook::run(sink, &self.store, stop, |state| self.tell(name, state)) {
+        let mut has_accepted = false;
+        let tell = |state| {
+            // Whether it was down is known to the incidents, from before a restart too.
+            if matches!(state, SinkState::Accepted { .. }) && !std::mem::replace(&mut has_accepted, true) {
+                self.wake.request(Request::Accepts(name.to_owned()));
+            }
+            self.tell(name, state);
+        };
+        if let Err(error) = webhook::run(sink, &self.store, stop, tell) {
             tracing::error!(sink = name, %error, "cannot deliver");
         }
     }

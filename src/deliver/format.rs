@@ -23,7 +23,7 @@ mod template;
 mod tests;
 mod text;
 mod wecom;
-mod words;
+pub(super) mod words;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -34,6 +34,7 @@ use super::message::Message;
 use crate::catalog::Lang;
 use crate::config::Format;
 
+pub use card::{Voice, headline, one_line};
 pub use template::{CompiledTemplate, TemplateError, Trial, compile};
 
 /// What a format must know besides the messages.

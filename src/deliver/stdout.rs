@@ -12,8 +12,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::format::Voice;
 use super::pretty;
-use crate::config::{Notify, StdoutFormat};
+use crate::config::Notify;
 use crate::store::{Row, StateError, Store, Waiting};
 
 /// Name of the sink in the store.
@@ -28,6 +29,14 @@ const BATCH: usize = 500;
 const ACK_INTERVAL: Duration = Duration::from_millis(50);
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How rows are written.
+#[derive(Debug, Clone, Copy)]
+pub enum Style<'v> {
+    Json,
+    /// For people.
+    Pretty(Voice<'v>),
+}
+
 /// Why the sink ended.
 #[derive(Debug)]
 pub enum End {
@@ -40,7 +49,7 @@ pub enum End {
 }
 
 /// Delivers until the store is closed or the output ends.
-pub fn run(store: &Store, notify: Notify, format: StdoutFormat, out: &mut impl Write) -> End {
+pub fn run(store: &Store, notify: Notify, style: Style<'_>, out: &mut impl Write) -> End {
     let start = store.delivered(NAME).unwrap_or_else(|error| {
         tracing::error!(%error, "cannot read how far stdout was delivered; waiting events are written again");
         0
@@ -48,7 +57,7 @@ pub fn run(store: &Store, notify: Notify, format: StdoutFormat, out: &mut impl W
     let progress = Progress::new(start);
     thread::scope(|scope| {
         scope.spawn(|| progress.acknowledge(store, notify, start));
-        let end = deliver(&progress, &|after| store.take(notify, after, BATCH, None), format, out);
+        let end = deliver(&progress, &|after| store.take(notify, after, BATCH, None), style, out);
         progress.end();
         end
     })
@@ -57,13 +66,13 @@ pub fn run(store: &Store, notify: Notify, format: StdoutFormat, out: &mut impl W
 fn deliver(
     progress: &Progress,
     take: &impl Fn(i64) -> Result<Waiting, StateError>,
-    format: StdoutFormat,
+    style: Style<'_>,
     out: &mut impl Write,
 ) -> End {
     loop {
         match take(progress.written()) {
             Ok(Waiting::Rows(rows)) => {
-                if let Err(error) = write(&rows, format, out, |seq| progress.reached(seq)) {
+                if let Err(error) = write(&rows, style, out, |seq| progress.reached(seq)) {
                     return if error.kind() == io::ErrorKind::BrokenPipe { End::Closed } else { End::Failed(error) };
                 }
             }
@@ -145,14 +154,14 @@ impl Progress {
 
 /// Whole lines go out in one write as far as the system keeps such a write in one piece: whoever reads the pipe
 /// then never gets half a line, whenever the process ends. `reached` learns of each row that is out.
-fn write(rows: &[Row], format: StdoutFormat, out: &mut impl Write, mut reached: impl FnMut(i64)) -> io::Result<()> {
+fn write(rows: &[Row], style: Style<'_>, out: &mut impl Write, mut reached: impl FnMut(i64)) -> io::Result<()> {
     let mut lines = Vec::with_capacity(2 * PIPE_BUF);
     let mut whole = None;
     for row in rows {
         let start = lines.len();
-        match format {
-            StdoutFormat::Json => lines.extend_from_slice(&row.body),
-            StdoutFormat::Pretty => lines.extend_from_slice(pretty::lines(&row.body).as_bytes()),
+        match style {
+            Style::Json => lines.extend_from_slice(&row.body),
+            Style::Pretty(voice) => lines.extend_from_slice(pretty::lines(&row.body, voice).as_bytes()),
         }
         lines.push(b'\n');
         if lines.len() > PIPE_BUF {
@@ -207,7 +216,7 @@ mod tests {
     #[test]
     fn writes_whole_lines_in_order_and_acknowledges_them() {
         let (store, mut out) = (store(3), Vec::new());
-        assert!(matches!(run(&store, Notify::Event, StdoutFormat::Json, &mut out), End::Drained));
+        assert!(matches!(run(&store, Notify::Event, Style::Json, &mut out), End::Drained));
         assert_eq!(out, b"0\n1\n2\n");
         assert_eq!(store.waiting().rows, 0);
     }
@@ -229,7 +238,7 @@ mod tests {
         let rows = [row(1, 3000), row(2, 1000), row(3, 200), row(4, 9000), row(5, 1)];
         let mut out = Writes::default();
         let mut reached = Vec::new();
-        write(&rows, StdoutFormat::Json, &mut out, |seq| reached.push(seq)).unwrap();
+        write(&rows, Style::Json, &mut out, |seq| reached.push(seq)).unwrap();
         assert_eq!(reached, [2, 3, 4, 5]);
         let sizes: Vec<_> = out.0.iter().map(Vec::len).filter(|&len| len > 0).collect();
         assert_eq!(sizes, [4002, 201, 9001, 2]);
@@ -264,7 +273,7 @@ mod tests {
         store.close();
         let (open, gate) = std::sync::mpsc::channel();
         thread::scope(|scope| {
-            let sink = scope.spawn(|| run(&store, Notify::Event, StdoutFormat::Json, &mut Blocked { writes: 4, gate }));
+            let sink = scope.spawn(|| run(&store, Notify::Event, Style::Json, &mut Blocked { writes: 4, gate }));
             // Each line is a write of its own.
             while store.waiting().rows > 5 {
                 thread::yield_now();
@@ -298,7 +307,7 @@ mod tests {
             }
         }
         let store = store(3);
-        assert!(matches!(run(&store, Notify::Event, StdoutFormat::Json, &mut Closed), End::Closed));
+        assert!(matches!(run(&store, Notify::Event, Style::Json, &mut Closed), End::Closed));
         assert_eq!(store.waiting().rows, 3);
     }
 }

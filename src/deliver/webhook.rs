@@ -29,7 +29,7 @@ use self::batch::Maker;
 use self::budget::Budget;
 use self::client::{Client, ClientError};
 use self::worker::Worker;
-use super::format::{self, CompiledTemplate, Context, TemplateError, Trial};
+use super::format::{self, CompiledTemplate, Context, TemplateError, Trial, Voice};
 use crate::catalog::Lang;
 use crate::config::{Config, Format, Webhook};
 use crate::incident::longest_pause;
@@ -71,6 +71,11 @@ impl Sender {
         let Config { lang, timezone, incident, .. } = config;
         let labels = config.sources.iter().flat_map(|source| source.labels.keys().cloned()).collect();
         Sender { lang: *lang, timezone: timezone.clone(), host, longest_pause: longest_pause(incident), labels }
+    }
+
+    /// For what people read.
+    pub fn voice(&self) -> Voice<'_> {
+        Voice { lang: self.lang, timezone: &self.timezone, host: self.host.as_deref() }
     }
 }
 

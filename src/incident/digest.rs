@@ -88,14 +88,18 @@ fn message(notices: Vec<Notice>, unheard: Unheard, now: Clock) -> Option<Outgoin
 fn digest(incidents: Vec<Notice>, unheard: Unheard, now: Clock) -> Digest {
     let ids = incidents.iter().map(|notice| notice.id.as_bytes());
     let parts: Vec<&[u8]> = ids.chain([unheard.ids.as_bytes()]).collect();
-    let with = |status| incidents.iter().filter(|notice| notice.status == status).count() as u64;
+    let with = |status| {
+        let of = |notice: &&Notice| notice.status == status && !notice.is_unfollowed();
+        incidents.iter().filter(of).count() as u64
+    };
     Digest {
         id: hex(&hash(&parts)),
         time: now.wall.to_string(),
         more: unheard.more,
         opened: with(Status::Opened),
         ongoing: with(Status::Ongoing),
-        resolved: with(Status::Resolved) + unheard.more,
+        resolved: with(Status::Resolved),
+        unfollowed: incidents.iter().filter(|notice| notice.is_unfollowed()).count() as u64 + unheard.more,
         count: unheard.count + incidents.iter().map(|notice| notice.count).sum::<u64>(),
         incidents,
     }

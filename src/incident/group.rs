@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::key::hash;
 use super::matching::Subject;
 use super::notice::{Reason, Status};
+use super::own::lasts;
 use super::tally::{Early, Sighting, Tally, sample};
 use super::threshold::{Added, Window, millis, threshold};
 use super::{Clock, Settings};
@@ -28,7 +29,8 @@ const MAX_DOUBLINGS: u32 = 3;
 /// How often is looked whether a silence is over.
 const LOOK_EVERY: i64 = 10_000;
 
-/// The longest time between two notices of an incident that goes on: either it is told again, or it is over.
+/// The longest time between two notices of an incident that goes on: either it is told again, or it is over. What lasts is told
+/// again also where nothing happens.
 pub fn longest_pause(config: &Incident) -> Duration {
     let quiet = config.resolve_after.saturating_mul(1 << MAX_DOUBLINGS);
     config.repeat.iter().copied().fold(quiet, Duration::max).saturating_add(config.batch_wait)
@@ -96,6 +98,8 @@ pub(super) struct Open {
     step: usize,
     said: Said,
     pace: Pace,
+    #[serde(default)]
+    end: End,
     /// When the minute began in which events are counted, and how many there were.
     minute: (i64, u64),
     pub tally: Tally,
@@ -111,6 +115,19 @@ enum Said {
     NothingHushed,
     /// That it opened; there was a reason to speak since, but also a silence.
     OpenedHushed,
+}
+
+/// What ends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum End {
+    /// Quiet.
+    #[default]
+    Quiet,
+    /// Word that it is over, which has not come.
+    Word,
+    /// It came at this moment.
+    Said(i64, Reason),
 }
 
 /// How it goes since the last notice.
@@ -158,7 +175,7 @@ pub(super) enum Change {
 }
 
 impl About {
-    fn of(event: &Event) -> About {
+    pub fn of(event: &Event) -> About {
         About {
             entry: event.entry.id.to_string(),
             code: event.code.clone(),
@@ -258,7 +275,23 @@ impl Group {
             resolved_ms: 0,
         };
         let past = self.stored.past.take().unwrap_or_else(fresh);
-        self.stored.phase = Phase::Open(Box::new(Open::new(past, self.entry.severity, early, now)));
+        let mut open = Open::new(past, self.entry.severity, early, now);
+        if lasts(&self.stored.about.entry) {
+            open.end = End::Word;
+        }
+        self.stored.phase = Phase::Open(Box::new(open));
+    }
+
+    /// Takes note that what lasts is over. False if it does not last, or nothing is open.
+    pub fn end(&mut self, reason: Reason, now_ms: i64) -> bool {
+        match &mut self.stored.phase {
+            Phase::Open(open) if open.end == End::Word => {
+                open.end = End::Said(now_ms, reason);
+                self.change = Change::ToStore;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Forgets what is too old; gives how many events that were. Deciding does not depend on when this is done.
@@ -286,7 +319,7 @@ impl Group {
                 window.ends(self.threshold).into_iter().chain(past).min()
             }
             Phase::Open(open) if open.state() == State::Hushed => Some(self.look_ms.unwrap_or(i64::MIN)),
-            Phase::Open(open) => Some(open.due(config, patience)),
+            Phase::Open(open) => open.due(config, patience),
         }
     }
 
@@ -314,7 +347,7 @@ impl Group {
             open.said = said;
             self.change = Change::ToStore;
         }
-        if said == Said::NothingHushed && now_ms >= open.quiet_ms(config) { self.forget(now_ms) } else { 0 }
+        if said == Said::NothingHushed && open.is_over(config, now_ms) { self.forget(now_ms) } else { 0 }
     }
 
     /// Takes note that a silence is over and left nothing to say; gives how many events nobody heard of.
@@ -389,6 +422,7 @@ impl Open {
             step: past.step,
             said: Said::Nothing,
             pace: Pace::AsBefore,
+            end: End::Quiet,
             minute: (now.steady_ms, 0),
             tally,
         }
@@ -396,6 +430,9 @@ impl Open {
 
     fn add(&mut self, seen: &Sighting<'_>, event: &Event) {
         self.tally.add(seen, || Some(sample(event)));
+        if let End::Said(..) = self.end {
+            self.end = End::Word;
+        }
         if seen.ms >= self.minute.0.saturating_add(MINUTE) {
             self.minute = (seen.ms, 0);
         }
@@ -429,42 +466,58 @@ impl Open {
         (rate * 100.0).round() / 100.0
     }
 
-    /// When it has been quiet for long enough.
-    fn quiet_ms(&self, config: &Incident) -> i64 {
+    /// When it is over, if nothing more happens: when it has been quiet for long enough.
+    fn over_ms(&self, config: &Incident) -> Option<i64> {
         let doublings = self.openings.saturating_sub(1).min(MAX_DOUBLINGS);
-        self.tally.last_ms.saturating_add(millis(config.resolve_after).saturating_mul(1 << doublings))
+        match self.end {
+            End::Quiet => {
+                Some(self.tally.last_ms.saturating_add(millis(config.resolve_after).saturating_mul(1 << doublings)))
+            }
+            End::Word => None,
+            End::Said(at, _) => Some(at),
+        }
+    }
+
+    fn is_over(&self, config: &Incident, now_ms: i64) -> bool {
+        self.over_ms(config).is_some_and(|over| now_ms >= over)
     }
 
     /// When it is time to say that it goes on, if it does.
     fn interval_ms(&self, config: &Incident) -> Option<i64> {
         let interval = config.repeat.get(self.step).or(config.repeat.last());
-        let interval = interval.filter(|_| self.tally.new > 0)?;
+        let interval = interval.filter(|_| self.tally.new > 0 || self.end == End::Word)?;
         Some(self.since_ms.saturating_add(millis(*interval)).max(self.opened_ms))
     }
 
-    fn due(&self, config: &Incident, patience: Patience) -> i64 {
+    fn due(&self, config: &Incident, patience: Patience) -> Option<i64> {
         let wait = match patience {
             Patience::None => 0,
             Patience::BatchWait => millis(config.batch_wait),
         };
         match (self.said, self.pace) {
-            (Said::Nothing | Said::NothingHushed, _) => self.opened_ms,
-            (_, Pace::Worse(since)) => since,
+            (Said::Nothing | Said::NothingHushed, _) => Some(self.opened_ms),
+            (_, Pace::Worse(since)) => Some(since),
             _ => {
-                let quiet = self.quiet_ms(config);
-                self.interval_ms(config).map_or(quiet, |interval| interval.min(quiet)).saturating_add(wait)
+                let due = self.interval_ms(config).into_iter().chain(self.over_ms(config)).min();
+                due.map(|due| due.saturating_add(wait))
             }
         }
     }
 
     fn decide(&self, config: &Incident, now_ms: i64) -> Option<(Status, Reason)> {
-        let is_quiet = now_ms >= self.quiet_ms(config);
+        let is_over = self.is_over(config, now_ms);
+        let why_over = match self.end {
+            End::Said(_, reason) => reason,
+            End::Quiet | End::Word => Reason::Quiet,
+        };
         let is_time = self.interval_ms(config).is_some_and(|due| now_ms >= due);
         match self.said {
             Said::Nothing => Some((Status::Opened, Reason::Threshold)),
-            Said::NothingHushed => (!is_quiet).then_some((Status::Opened, Reason::SilenceEnded)),
-            Said::Opened | Said::OpenedHushed if is_quiet => Some((Status::Resolved, Reason::Quiet)),
-            Said::OpenedHushed => (self.tally.new > 0).then_some((Status::Ongoing, Reason::SilenceEnded)),
+            Said::NothingHushed => (!is_over).then_some((Status::Opened, Reason::SilenceEnded)),
+            Said::Opened | Said::OpenedHushed if is_over => Some((Status::Resolved, why_over)),
+            Said::OpenedHushed => {
+                (self.tally.new > 0 || self.end == End::Word).then_some((Status::Ongoing, Reason::SilenceEnded))
+            }
             Said::Opened if matches!(self.pace, Pace::Worse(_)) => Some((Status::Ongoing, Reason::Worse)),
             Said::Opened => is_time.then_some((Status::Ongoing, Reason::Interval)),
         }

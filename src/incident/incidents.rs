@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::digest::Due;
-use super::group::{Change, Group, Patience, State, Stored, hex};
+use super::group::{About, Change, Group, Open, Patience, State, Stored, hex};
 use super::hush::Hush;
 use super::notice::{Reason, Status};
+use super::own::{is_own, is_up, lasts};
 use super::related::Index;
 use super::scope::Seen;
 use super::tally::Sighting;
@@ -18,6 +19,8 @@ use super::{Clock, Outgoing, Settings, key};
 use crate::catalog::Severity;
 use crate::config::Silence;
 use crate::event::Event;
+use crate::notice::SINK;
+use crate::provider::Provider;
 
 /// Groups that are known at a time.
 const MAX_GROUPS: usize = 1000;
@@ -104,8 +107,13 @@ impl Incidents {
 
     /// Counts an event. What it leads to is said by the next [`Incidents::tick`], if [`Incidents::due`] says so.
     pub fn observe(&mut self, event: &Event, now: Clock) {
+        if let Some(sink) = is_up(event) {
+            self.unsaid += u64::from(!self.end(|it| it == sink, Reason::Recovered, now));
+            return;
+        }
         let seen = Sighting::of(event, now.steady_ms);
-        if self.rest.seen.add(seen.merchant, seen.host) {
+        let is_own = is_own(event.provider.as_ref().map(Provider::as_str));
+        if !is_own && self.rest.seen.add(seen.merchant, seen.host) {
             self.rest_change = Change::ToStore;
         }
         let mut key = std::mem::take(&mut self.scratch);
@@ -120,6 +128,28 @@ impl Incidents {
             }
         }
         self.scratch = key;
+    }
+
+    /// A sink accepts something: if it was down, that is over, whether or not an event has said so.
+    pub fn sink_accepts(&mut self, sink: &str, now: Clock) {
+        self.end(|it| it == sink, Reason::Recovered, now);
+    }
+
+    /// There are only these sinks: nobody will say that another one is up again.
+    pub fn keep_sinks(&mut self, sinks: &[&str], now: Clock) {
+        self.end(|it| !sinks.contains(&it), Reason::Removed, now);
+    }
+
+    /// Ends what lasts of some sinks; false if nothing does.
+    fn end(&mut self, is_meant: impl Fn(&str) -> bool, reason: Reason, now: Clock) -> bool {
+        let mut ended = false;
+        for group in self.groups.values_mut() {
+            let About { entry, labels, .. } = group.about();
+            if lasts(entry) && labels.get(SINK).is_some_and(|sink| is_meant(sink)) {
+                ended |= group.end(reason, now.steady_ms);
+            }
+        }
+        ended
     }
 
     /// The time (`steady_ms`) from which on [`Incidents::tick`] has something to do; `None` while nothing is known.
@@ -259,15 +289,18 @@ impl Incidents {
         });
     }
 
-    /// Lets the least important group go if there are too many: one that is not open if there is any, of the least severity,
-    /// that has been quiet for longest.
+    /// Lets the least important group go if there are too many: one that is not open if there is any, of the least severity, that
+    /// nobody has heard of, that has been quiet for longest. So a storm does not close what it has just opened. What lasts stays, since
+    /// its end is told once.
     fn make_room(&mut self, now: Clock) {
         if self.groups.len() < MAX_GROUPS {
             return;
         }
         let least = self.groups.iter().min_by_key(|(_, group)| {
-            let last_ms = group.open().map(|open| open.tally.last_ms);
-            (last_ms.is_some(), group.severity(), last_ms.or(group.due(&self.settings.config, Patience::None)))
+            let (open, config) = (group.open(), &self.settings.config);
+            let lasts = open.is_some() && lasts(&group.about().entry);
+            let last_ms = open.map(|open| open.tally.last_ms).or(group.due(config, Patience::None));
+            (lasts, open.is_some(), group.severity(), open.is_some_and(Open::is_told), last_ms)
         });
         let Some(key) = least.map(|(key, _)| key.clone()) else { return };
         let Some(mut group) = self.groups.remove(&key) else { return };

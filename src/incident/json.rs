@@ -24,6 +24,7 @@ struct Listed<'a> {
     opened: u64,
     ongoing: u64,
     resolved: u64,
+    unfollowed: u64,
     count: u64,
 }
 
@@ -32,7 +33,7 @@ pub(super) fn notice(notice: &Notice) -> Vec<u8> {
 }
 
 pub(super) fn digest(digest: &Digest) -> Vec<u8> {
-    let Digest { id, time, incidents, more, opened, ongoing, resolved, count } = digest;
+    let Digest { id, time, incidents, more, opened, ongoing, resolved, unfollowed, count } = digest;
     let listed = Listed {
         id,
         time,
@@ -41,6 +42,7 @@ pub(super) fn digest(digest: &Digest) -> Vec<u8> {
         opened: *opened,
         ongoing: *ongoing,
         resolved: *resolved,
+        unfollowed: *unfollowed,
         count: *count,
     };
     wire::json(&Row::Digest(listed))

@@ -1,11 +1,13 @@
 //! What makes events one incident: the entry (and the code, where no entry knows it), the source, and the labels chosen in
-//! `incident.group_by`.
+//! `incident.group_by`; of what paytriage says of itself, all labels: one sink is not another.
 
 use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
+use super::own;
 use crate::event::{Event, Kind};
+use crate::provider::Provider;
 
 /// Writes the group of `event` into `out`. Parts are preceded by their length, so that no two groups read the same.
 pub(super) fn write(event: &Event, group_by: &[String], out: &mut String) {
@@ -17,6 +19,10 @@ pub(super) fn write(event: &Event, group_by: &[String], out: &mut String) {
     part(&event.entry.id.0);
     part(if event.kind == Kind::UnknownCode { &event.code } else { "" });
     part(&event.origin.name);
+    if own::is_own(event.provider.as_ref().map(Provider::as_str)) {
+        event.origin.labels.iter().for_each(|(label, value)| [label, value].into_iter().for_each(|text| part(text)));
+        return;
+    }
     for label in group_by {
         part(label);
         part(event.origin.labels.get(label).map_or("", String::as_str));
@@ -60,6 +66,15 @@ mod tests {
         assert_eq!(key(&event, &[]), key(&other, &[]));
         assert_ne!(key(&event, &["env"]), key(&other, &["env"]));
         Arc::make_mut(&mut other.origin).name = "kiosk".into();
+        assert_ne!(key(&event, &[]), key(&other, &[]));
+    }
+
+    #[test]
+    fn what_paytriage_says_of_two_sinks_are_two_groups() {
+        let mut event = samples::full();
+        event.provider = Some(Provider::Custom(crate::notice::PROVIDER.into()));
+        let mut other = event.clone();
+        Arc::make_mut(&mut other.origin).labels.insert(crate::notice::SINK.into(), "oncall".into());
         assert_ne!(key(&event, &[]), key(&other, &[]));
     }
 

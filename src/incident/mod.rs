@@ -5,7 +5,7 @@
 //! before it came an event was written.
 //!
 //! A `group` counts the events of one kind. Below its `threshold` nothing is said; then an incident opens, is spoken of
-//! at growing intervals while it goes on, and is resolved when it has been quiet. What is due at about the same time goes
+//! at growing intervals while it goes on, and is resolved when it has been quiet (`own` knows what is over only when somebody says so). What is due at about the same time goes
 //! out as one message (`digest`), so that a storm makes few of them.
 
 mod digest;
@@ -17,6 +17,7 @@ mod key;
 mod matching;
 pub mod notice;
 mod orders;
+mod own;
 mod related;
 mod scope;
 mod tally;
@@ -36,6 +37,7 @@ use crate::event::EventId;
 
 pub use group::{State, longest_pause};
 pub use incidents::{Incidents, Known};
+pub use own::{is_own, lasts};
 pub use threshold::threshold_of;
 
 /// The JSON Schema that every message validates against, a single notice as well as a digest.

@@ -34,8 +34,12 @@ pub enum Reason {
     Quiet,
     /// It was silenced or muted, and is not any more.
     SilenceEnded,
-    /// Too many incidents are open to keep this one.
+    /// Too many incidents are open to keep this one. Nothing is known of how it goes on.
     CrowdedOut,
+    /// The sink that was down takes messages again.
+    Recovered,
+    /// The sink that was down is not configured any more.
+    Removed,
 }
 
 /// What those who are affected have in common.
@@ -50,6 +54,8 @@ pub enum Scope {
     /// One host, although others report too.
     OneHost,
     Widespread,
+    /// No payment at all: paytriage speaks of itself.
+    Paytriage,
 }
 
 /// One notice of one incident.
@@ -72,6 +78,9 @@ pub struct Notice {
     pub count: u64,
     /// Events since the last notice.
     pub new: u64,
+    /// Events that are lost, as the events say; only of what paytriage says of itself.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub lost: u64,
     /// Events a minute since the last notice.
     pub rate_per_minute: f64,
     pub orders: Orders,
@@ -114,8 +123,8 @@ pub struct Orders {
     pub distinct: u64,
     /// False: an estimate, within some percent.
     pub exact: bool,
-    /// At most 5 order numbers.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// At most 5 order numbers; templates may count on the key.
+    #[serde(default)]
     pub samples: Vec<String>,
 }
 
@@ -170,6 +179,17 @@ pub struct Sample {
     pub excerpt: String,
 }
 
+fn is_none(n: &u64) -> bool {
+    *n == 0
+}
+
+impl Notice {
+    /// It is not over: it is only followed no longer, because there are too many.
+    pub fn is_unfollowed(&self) -> bool {
+        self.reason == Reason::CrowdedOut
+    }
+}
+
 /// Several notices that were due together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Digest {
@@ -178,12 +198,15 @@ pub struct Digest {
     pub time: String,
     /// The worst first; never none.
     pub incidents: Vec<Notice>,
-    /// Those that are not listed: they had to make room before anything was said of them.
+    /// Those of `unfollowed` that are not listed: they had to make room before anything was said of them.
     pub more: u64,
     /// Of all, by status.
     pub opened: u64,
     pub ongoing: u64,
     pub resolved: u64,
+    /// Those that are not followed any longer, since there are too many; they may well go on.
+    #[serde(default)]
+    pub unfollowed: u64,
     /// Events of all.
     pub count: u64,
 }

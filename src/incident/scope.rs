@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::group::About;
 use super::notice::Scope;
+use super::own::is_own;
 use super::tally::Tally;
 use crate::catalog::Lang;
 
@@ -41,8 +43,10 @@ impl Few {
     }
 }
 
-pub(super) fn scope(tally: &Tally, seen: &Seen) -> Scope {
-    if tally.count == 1 {
+pub(super) fn scope(about: &About, tally: &Tally, seen: &Seen) -> Scope {
+    if is_own(about.provider.as_deref()) {
+        Scope::Paytriage
+    } else if tally.count == 1 {
         Scope::Isolated
     } else if tally.is_one_order() {
         Scope::OneOrder
@@ -78,6 +82,10 @@ pub(super) fn text(scope: Scope, lang: Lang) -> &'static str {
              network, the latest release.",
             "不限于某一笔订单、某个商户号或某台主机。请先检查它们共用的部分：支付平台的状态、网络和最近的发布。",
         ),
+        Scope::Paytriage => (
+            "It is about paytriage itself, not about a payment. See what it could not read, keep or deliver.",
+            "这是 paytriage 自身的问题，与某笔支付无关。请查看它未能读取、保存或投递的内容。",
+        ),
     };
     match lang {
         Lang::En => en,
@@ -110,7 +118,7 @@ mod tests {
             let sighting = Sighting::of(event, 0);
             seen.add(sighting.merchant, sighting.host);
         }
-        scope(&tally, &seen)
+        scope(&About::of(&incident[0]), &tally, &seen)
     }
 
     #[test]
@@ -129,7 +137,9 @@ mod tests {
 
     #[test]
     fn every_scope_has_a_text_in_both_languages() {
-        for scope in [Scope::Isolated, Scope::OneOrder, Scope::OneMerchant, Scope::OneHost, Scope::Widespread] {
+        for scope in
+            [Scope::Isolated, Scope::OneOrder, Scope::OneMerchant, Scope::OneHost, Scope::Widespread, Scope::Paytriage]
+        {
             assert!(text(scope, Lang::En).is_ascii() && text(scope, Lang::En).ends_with('.'));
             assert!(text(scope, Lang::Zh).ends_with('。'));
         }

@@ -30,6 +30,7 @@ pub(super) struct Sighting<'a> {
     pub order: Option<&'a str>,
     pub merchant: Option<&'a str>,
     pub host: Option<&'a str>,
+    pub lost: u64,
 }
 
 /// An event of which nothing was said yet.
@@ -46,6 +47,8 @@ pub(super) struct Early {
     merchant: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     host: Option<String>,
+    #[serde(default)]
+    lost: u64,
     /// Only of the first few.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample: Option<Sample>,
@@ -57,6 +60,9 @@ pub(super) struct Tally {
     pub count: u64,
     /// Since the last notice.
     pub new: u64,
+    /// Events that are lost.
+    #[serde(default)]
+    pub lost: u64,
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
     pub last_ms: i64,
@@ -86,6 +92,7 @@ impl<'a> Sighting<'a> {
             order: present(out_trade_no).or(present(trade_no)).or(present(transaction_id)),
             merchant: present(mch_id),
             host: event.host(),
+            lost: event.lost,
         }
     }
 }
@@ -107,6 +114,7 @@ impl Early {
             order: seen.order.map(str::to_owned),
             merchant: seen.merchant.map(str::to_owned),
             host: seen.host.map(str::to_owned),
+            lost: seen.lost,
             sample: with_sample.then(|| sample(event)),
         }
     }
@@ -119,6 +127,7 @@ impl Early {
             order: self.order.as_deref(),
             merchant: self.merchant.as_deref(),
             host: self.host.as_deref(),
+            lost: self.lost,
         }
     }
 }
@@ -129,6 +138,7 @@ impl Tally {
         Tally {
             count: 0,
             new: 0,
+            lost: 0,
             first_seen: first.time,
             last_seen: first.time,
             last_ms: first.ms,
@@ -145,6 +155,7 @@ impl Tally {
     pub fn add(&mut self, seen: &Sighting<'_>, sample: impl FnOnce() -> Option<Sample>) {
         self.count += 1;
         self.new += 1;
+        self.lost = self.lost.saturating_add(seen.lost);
         self.first_seen = self.first_seen.min(seen.time);
         self.last_seen = self.last_seen.max(seen.time);
         self.last_ms = self.last_ms.max(seen.ms);

@@ -33,7 +33,7 @@ pub(super) fn notice(
     let Decision { status, reason, now } = decision;
     let (settings, seen, related) = context;
     let (lang, entry, about, tally) = (settings.lang, &group.entry, group.about(), &open.tally);
-    let scope = scope(tally, seen);
+    let scope = scope(about, tally, seen);
     Notice {
         id: notice_id(open, status),
         incident: open.incident.clone(),
@@ -46,6 +46,7 @@ pub(super) fn notice(
         resolved_at: (status == Status::Resolved).then(|| now.wall.to_string()),
         count: tally.count,
         new: tally.new,
+        lost: tally.lost,
         rate_per_minute: open.rate(now.steady_ms),
         orders: tally.orders(),
         scope,

@@ -30,7 +30,7 @@ impl Store {
         Ok(expired)
     }
 
-    /// Gives up the oldest rows of the sink that has most waiting, at least so many and so many bytes of them, if another sink has
+    /// Gives up the oldest rows of the sink that has most waiting (of `again`, where one is named), at least so many and so many bytes of them, if another sink has
     /// taken all there is. Where all of them wait it is nobody's fault, and nothing goes. Counted is what `is_lost` says of the sink
     /// and a row; it becomes a loss.
     ///
@@ -40,11 +40,12 @@ impl Store {
         &self,
         rows: u64,
         bytes: u64,
+        again: Option<&str>,
         is_lost: impl Fn(&str, &[u8]) -> bool,
     ) -> Result<Option<(String, Dropped)>, StateError> {
         let (mut expired, mut in_the_way) = (Dropped::default(), None);
         self.settle(|transaction| {
-            in_the_way = self::in_the_way(transaction)?;
+            in_the_way = self::in_the_way(transaction, again)?;
             if let Some((name, notify, delivered)) = &in_the_way {
                 let sink = (name.as_str(), *notify, *delivered);
                 let through = oldest(transaction, sink, (rows, bytes))?;
@@ -78,8 +79,8 @@ fn give_up(
     Ok(dropped)
 }
 
-/// The sink that has most waiting, if another one has taken all there is.
-fn in_the_way(transaction: &Transaction) -> rusqlite::Result<Option<(String, Notify, i64)>> {
+/// The sink that has most waiting, or that of the last time, if another one has taken all there is.
+fn in_the_way(transaction: &Transaction, again: Option<&str>) -> rusqlite::Result<Option<(String, Notify, i64)>> {
     let sinks = rows::sinks(transaction)?;
     let mut behind = Vec::with_capacity(sinks.len());
     for (name, notify, delivered) in &sinks {
@@ -90,6 +91,8 @@ fn in_the_way(transaction: &Transaction) -> rusqlite::Result<Option<(String, Not
     if behind.len() == sinks.len() {
         return Ok(None);
     }
+    // One that is only busy may have more for a moment.
+    behind.retain(|(name, ..)| again.is_none_or(|again| *name == again));
     let mut most = None;
     for (name, notify, delivered) in behind {
         let bytes = rows::backlog_of(transaction, notify, delivered, i64::MAX)?.bytes;

@@ -59,6 +59,17 @@ pub struct Dropped {
     pub last_seq: i64,
 }
 
+impl Dropped {
+    /// Both together.
+    pub fn add(&mut self, other: Dropped) {
+        let Backlog { rows, bytes, oldest_ms } = other.waiting;
+        self.waiting.rows += rows;
+        self.waiting.bytes += bytes;
+        self.waiting.oldest_ms = self.waiting.oldest_ms.into_iter().chain(oldest_ms).min();
+        self.last_seq = self.last_seq.max(other.last_seq);
+    }
+}
+
 impl Outbox {
     /// `None` if nothing was ever stored there.
     ///

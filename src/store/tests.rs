@@ -352,23 +352,25 @@ fn room_is_made_at_the_cost_of_the_sink_that_is_behind_if_another_is_not() {
     store.put_deliveries("dead", Notify::Event, &[delivery("msg_1", &[1, 2]), delivery("msg_2", &[3, 4])]).unwrap();
     // Where all are behind, nobody is to blame.
     store.acknowledge("good", Notify::Event, 5).unwrap();
-    assert_eq!(store.make_room(1, 1, |_, _| true).unwrap(), None);
+    assert_eq!(store.make_room(1, 1, None, |_, _| true).unwrap(), None);
     store.acknowledge("good", Notify::Event, 6).unwrap();
     store.acknowledge("slow", Notify::Event, 5).unwrap();
     // One byte costs a whole request.
-    let (sink, dropped) = store.make_room(0, 1, |_, _| true).unwrap().unwrap();
+    let (sink, dropped) = store.make_room(0, 1, None, |_, _| true).unwrap().unwrap();
     assert_eq!((&*sink, dropped.waiting.rows, dropped.last_seq), ("dead", 2, 2));
     assert_eq!(lost(&store), [("dead".to_owned(), Lost::Rows(Why::Full, dropped))]);
     assert_eq!(store.standing("dead").unwrap().next.unwrap().id, "msg_2");
-    let (sink, dropped) = store.make_room(3, 0, |_, _| true).unwrap().unwrap();
+    let (sink, dropped) = store.make_room(3, 0, None, |_, _| true).unwrap().unwrap();
     assert_eq!((&*sink, dropped.waiting.rows, dropped.last_seq), ("dead", 3, 5));
     assert_eq!(store.standing("dead").unwrap().next, None);
     // What others wait for stays until they have it, or are the ones in the way.
     assert_eq!((store.waiting().rows, store.delivered("slow").unwrap()), (1, 5));
-    for _ in 0..2 {
-        assert_eq!(store.make_room(9, 9, |_, _| true).unwrap().unwrap().1.waiting.rows, 1);
+    assert_eq!(store.make_room(9, 9, Some("good"), |_, _| true).unwrap(), None, "it is not behind");
+    for name in ["slow", "dead"] {
+        let (sink, dropped) = store.make_room(9, 9, Some(name), |_, _| true).unwrap().unwrap();
+        assert_eq!((&*sink, dropped.waiting.rows), (name, 1));
     }
-    assert_eq!((store.waiting().rows, store.make_room(9, 9, |_, _| true).unwrap()), (0, None));
+    assert_eq!((store.waiting().rows, store.make_room(9, 9, None, |_, _| true).unwrap()), (0, None));
 }
 
 /// The rest of the test below, in a process of its own: it is to end.

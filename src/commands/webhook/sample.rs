@@ -74,7 +74,7 @@ fn incident(id: EventId, lang: Lang, host: Option<String>) -> Value {
     let rest = json!({
         "schema": "paytriage.incident/1", "incident": id_text, "status": "opened", "reason": "threshold", "time": now,
         "opened_at": now, "first_seen": now, "last_seen": now, "count": 1, "new": 1, "rate_per_minute": 1.0,
-        "orders": { "distinct": 0, "exact": true }, "scope": "isolated", "scope_text": words(lang).scope,
+        "orders": { "distinct": 0, "exact": true, "samples": [] }, "scope": "isolated", "scope_text": words(lang).scope,
         "sources": [on(json!({ "name": "paytriage", "count": 1 }), host)],
         "samples": [{
             "event": id_text, "time": now, "path": "paytriage webhook test", "line": 1, "excerpt": words(lang).title,

@@ -50,7 +50,14 @@ impl Watch {
         }
         let now = Timestamp::now().as_millisecond();
         let base_ms = incidents.latest_ms().map_or(now, |latest| latest.max(now));
-        Ok(Some(Watch { incidents, base_ms, began: clock }))
+        let mut watch = Watch { incidents, base_ms, began: clock };
+        watch.keep_sinks(plan, clock);
+        Ok(Some(watch))
+    }
+
+    fn keep_sinks(&mut self, plan: &Plan, clock: Instant) {
+        let sinks: Vec<&str> = plan.setup.config.webhooks.iter().map(|webhook| webhook.name.as_str()).collect();
+        self.incidents.keep_sinks(&sinks, self.clock(clock));
     }
 
     fn clock(&self, clock: Instant) -> Clock {
@@ -65,6 +72,13 @@ impl Reader {
         if let Some(watch) = &mut self.watch {
             let clock = watch.clock(now);
             watch.incidents.observe(event, clock);
+        }
+    }
+
+    pub(super) fn sink_accepts(&mut self, sink: &str, clock: Instant) {
+        if let Some(watch) = &mut self.watch {
+            let clock = watch.clock(clock);
+            watch.incidents.sink_accepts(sink, clock);
         }
     }
 
@@ -102,7 +116,10 @@ impl Reader {
     /// Other settings, or other sinks.
     pub(super) fn reload_incidents(&mut self, clock: Instant) {
         match &mut self.watch {
-            Some(watch) if is_wanted(&self.plan) => watch.incidents.set(settings(&self.plan)),
+            Some(watch) if is_wanted(&self.plan) => {
+                watch.incidents.set(settings(&self.plan));
+                watch.keep_sinks(&self.plan, clock);
+            }
             Some(_) => self.watch = None,
             None => match Watch::begin(&self.plan, &self.store, clock) {
                 Ok(watch) => self.watch = watch,

@@ -2,16 +2,19 @@
 
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::Reader;
 use super::work::Stall;
 use crate::identity::FileKey;
-use crate::notice::{About, Notice, Reason};
+use crate::notice::{About, Notice, Reason, Why};
 use crate::pipeline::Cut;
 use crate::store::{Backlog, Dropped, Loss, Lost, StateError};
+
+/// That a full outbox had to give something up is told no more often.
+const FULL_EVERY: Duration = Duration::from_secs(20);
 
 impl Reader {
     /// Bytes of a file are gone unread.
@@ -54,7 +57,8 @@ impl Reader {
         Ok(())
     }
 
-    /// Reports what was given up and no event has told of yet.
+    /// Reports what was given up and no event has told of yet: for each sink and reason the sum. Of a full outbox is told a few times a
+    /// minute at most, however often it makes room.
     pub(super) fn report_losses(&mut self, clock: Instant) {
         let losses = match self.store.losses() {
             Ok(losses) => losses,
@@ -62,19 +66,43 @@ impl Reader {
                 return tracing::warn!(%error, "cannot see what was given up; it is reported at the next start");
             }
         };
+        let mut sums: Vec<(String, Lost)> = Vec::new();
+        let mut told = Vec::new();
         for Loss { id, sink, lost } in losses {
-            if self.pending.losses.contains(&id) {
+            let is_early = self.next_full.is_some_and(|at| clock < at);
+            if self.pending.losses.contains(&id) || is_early && matches!(lost, Lost::Rows(Why::Full, _)) {
                 continue;
             }
+            told.push(id);
+            let sum = sums.iter_mut().find_map(|(name, sum)| match (sum, &lost) {
+                (Lost::Rows(why, sum), Lost::Rows(other, more)) if *name == sink && why == other => Some((sum, *more)),
+                _ => None,
+            });
+            match sum {
+                Some((sum, more)) => sum.add(more),
+                None => sums.push((sink, lost)),
+            }
+        }
+        for (sink, lost) in sums {
             let notice = match lost {
                 Lost::Rows(why, Dropped { waiting: Backlog { rows: events, bytes, oldest_ms }, last_seq }) => {
+                    if why == Why::Full {
+                        self.next_full = Some(clock + FULL_EVERY);
+                    }
                     let oldest = oldest_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
                     Notice::Dropped { sink: Some(sink), why, events, bytes, oldest, last_seq }
                 }
                 Lost::Letter { id, reason } => Notice::DeadLetter { sink, id, reason },
             };
             self.pass_on(&notice, clock);
-            self.pending.losses.push(id);
+        }
+        self.pending.losses.extend(told);
+    }
+
+    /// Reports what has waited for its time.
+    pub(super) fn report_full(&mut self, clock: Instant) {
+        if self.next_full.take_if(|at| clock >= *at).is_some() {
+            self.report_losses(clock);
         }
     }
 

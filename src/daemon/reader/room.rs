@@ -34,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Fullness {
     since: Option<Instant>,
+    /// The sink that has lost rows to it, and when.
+    loser: Option<(String, Instant)>,
 }
 
 impl Fullness {
@@ -41,8 +43,15 @@ impl Fullness {
         if is_full {
             self.since.get_or_insert(clock);
         } else if is_half_empty {
-            self.since = None;
+            *self = Fullness::default();
         }
+    }
+
+    /// The sink that goes on losing rows: others may be as far behind for a moment, while they are at work. When it has lost nothing for
+    /// as long as that, it is another one's turn.
+    fn loser(&self, clock: Instant) -> Option<&str> {
+        let (sink, at) = self.loser.as_ref()?;
+        (clock.saturating_duration_since(*at) < PATIENCE).then_some(sink)
     }
 
     fn has_lasted(&self, clock: Instant) -> bool {
@@ -89,21 +98,27 @@ impl Reader {
         !blocked && self.stalled.is_none()
     }
 
-    /// Gives up the oldest of what waits for a sink that has kept the outbox full for too long, as much as reading needs to go on.
+    /// Gives up the oldest of what waits for a sink that has kept the outbox full for too long, as much as reading needs to go on, and an
+    /// eighth of the outbox at least, so that it is not to be done again at once.
     /// Never where all sinks wait: then it would be lost to everybody.
     pub(super) fn make_room(&mut self, clock: Instant) {
         if self.blocked.is_none() || self.stalled.is_some() || !self.fullness.has_lasted(clock) {
             return;
         }
         let rows = (self.store.waiting().rows + 1).saturating_sub(FEW_WAITING);
-        let bytes = (self.room_to_go_on() + A_ROW).saturating_sub(self.room());
+        let bytes = (self.room_to_go_on() + A_ROW).saturating_sub(self.room()).max(self.max_outbox / 8);
         let webhooks = &self.plan.setup.config.webhooks;
         let is_lost = |sink: &str, row: &[u8]| {
             let webhook = webhooks.iter().find(|webhook| webhook.name == sink);
             webhook.is_none_or(|webhook| filter::is_missed(row, &webhook.filter))
         };
-        match self.store.make_room(rows, bytes, is_lost) {
-            Ok(Some((sink, lost))) if lost.waiting.rows > 0 => {
+        match self.store.make_room(rows, bytes, self.fullness.loser(clock), is_lost) {
+            Ok(Some((sink, lost))) => {
+                self.fullness.loser = Some((sink.clone(), clock));
+                // What went was not for it.
+                if lost.waiting.rows == 0 {
+                    return;
+                }
                 self.metrics.dropped_events.fetch_add(lost.waiting.rows, Relaxed);
                 tracing::error!(
                     sink,
@@ -113,11 +128,10 @@ impl Reader {
                 );
                 self.report_losses(clock);
             }
-            // What went was not for it.
-            Ok(_) => {}
+            Ok(None) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot make room in the outbox; trying again in a minute");
-                self.fullness = Fullness { since: Some(clock) };
+                self.fullness = Fullness { since: Some(clock), loser: None };
             }
         }
     }
@@ -169,5 +183,7 @@ mod tests {
         fullness.seen(true, false, at(72));
         assert!(!fullness.has_lasted(at(131)));
         assert!(fullness.has_lasted(at(132)));
+        fullness.loser = Some(("dead".to_owned(), at(140)));
+        assert_eq!([fullness.loser(at(199)), fullness.loser(at(200))], [Some("dead"), None]);
     }
 }

@@ -77,7 +77,7 @@ fn body<'a>(alerts: &'a [Alert<'a>], truncated_alerts: u64, context: &Context<'a
 fn alert<'a>(subject: Subject<'a>, context: &Context<'_>) -> Alert<'a> {
     let labels = labels(subject, context);
     let (status, ends_at) = match subject {
-        Subject::Incident(notice) if subject.is_resolved() => {
+        Subject::Incident(notice) if subject.is_closed() => {
             ("resolved", notice.resolved_at.as_deref().unwrap_or(&notice.time))
         }
         Subject::Event(_) | Subject::Incident(_) => ("firing", NEVER),
@@ -152,16 +152,27 @@ pub fn annotations(subject: Subject<'_>, context: &Context<'_>) -> Annotations {
     let steps: Vec<_> =
         about.operator.iter().enumerate().map(|(n, step)| format!("{}. {}", n + 1, plain(step))).collect();
     let mut annotations = Annotations::from([
-        ("summary", plain(about.title)),
+        ("summary", plain(&words::title(subject, lang))),
         ("description", plain(about.cause)),
-        ("act", plain(words::actor(about.act, lang))),
-        ("retry", plain(words::retry(about.retry, lang))),
         ("steps", steps.join("\n")),
     ]);
+    if !subject.is_own() {
+        annotations.insert("act", plain(words::actor(about.act, lang)));
+        annotations.insert("retry", plain(words::retry(about.retry, lang)));
+    }
     if let Some(url) = text::links(about.docs).next() {
         annotations.insert("runbook_url", url.to_owned());
     }
     match subject {
+        Subject::Incident(notice) if subject.is_own() => {
+            let facts = notice.samples.iter().map(|sample| plain(&words::facts(&sample.excerpt, context.timezone)));
+            annotations.insert("details", facts.collect::<Vec<_>>().join("\n"));
+            annotations.insert("time", words::when(notice, context.timezone, lang));
+            annotations.insert("lost", words::lost(notice, lang).unwrap_or_default());
+        }
+        Subject::Event(event) if subject.is_own() => {
+            annotations.insert("details", plain(&words::facts(&event.excerpt, context.timezone)));
+        }
         Subject::Incident(notice) => {
             annotations.insert("count", words::count(notice, context.timezone, lang));
             annotations.insert("scope", plain(&notice.scope_text));
@@ -172,6 +183,9 @@ pub fn annotations(subject: Subject<'_>, context: &Context<'_>) -> Annotations {
             annotations.insert("orders", order(&event.ids).map_or_else(String::new, plain));
             annotations.insert("place", format!("{}:{}", plain(&event.source.path), event.source.line));
         }
+    }
+    if subject.is_closed() && !subject.is_over() {
+        annotations.insert("note", words::unfollowed(lang).to_owned());
     }
     annotations.retain(|_, text| !text.is_empty());
     annotations

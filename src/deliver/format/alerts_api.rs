@@ -47,7 +47,7 @@ fn ends_at(subject: Subject<'_>, context: &Context<'_>) -> Option<Timestamp> {
     let after = |time: &str, lasts: Duration| time.parse::<Timestamp>().ok()?.checked_add(lasts).ok();
     match subject {
         Subject::Event(event) => after(&event.observed_time, EVENT_LASTS),
-        Subject::Incident(notice) if subject.is_resolved() => {
+        Subject::Incident(notice) if subject.is_closed() => {
             notice.resolved_at.as_deref().unwrap_or(&notice.time).parse().ok()
         }
         Subject::Incident(notice) => after(&notice.time, context.longest_pause.saturating_add(MARGIN)),

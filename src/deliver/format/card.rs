@@ -6,14 +6,16 @@
 
 use std::borrow::Cow;
 
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::super::message::{Event, Message};
-use super::subject::{Subject, Subjects, order, subjects};
+use super::subject::{Subject, Subjects, Totals, order, subjects};
 use super::words::{self, Words};
 use super::{Context, RenderError, Rendered, cut, text};
 use crate::catalog::{Lang, Severity};
-use crate::incident::notice::{Notice, Reason, Sample, Scope};
+use crate::incident::notice::{Digest, Notice, Reason, Sample, Scope};
+use crate::notice::PROVIDER;
 use crate::render::words as report;
 
 const MAX_TITLE: usize = 160;
@@ -60,21 +62,29 @@ pub enum Tone {
     Critical,
 }
 
+/// How people are spoken to.
+#[derive(Debug, Clone, Copy)]
+pub struct Voice<'v> {
+    pub lang: Lang,
+    /// Of times.
+    pub timezone: &'v TimeZone,
+    /// The own one.
+    pub host: Option<&'v str>,
+}
+
 /// A card and the words around it.
 #[derive(Debug, Clone, Copy)]
 struct Writer<'w> {
-    lang: Lang,
     words: &'static Words,
     report: &'static report::Words,
-    context: &'w Context<'w>,
+    voice: Voice<'w>,
 }
 
 pub fn card<'a>(messages: &'a [Message<'_>], context: &Context<'_>) -> Card<'a> {
-    let writer =
-        Writer { lang: context.lang, words: words::words(context.lang), report: report::words(context.lang), context };
+    let writer = Writer::new(Voice { lang: context.lang, timezone: context.timezone, host: context.host });
     let all = subjects(messages);
     let mut card = match all.list.as_slice() {
-        [subject @ Subject::Incident(notice)] if all.more == 0 && subject.is_resolved() => writer.resolved(notice),
+        [subject @ Subject::Incident(notice)] if all.more == 0 && subject.is_closed() => writer.closed(notice),
         [Subject::Incident(notice)] if all.more == 0 => writer.incident(notice),
         [Subject::Event(event)] => writer.event(event),
         _ => writer.list(&all),
@@ -107,7 +117,7 @@ impl Card<'_> {
 
 impl Tone {
     fn of(subject: Subject<'_>) -> Tone {
-        if subject.is_resolved() {
+        if subject.is_over() {
             return Tone::Resolved;
         }
         match Severity::parse(subject.annotation().severity) {
@@ -119,11 +129,35 @@ impl Tone {
     }
 }
 
-impl Writer<'_> {
+/// An incident in one line: what it is and how bad, how much of it and since when, where.
+pub fn one_line(notice: &Notice, voice: Voice<'_>) -> String {
+    Writer::new(voice).entry(Subject::Incident(notice))
+}
+
+/// What a digest is about, in numbers.
+pub fn headline(digest: &Digest, lang: Lang) -> String {
+    words::incidents(&Totals::of(digest), lang)
+}
+
+impl<'w> Writer<'w> {
+    fn new(voice: Voice<'w>) -> Writer<'w> {
+        Writer { words: words::words(voice.lang), report: report::words(voice.lang), voice }
+    }
+
+    fn lang(&self) -> Lang {
+        self.voice.lang
+    }
+
     fn incident<'a>(&self, notice: &'a Notice) -> Card<'a> {
         let subject = Subject::Incident(notice);
+        if subject.is_own() {
+            let mut lines = self.own(notice);
+            lines.push(line(self.words.place, self.place(subject)));
+            lines.extend(self.advice(subject));
+            return self.card(subject, lines);
+        }
         let mut lines = self.verdict(subject);
-        lines.push(line(self.words.count, words::count(notice, self.context.timezone, self.lang)));
+        lines.push(line(self.words.count, words::count(notice, self.voice.timezone, self.lang())));
         lines.push(line(self.words.scope, text::plain(&notice.scope_text, MAX_TEXT)));
         lines.push(line(self.words.place, self.places(notice)));
         lines.extend(self.advice(subject));
@@ -133,30 +167,55 @@ impl Writer<'_> {
     }
 
     /// Short: there is nothing left to do.
-    fn resolved<'a>(&self, notice: &'a Notice) -> Card<'a> {
-        let label = match notice.reason {
-            Reason::CrowdedOut => self.words.count,
-            _ => self.words.over,
+    fn closed<'a>(&self, notice: &'a Notice) -> Card<'a> {
+        let subject = Subject::Incident(notice);
+        let over = || words::over(notice, self.voice.timezone, self.lang());
+        let mut lines = match notice.reason {
+            _ if subject.is_own() => self.own(notice),
+            Reason::CrowdedOut => {
+                vec![line(self.words.count, over()), line(self.words.note, words::unfollowed(self.lang()).to_owned())]
+            }
+            _ => vec![line(self.words.over, over())],
         };
-        let lines = vec![
-            line(label, words::over(notice, self.context.timezone, self.lang)),
-            line(self.words.place, self.places(notice)),
-        ];
-        Card { links: Vec::new(), ..self.card(Subject::Incident(notice), lines) }
+        lines.push(line(self.words.place, self.places(notice)));
+        Card { links: Vec::new(), ..self.card(subject, lines) }
+    }
+
+    /// What paytriage says of itself: which sink or file, since when, why, and what is lost with it.
+    fn own(&self, notice: &Notice) -> Vec<Line> {
+        let timezone = self.voice.timezone;
+        let facts = notice.samples.iter().map(|sample| {
+            let facts = text::plain(&words::facts(&sample.excerpt, timezone), MAX_TEXT);
+            match Subject::Incident(notice).place().source {
+                PROVIDER => facts,
+                _ => format!("{} · {facts}", at(&sample.path, sample.line)),
+            }
+        });
+        let mut lines: Vec<_> = labelled(self.words.facts, facts).collect();
+        lines.push(line(self.words.time, words::when(notice, timezone, self.lang())));
+        lines.extend(words::lost(notice, self.lang()).map(|lost| line(self.words.lost, lost)));
+        lines
     }
 
     fn event<'a>(&self, event: &'a Event) -> Card<'a> {
         let subject = Subject::Event(event);
         let mut lines = self.verdict(subject);
-        let time = words::time(event.time.as_ref().unwrap_or(&event.observed_time), self.context.timezone);
+        let time = words::time(event.time.as_ref().unwrap_or(&event.observed_time), self.voice.timezone);
         lines.push(line(self.words.time, text::plain(&time, MAX_NAME)));
         if let Some(order) = order(&event.ids) {
             lines.push(line(self.words.orders, text::plain(order, MAX_NAME)));
         }
-        lines.push(line(self.report.seen, at(&event.source.path, event.source.line)));
+        if event.source.name != PROVIDER {
+            lines.push(line(self.report.seen, at(&event.source.path, event.source.line)));
+        }
         lines.push(line(self.words.place, self.place(subject)));
-        lines.extend(self.advice(subject));
-        lines.push(line(self.words.excerpt, text::plain(&event.excerpt, MAX_TEXT)));
+        if subject.is_own() {
+            lines.insert(0, line(self.words.facts, self.facts(event)));
+            lines.extend(self.advice(subject));
+        } else {
+            lines.extend(self.advice(subject));
+            lines.push(line(self.words.excerpt, text::plain(&event.excerpt, MAX_TEXT)));
+        }
         self.card(subject, lines)
     }
 
@@ -164,14 +223,16 @@ impl Writer<'_> {
     fn list<'a>(&self, all: &Subjects<'a>) -> Card<'a> {
         let n_events = all.list.iter().filter(|subject| matches!(subject, Subject::Event(_))).count() as u64;
         let totals = all.totals;
-        let n_incidents = totals.opened + totals.ongoing + totals.resolved;
-        let title = match (n_events, n_incidents) {
-            (0, _) => words::incidents(&totals, self.lang),
-            (n, 0) => words::errors(n, self.lang),
-            (n, m) => words::notifications(n + m, self.lang),
+        let is_own = all.list.iter().any(|subject| subject.is_own());
+        let title = match (n_events, totals.incidents()) {
+            (0, _) => words::incidents(&totals, self.lang()),
+            (n, 0) if !is_own => words::errors(n, self.lang()),
+            (n, m) => words::notifications(n + m, self.lang()),
         };
         let (listed, rest) = all.list.split_at(all.list.len().min(MAX_LISTED));
-        let lines = listed.iter().map(|&subject| Line { label: None, text: self.entry(subject) }).collect();
+        // The mark keeps what follows from being a heading or a list of its own.
+        let lines =
+            listed.iter().map(|&subject| Line { label: None, text: format!("· {}", self.entry(subject)) }).collect();
         let more = all.more + rest.len() as u64;
         let tone = all.list.iter().map(|&subject| Tone::of(subject)).max().unwrap_or(Tone::Info);
         Card { tone, title, lines, more, links: Vec::new(), footer: self.footer() }
@@ -187,22 +248,25 @@ impl Writer<'_> {
         let about = subject.annotation();
         let mut parts = Vec::new();
         if let Subject::Incident(notice) = subject {
-            parts.push(words::status(notice, self.lang).to_owned());
+            parts.push(words::status(notice, self.lang()).to_owned());
         }
-        parts.push(text::plain(words::severity(about.severity, self.lang), MAX_NAME));
-        let code = words::bracketed(&text::plain(about.code, MAX_CODE), self.lang);
-        parts.push(text::plain(about.title, MAX_TITLE) + &code);
+        parts.push(text::plain(words::severity(about.severity, self.lang()), MAX_NAME));
+        let code = words::bracketed(&text::plain(about.code, MAX_CODE), self.lang());
+        parts.push(text::plain(&words::title(subject, self.lang()), MAX_TITLE) + &code);
         if matches!(subject, Subject::Incident(notice) if notice.flapping) {
-            parts.push(words::flapping(self.lang).to_owned());
+            parts.push(words::flapping(self.lang()).to_owned());
         }
         parts.join(" · ")
     }
 
     fn verdict(&self, subject: Subject<'_>) -> Vec<Line> {
         let about = subject.annotation();
+        if subject.is_own() {
+            return Vec::new();
+        }
         vec![
-            line(self.report.act, text::plain(words::actor(about.act, self.lang), MAX_NAME)),
-            line(self.report.retry, text::plain(words::retry(about.retry, self.lang), MAX_TEXT)),
+            line(self.report.act, text::plain(words::actor(about.act, self.lang()), MAX_NAME)),
+            line(self.report.retry, text::plain(words::retry(about.retry, self.lang()), MAX_TEXT)),
         ]
     }
 
@@ -217,33 +281,35 @@ impl Writer<'_> {
     }
 
     fn samples(&self, notice: &Notice) -> Vec<Line> {
-        let in_samples: Vec<&str> = notice.samples.iter().filter_map(|sample| order(&sample.ids)).collect();
-        let others = notice.orders.samples.iter().filter(|order| !in_samples.contains(&order.as_str()));
-        let others: Vec<_> = others.map(|order| text::plain(order, MAX_NAME)).collect();
         let mut lines: Vec<_> = labelled(self.report.seen, notice.samples.iter().map(sample)).collect();
-        if !others.is_empty() {
-            lines.push(line(self.words.orders, others.join(", ")));
+        let mut orders: Vec<_> = notice.orders.samples.iter().map(|order| text::plain(order, MAX_NAME)).collect();
+        // A single one stands beside its line.
+        if orders.len() > 1 {
+            let is_all = notice.orders.distinct <= orders.len() as u64;
+            orders.extend((!is_all).then(|| "…".to_owned()));
+            lines.push(line(self.words.orders, words::several(&orders, self.lang())));
         }
         lines
     }
 
     fn related(&self, notice: &Notice) -> Vec<Line> {
         let related = notice.related.iter().take(MAX_RELATED).map(|related| {
-            let code = words::bracketed(&text::plain(&related.code, MAX_CODE), self.lang);
-            let shared = words::shared_orders(related.shared_orders, self.lang);
+            let code = words::bracketed(&text::plain(&related.code, MAX_CODE), self.lang());
+            let shared = words::shared_orders(related.shared_orders, self.lang());
             format!("{}{code} · {shared}", text::plain(&related.title, MAX_TITLE))
         });
         labelled(self.words.related, related).collect()
     }
 
-    /// One line of a list. The mark keeps what follows from being a heading or a list of its own.
+    /// All of it in one line.
     fn entry(&self, subject: Subject<'_>) -> String {
-        let mut parts = vec![format!("· {}", self.title(subject))];
+        let mut parts = vec![self.title(subject)];
         match subject {
             Subject::Incident(notice) => {
-                parts.push(words::short_count(notice, self.lang));
+                parts.push(words::brief(notice, self.voice.timezone, self.lang()));
                 parts.push(self.place(subject));
             }
+            Subject::Event(event) if subject.is_own() => parts.push(self.facts(event)),
             Subject::Event(event) => {
                 parts.extend(order(&event.ids).map(|order| text::plain(order, MAX_NAME)));
                 parts.push(at(&event.source.path, event.source.line));
@@ -252,13 +318,17 @@ impl Writer<'_> {
         parts.join(" · ")
     }
 
+    fn facts(&self, event: &Event) -> String {
+        text::plain(&words::facts(&event.excerpt, self.voice.timezone), MAX_TEXT)
+    }
+
     fn places(&self, notice: &Notice) -> String {
         let mut text = self.place(Subject::Incident(notice));
         // A list of many merchants says nothing.
         let is_about_one = notice.scope == Scope::OneMerchant || notice.merchants.len() == 1;
         if let Some(merchant) = notice.merchants.first().filter(|_| is_about_one) {
             text.push_str(" · ");
-            text.push_str(&words::merchant(&text::plain(&merchant.mch_id, MAX_NAME), self.lang));
+            text.push_str(&words::merchant(&text::plain(&merchant.mch_id, MAX_NAME), self.lang()));
         }
         text
     }
@@ -271,21 +341,21 @@ impl Writer<'_> {
             Subject::Incident(notice) => notice.sources.iter().filter_map(|it| it.host.as_deref()).collect(),
         };
         if hosts.is_empty() {
-            hosts.extend(self.context.host);
+            hosts.extend(self.voice.host);
         }
         let mut shown: Vec<_> = hosts.iter().take(MAX_HOSTS).map(|host| text::plain(host, MAX_NAME)).collect();
         if hosts.len() > MAX_HOSTS {
             shown.push("…".to_owned());
         }
         if !shown.is_empty() {
-            place.push_str(&words::bracketed(&words::several(&shown, self.lang), self.lang));
+            place.push_str(&words::bracketed(&words::several(&shown, self.lang()), self.lang()));
         }
         place
     }
 
     /// Names the sender: robots that ask for a keyword in each message can ask for this one.
     fn footer(&self) -> String {
-        match self.context.host {
+        match self.voice.host {
             Some(host) => format!("paytriage · {}", text::plain(host, MAX_NAME)),
             None => "paytriage".to_owned(),
         }

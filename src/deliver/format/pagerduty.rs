@@ -65,7 +65,7 @@ pub fn render(messages: &[Message<'_>], context: &Context<'_>) -> Result<Rendere
         Subject::Incident(notice) => notice.incident.as_str(),
     };
     let card = card(messages, context);
-    let request = if subject.is_resolved() {
+    let request = if subject.is_closed() {
         Request { event_action: "resolve", dedup_key, client: None, links: Vec::new(), payload: None }
     } else {
         let text = report::words(context.lang).docs;

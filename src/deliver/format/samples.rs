@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::catalog::Lang;
+use crate::catalog::{Catalog, Lang};
 
 /// Everything that a log line or a file name might try.
 pub const HOSTILE: &str = "<!channel> <@U123> <@all> @all @13800000000 <at user_id=\"all\">x</at> [x](https://evil.example) \
@@ -97,7 +97,7 @@ pub fn digest(lang: Lang) -> Value {
     incidents[0]["severity"] = "critical".into();
     incidents[0]["flapping"] = true.into();
     json!({ "schema": "paytriage.digest/1", "id": "dddddddddddddddddddddddddddddddd", "time": "2026-11-22T19:23:00Z", "incidents": incidents,
-        "more": 4, "opened": 3, "ongoing": 2, "resolved": 2, "count": 5000 })
+        "more": 4, "opened": 1, "ongoing": 1, "resolved": 1, "unfollowed": 4, "count": 5000 })
 }
 
 /// A digest of 30 incidents, the second half of them over.
@@ -109,7 +109,85 @@ pub fn storm(lang: Lang) -> Value {
         incident["code"] = format!("ACQ.N{n}").into();
     }
     json!({ "schema": "paytriage.digest/1", "id": "dddddddddddddddddddddddddddddddd", "time": "2026-11-22T19:23:00Z", "incidents": incidents,
-        "more": 0, "opened": 15, "ongoing": 0, "resolved": 15, "count": 30 * 1234 })
+        "more": 0, "opened": 15, "ongoing": 0, "resolved": 15, "unfollowed": 0, "count": 30 * 1234 })
+}
+
+/// What paytriage says of itself, as its notices are.
+pub fn own(code: &str, status: &str, facts: &str, lang: Lang) -> Value {
+    let catalog = Catalog::builtin();
+    let id = format!("paytriage.{}", code.trim_start_matches("PT.").to_lowercase().replace('_', "-"));
+    let entry = catalog.get(&id).expect("an entry");
+    let mut notice = notice(status, lang);
+    let place = match code {
+        "PT.GAP" => json!({ "name": "shop", "host": "pay-1", "count": 1 }),
+        _ => json!({ "name": "paytriage", "host": "pay-1", "labels": { "sink": "finance-team" }, "count": 1 }),
+    };
+    let path = if code == "PT.GAP" { "/var/log/shop/app.log" } else { "sink" };
+    let changes = json!({
+        "code": code, "entry": entry.id.to_string(), "provider": "paytriage", "title": entry.title.get(lang), "category": "other",
+        "severity": entry.severity.to_string(), "act": "merchant", "advice": entry.advice.to_string(), "retry": "after_query",
+        "cause": entry.cause.get(lang), "remediation": { "operator": entry.operator.get(lang) }, "docs": [], "count": 1,
+        "new": if status == "opened" { 1 } else { 0 }, "rate_per_minute": 1.0, "orders": { "distinct": 0, "exact": true, "samples": [] },
+        "scope": "paytriage", "scope_text": "s", "sources": [place], "merchants": [], "related": [],
+        "first_seen": "2026-11-22T19:10:04Z", "last_seen": "2026-11-22T19:10:04Z", "opened_at": "2026-11-22T19:15:04Z",
+        "samples": [{ "event": format!("{:032x}", 1), "time": "2026-11-22T19:10:04Z", "path": path, "line": 1, "excerpt": facts }],
+    });
+    changes.as_object().into_iter().flatten().for_each(|(key, value)| notice[key] = value.clone());
+    if code == "PT.SINK_DOWN" && status == "resolved" {
+        notice["reason"] = "recovered".into();
+    }
+    notice
+}
+
+fn sink_down(status: &str, lang: Lang) -> Value {
+    own(
+        "PT.SINK_DOWN",
+        status,
+        "sink=finance-team since=2026-11-22T19:10:04Z reason=\"HTTP 410: <gone> [x](https://evil.example)\"",
+        lang,
+    )
+}
+
+fn dropped(lang: Lang) -> Value {
+    let facts = "sink=finance-team events=12000 bytes=9000000 oldest=2026-11-22T18:00:00Z reason=full";
+    let mut dropped = own("PT.DROPPED", "ongoing", facts, lang);
+    (dropped["count"], dropped["lost"], dropped["last_seen"]) =
+        (3.into(), 36_000.into(), "2026-11-22T19:20:04Z".into());
+    dropped
+}
+
+/// A digest of everything that is told in words of its own.
+fn special(lang: Lang) -> Value {
+    let gap = own("PT.GAP", "resolved", "reason=truncated from=3 to=10 bytes=7", lang);
+    let (mut silence_over, mut unfollowed) = (notice("opened", lang), notice("resolved", lang));
+    silence_over["reason"] = "silence_ended".into();
+    unfollowed["reason"] = "crowded_out".into();
+    unfollowed["first_seen"] = "2026-11-21T19:10:04Z".into();
+    let incidents =
+        [sink_down("opened", lang), sink_down("resolved", lang), dropped(lang), gap, silence_over, unfollowed];
+    json!({ "schema": "paytriage.digest/1", "id": "dddddddddddddddddddddddddddddddd", "time": "2026-11-22T19:23:00Z", "incidents": incidents,
+        "more": 2, "opened": 2, "ongoing": 1, "resolved": 2, "unfollowed": 3, "count": 5000 })
+}
+
+fn unfollowed(lang: Lang) -> Value {
+    let mut unfollowed = notice("resolved", lang);
+    unfollowed["reason"] = "crowded_out".into();
+    unfollowed
+}
+
+fn own_event(lang: Lang) -> Value {
+    let notice = dropped(lang);
+    let mut event = event(lang);
+    for key in
+        ["code", "entry", "provider", "title", "category", "severity", "act", "advice", "retry", "cause", "remediation"]
+    {
+        event[key] = notice[key].clone();
+    }
+    (event["docs"], event["ids"]) = (json!([]), json!({}));
+    event["source"] = json!({ "name": "paytriage", "path": "sink", "line": 1, "offset": 0, "host": "pay-1",
+        "labels": { "sink": "finance-team" } });
+    event["excerpt"] = notice["samples"][0]["excerpt"].clone();
+    event
 }
 
 /// `row` with each of its texts replaced, but for what keeps it a row of its kind.
@@ -167,6 +245,13 @@ pub fn cases(lang: Lang) -> Vec<(&'static str, Vec<Value>)> {
         ("digest", vec![digest(lang)]),
         ("event", vec![event(lang)]),
         ("events", five.collect()),
+        ("sink-down", vec![sink_down("opened", lang)]),
+        ("sink-up", vec![sink_down("resolved", lang)]),
+        ("dropped", vec![dropped(lang)]),
+        ("own-event", vec![own_event(lang)]),
+        ("own-events", vec![own_event(lang), event(lang)]),
+        ("special", vec![special(lang)]),
+        ("unfollowed", vec![unfollowed(lang)]),
         ("hostile", vec![with_texts(notice("opened", lang), &hostile)]),
         ("hostile-event", vec![with_texts(event(lang), &hostile)]),
         ("long", vec![long_notice]),

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::super::message::{Event, Item, Message};
-use crate::incident::notice::{Notice, Status};
+use crate::incident::is_own;
+use crate::incident::notice::{Digest, Notice, Status};
+use crate::notice::SINK;
 
 /// One thing to speak of.
 #[derive(Debug, Clone, Copy)]
@@ -27,8 +29,28 @@ pub struct Totals {
     pub opened: u64,
     pub ongoing: u64,
     pub resolved: u64,
+    pub unfollowed: u64,
     /// Events of all of them.
     pub events: u64,
+}
+
+impl Totals {
+    pub fn of(digest: &Digest) -> Totals {
+        let Digest { opened, ongoing, resolved, unfollowed, count: events, .. } = *digest;
+        Totals { opened, ongoing, resolved, unfollowed, events }
+    }
+
+    fn add(&mut self, other: Totals) {
+        self.opened += other.opened;
+        self.ongoing += other.ongoing;
+        self.resolved += other.resolved;
+        self.unfollowed += other.unfollowed;
+        self.events += other.events;
+    }
+
+    pub fn incidents(&self) -> u64 {
+        self.opened + self.ongoing + self.resolved + self.unfollowed
+    }
 }
 
 /// What the catalogue says of it, in the words of the schema.
@@ -64,6 +86,7 @@ pub fn subjects<'a>(messages: &'a [Message<'_>]) -> Subjects<'a> {
             Item::Incident(notice) => {
                 all.list.push(Subject::Incident(notice));
                 match notice.status {
+                    _ if notice.is_unfollowed() => all.totals.unfollowed += 1,
                     Status::Opened => all.totals.opened += 1,
                     Status::Ongoing => all.totals.ongoing += 1,
                     Status::Resolved => all.totals.resolved += 1,
@@ -73,10 +96,7 @@ pub fn subjects<'a>(messages: &'a [Message<'_>]) -> Subjects<'a> {
             Item::Digest(digest) => {
                 all.list.extend(digest.incidents.iter().map(Subject::Incident));
                 all.more += digest.more;
-                all.totals.opened += digest.opened;
-                all.totals.ongoing += digest.ongoing;
-                all.totals.resolved += digest.resolved;
-                all.totals.events += digest.count;
+                all.totals.add(Totals::of(digest));
             }
         }
     }
@@ -129,8 +149,24 @@ impl<'a> Subject<'a> {
         }
     }
 
-    pub fn is_resolved(self) -> bool {
+    /// No more of it follows: it is over, or nobody follows it any longer.
+    pub fn is_closed(self) -> bool {
         matches!(self, Subject::Incident(notice) if notice.status == Status::Resolved)
+    }
+
+    /// True where it is known to be over.
+    pub fn is_over(self) -> bool {
+        self.is_closed() && !matches!(self, Subject::Incident(notice) if notice.is_unfollowed())
+    }
+
+    /// It is no payment: paytriage speaks of itself.
+    pub fn is_own(self) -> bool {
+        is_own(self.annotation().provider)
+    }
+
+    /// The sink that paytriage speaks of.
+    pub fn sink(self) -> Option<&'a str> {
+        self.place().labels?.get(SINK).map(String::as_str).filter(|_| self.is_own())
     }
 
     /// When it was noticed or decided, RFC 3339.

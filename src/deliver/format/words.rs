@@ -5,9 +5,10 @@ use jiff::tz::TimeZone;
 
 use crate::catalog::{Actor, Lang, Retry, Severity};
 use crate::incident::notice::{Notice, Reason, Status};
+use crate::incident::{self, lasts};
 use crate::render::words::{self as report, grouped};
 
-use super::subject::Totals;
+use super::subject::{Subject, Totals};
 
 /// Labels that the report does not have.
 #[derive(Debug)]
@@ -20,6 +21,9 @@ pub struct Words {
     pub excerpt: &'static str,
     pub time: &'static str,
     pub over: &'static str,
+    pub facts: &'static str,
+    pub lost: &'static str,
+    pub note: &'static str,
     /// Between a label and what it labels.
     pub colon: &'static str,
 }
@@ -33,6 +37,9 @@ const EN: Words = Words {
     excerpt: "Log",
     time: "When",
     over: "It is over",
+    facts: "Details",
+    lost: "Lost",
+    note: "Note",
     colon: ": ",
 };
 
@@ -45,6 +52,9 @@ const ZH: Words = Words {
     excerpt: "日志",
     time: "时间",
     over: "已恢复",
+    facts: "详情",
+    lost: "丢失",
+    note: "说明",
     colon: "：",
 };
 
@@ -70,16 +80,43 @@ pub fn retry(word: &str, lang: Lang) -> &str {
 
 pub fn status(notice: &Notice, lang: Lang) -> &'static str {
     match (lang, notice.status, notice.reason) {
+        (Lang::En, Status::Opened | Status::Ongoing, Reason::SilenceEnded) => "Silence over, still going on",
         (Lang::En, Status::Opened, _) => "New",
         (Lang::En, Status::Ongoing, Reason::Worse) => "Getting worse",
         (Lang::En, Status::Ongoing, _) => "Ongoing",
-        (Lang::En, Status::Resolved, Reason::CrowdedOut) => "No longer watched",
+        (Lang::En, Status::Resolved, Reason::CrowdedOut) => "No longer followed",
+        (Lang::En, Status::Resolved, Reason::Removed) => "Sink removed",
+        (Lang::En, Status::Resolved, _) if is_own(notice) && !lasts(&notice.entry) => "No longer happening",
         (Lang::En, Status::Resolved, _) => "Resolved",
+        (Lang::Zh, Status::Opened | Status::Ongoing, Reason::SilenceEnded) => "静默结束，仍在发生",
         (Lang::Zh, Status::Opened, _) => "新发生",
         (Lang::Zh, Status::Ongoing, Reason::Worse) => "正在加剧",
         (Lang::Zh, Status::Ongoing, _) => "仍在持续",
-        (Lang::Zh, Status::Resolved, Reason::CrowdedOut) => "不再跟踪",
+        (Lang::Zh, Status::Resolved, Reason::CrowdedOut) => "不再单独跟踪",
+        (Lang::Zh, Status::Resolved, Reason::Removed) => "投递目标已移除",
+        (Lang::Zh, Status::Resolved, _) if is_own(notice) && !lasts(&notice.entry) => "不再发生",
         (Lang::Zh, Status::Resolved, _) => "已恢复",
+    }
+}
+
+fn is_own(notice: &Notice) -> bool {
+    incident::is_own(notice.provider.as_deref())
+}
+
+/// The title of its entry, and which sink it is about.
+pub fn title(subject: Subject<'_>, lang: Lang) -> String {
+    let title = subject.annotation().title;
+    match subject.sink() {
+        Some(sink) => format!("{title}{}{sink}", words(lang).colon),
+        None => title.to_owned(),
+    }
+}
+
+/// Why no more is said of an incident that had to make room.
+pub fn unfollowed(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => "Too many different failures at once to follow each. This one may well go on.",
+        Lang::Zh => "同时出现的异常种类过多，无法逐项跟踪。该异常可能仍在继续。",
     }
 }
 
@@ -90,63 +127,142 @@ pub fn flapping(lang: Lang) -> &'static str {
     }
 }
 
-/// `1,234 events (56 new), about 310 orders, since … (12 min), 4.7 a minute`.
+/// `1,234 events (56 new), about 310 orders, 4.7 a minute, since … (12 min), last seen 03:22:01`.
 pub fn count(notice: &Notice, timezone: &TimeZone, lang: Lang) -> String {
-    let mut text = report::events(notice.count, lang);
-    let is_news = notice.new > 0 && notice.new < notice.count;
-    match lang {
-        Lang::En if is_news => text.push_str(&format!(" ({} new)", grouped(notice.new))),
-        Lang::Zh if is_news => text.push_str(&format!("（上次通知后 {} 次）", grouped(notice.new))),
-        Lang::En | Lang::Zh => {}
+    let mut parts = how_many(notice, lang);
+    let span = span(&notice.first_seen, &notice.time, lang);
+    parts.push(
+        since(&time(&notice.first_seen, timezone), lang) + &span.map(|it| bracketed(&it, lang)).unwrap_or_default(),
+    );
+    parts.extend(last_seen(notice, timezone, lang));
+    parts.join(comma(lang))
+}
+
+/// The same for one line of a list.
+pub fn brief(notice: &Notice, timezone: &TimeZone, lang: Lang) -> String {
+    let lost = lost(notice, lang).map(|lost| match lang {
+        Lang::En => format!("{lost} lost"),
+        Lang::Zh => format!("丢失 {lost}"),
+    });
+    let mut parts = if is_own(notice) { lost.into_iter().collect() } else { how_many(notice, lang) };
+    let (first, offset) = (clock(&notice.first_seen, notice, timezone), offset(&notice.time, timezone));
+    if notice.status == Status::Resolved {
+        let (to, span) = (clock(end(notice), notice, timezone), span(&notice.first_seen, end(notice), lang));
+        let span = span.map(|it| bracketed(&it, lang)).unwrap_or_default();
+        parts.push(match lang {
+            _ if first == to => format!("{first}{offset}"),
+            Lang::En => format!("{first} to {to}{offset}{span}"),
+            Lang::Zh => format!("{first} 至 {to}{offset}{span}"),
+        });
+        return parts.join(comma(lang));
     }
-    let (comma, since) = (comma(lang), time(&notice.first_seen, timezone));
-    if notice.orders.distinct > 0 {
-        text.push_str(&format!("{comma}{}", orders(notice.orders.distinct, notice.orders.exact, lang)));
-    }
-    match lang {
-        Lang::En => text.push_str(&format!("{comma}since {since}")),
-        Lang::Zh => text.push_str(&format!("{comma}自 {since} 起")),
-    }
-    if let Some(span) = span(&notice.first_seen, &notice.time, lang) {
-        text.push_str(&bracketed(&span, lang));
-    }
-    if notice.rate_per_minute.is_finite() && notice.rate_per_minute > 0.0 {
-        match lang {
-            Lang::En => text.push_str(&format!("{comma}{} a minute", rate(notice.rate_per_minute))),
-            Lang::Zh => text.push_str(&format!("{comma}每分钟 {} 次", rate(notice.rate_per_minute))),
+    let last = last_seen(notice, timezone, lang);
+    let first = if last.is_some() { first } else { first + &offset };
+    parts.push(since(&first, lang));
+    parts.extend(last.map(|last| last + &offset));
+    parts.join(comma(lang))
+}
+
+/// When what paytriage says of itself was, and how often.
+pub fn when(notice: &Notice, timezone: &TimeZone, lang: Lang) -> String {
+    let (first, is_once) = (time(&notice.first_seen, timezone), notice.count == 1 || lasts(&notice.entry));
+    let mut text = match notice.status {
+        Status::Resolved => from_to(notice, timezone, lang),
+        Status::Opened | Status::Ongoing if notice.count == 1 && !lasts(&notice.entry) => first,
+        Status::Opened | Status::Ongoing => {
+            let span = span(&notice.first_seen, &notice.time, lang);
+            since(&first, lang) + &span.map(|it| bracketed(&it, lang)).unwrap_or_default()
         }
+    };
+    if !is_once {
+        text.push_str(comma(lang));
+        text.push_str(&match lang {
+            Lang::En => format!("{} times", grouped(notice.count)),
+            Lang::Zh => format!("共 {} 次", grouped(notice.count)),
+        });
     }
     text
 }
 
-/// `12 events, 3 orders`, for one line of a list.
-pub fn short_count(notice: &Notice, lang: Lang) -> String {
-    let events = report::events(notice.count, lang);
-    match notice.orders.distinct {
-        0 => events,
-        n => format!("{events}{}{}", comma(lang), orders(n, notice.orders.exact, lang)),
+/// Events that are lost, where some are.
+pub fn lost(notice: &Notice, lang: Lang) -> Option<String> {
+    (notice.lost > 0).then(|| match lang {
+        Lang::En => report::events(notice.lost, lang),
+        Lang::Zh => format!("{} 条", grouped(notice.lost)),
+    })
+}
+
+/// `1,234 events (56 new)`, `about 310 orders`, `4.7 a minute`.
+fn how_many(notice: &Notice, lang: Lang) -> Vec<String> {
+    let mut events = report::events(notice.count, lang);
+    let is_over = notice.status == Status::Resolved;
+    let is_news = notice.new > 0 && notice.new < notice.count && !is_over;
+    match lang {
+        Lang::En if is_news => events.push_str(&format!(" ({} new)", grouped(notice.new))),
+        Lang::Zh if is_news => events.push_str(&format!("（上次通知后 {} 次）", grouped(notice.new))),
+        Lang::En | Lang::Zh => {}
     }
+    let mut parts = vec![events];
+    parts.extend((notice.orders.distinct > 0).then(|| orders(notice.orders.distinct, notice.orders.exact, lang)));
+    let has_rate = !is_over && notice.new > 1 && notice.rate_per_minute.is_finite();
+    parts.extend(has_rate.then(|| match lang {
+        Lang::En => format!("{} a minute", rate(notice.rate_per_minute)),
+        Lang::Zh => format!("每分钟 {} 次", rate(notice.rate_per_minute)),
+    }));
+    parts
+}
+
+fn since(time: &str, lang: Lang) -> String {
+    match lang {
+        Lang::En => format!("since {time}"),
+        Lang::Zh => format!("自 {time} 起"),
+    }
+}
+
+/// Where that is later than the first time. What lasts is not seen time and again.
+fn last_seen(notice: &Notice, timezone: &TimeZone, lang: Lang) -> Option<String> {
+    let [first, last] = [&notice.first_seen, &notice.last_seen].map(|time| clock(time, notice, timezone));
+    let is_later = first != last && !lasts(&notice.entry);
+    is_later.then(|| match lang {
+        Lang::En => format!("last seen {last}"),
+        Lang::Zh => format!("最近一次 {last}"),
+    })
+}
+
+/// When it was over: what lasts is seen for the last time long before.
+fn end(notice: &Notice) -> &str {
+    if lasts(&notice.entry) { notice.resolved_at.as_deref().unwrap_or(&notice.time) } else { &notice.last_seen }
 }
 
 /// What is said of an incident that is over.
 pub fn over(notice: &Notice, timezone: &TimeZone, lang: Lang) -> String {
-    let (from, to) = (time(&notice.first_seen, timezone), time(&notice.last_seen, timezone));
-    let span =
-        span(&notice.first_seen, &notice.last_seen, lang).map_or_else(String::new, |span| bracketed(&span, lang));
-    let count = short_count(notice, lang);
+    let mut parts = how_many(notice, lang);
+    parts.push(from_to(notice, timezone, lang));
+    parts.join(comma(lang))
+}
+
+fn from_to(notice: &Notice, timezone: &TimeZone, lang: Lang) -> String {
+    let (from, to) = (time(&notice.first_seen, timezone), time(end(notice), timezone));
+    let span = span(&notice.first_seen, end(notice), lang).map(|span| bracketed(&span, lang)).unwrap_or_default();
     match lang {
-        Lang::En => format!("{count}, from {from} to {to}{span}"),
-        Lang::Zh => format!("{count}，{from} 至 {to}{span}"),
+        _ if from == to => from,
+        Lang::En => format!("from {from} to {to}{span}"),
+        Lang::Zh => format!("{from} 至 {to}{span}"),
     }
 }
 
 /// The headline of several incidents.
 pub fn incidents(totals: &Totals, lang: Lang) -> String {
-    let Totals { opened, ongoing, resolved, .. } = *totals;
-    let n = opened + ongoing + resolved;
+    let Totals { opened, ongoing, resolved, unfollowed, .. } = *totals;
     let parts = match lang {
-        Lang::En => [(opened, "new"), (ongoing, "ongoing"), (resolved, "resolved")],
-        Lang::Zh => [(opened, "新发生"), (ongoing, "仍在持续"), (resolved, "已恢复")],
+        Lang::En => {
+            let unfollowed = (unfollowed, "not followed one by one");
+            [(opened, "new"), (ongoing, "ongoing"), (resolved, "resolved"), unfollowed]
+        }
+        Lang::Zh => {
+            let unfollowed = (unfollowed, "因数量过多未逐项跟踪");
+            [(opened, "新发生"), (ongoing, "仍在持续"), (resolved, "已恢复"), unfollowed]
+        }
     };
     let named = |&(n, word): &(u64, &str)| match lang {
         Lang::En => format!("{} {word}", grouped(n)),
@@ -154,8 +270,8 @@ pub fn incidents(totals: &Totals, lang: Lang) -> String {
     };
     let parts: Vec<_> = parts.iter().filter(|(n, _)| *n > 0).map(named).collect();
     match lang {
-        Lang::En => format!("{} incidents: {}", grouped(n), parts.join(", ")),
-        Lang::Zh => format!("{} 项支付异常：{}", grouped(n), parts.join("，")),
+        Lang::En => format!("{} incidents: {}", grouped(totals.incidents()), parts.join(", ")),
+        Lang::Zh => format!("{} 项异常：{}", grouped(totals.incidents()), parts.join("，")),
     }
 }
 
@@ -225,6 +341,30 @@ pub fn time(rfc3339: &str, timezone: &TimeZone) -> String {
     rfc3339.parse().map_or_else(|_| rfc3339.to_owned(), shown)
 }
 
+/// `03:10:04`; with its day, where that is not the day of the notice.
+fn clock(rfc3339: &str, notice: &Notice, timezone: &TimeZone) -> String {
+    let parsed = (rfc3339.parse::<Timestamp>(), notice.time.parse::<Timestamp>());
+    let (Ok(time), Ok(now)) = parsed else { return rfc3339.to_owned() };
+    let [time, now] = [time, now].map(|time| time.to_zoned(timezone.clone()));
+    let form = if time.date() == now.date() { "%H:%M:%S" } else { "%m-%d %H:%M:%S" };
+    time.strftime(form).to_string()
+}
+
+/// ` +08:00`, to stand behind times without it.
+fn offset(rfc3339: &str, timezone: &TimeZone) -> String {
+    let shown = |time: Timestamp| time.to_zoned(timezone.clone()).strftime(" %:z").to_string();
+    rfc3339.parse().map_or_else(|_| String::new(), shown)
+}
+
+/// Facts (`key=value`) with times as people read them.
+pub fn facts(text: &str, timezone: &TimeZone) -> String {
+    let shown = |fact: &str| match fact.split_once('=') {
+        Some((key, value)) => format!("{key}={}", time(value, timezone)),
+        None => fact.to_owned(),
+    };
+    text.split(' ').map(shown).collect::<Vec<_>>().join(" ")
+}
+
 fn orders(n: u64, exact: bool, lang: Lang) -> String {
     let about = match (exact, lang) {
         (true, _) => "",
@@ -284,6 +424,13 @@ mod tests {
         assert_eq!(span("2026-11-23T00:00:00.5Z", Lang::En), None);
         assert_eq!(span("2026-11-22T00:00:00Z", Lang::En), None);
         assert_eq!(span("yesterday", Lang::En), None);
+    }
+
+    #[test]
+    fn facts_have_times_of_the_zone() {
+        let zone = TimeZone::fixed(jiff::tz::offset(8));
+        let text = "sink=a since=2026-11-22T19:10:04Z reason=\"HTTP 410: x=y\"";
+        assert_eq!(facts(text, &zone), "sink=a since=2026-11-23 03:10:04 +08:00 reason=\"HTTP 410: x=y\"");
     }
 
     #[test]

@@ -58,7 +58,7 @@ fn of_digest<'a>(row: &'a [u8], digest: &Digest, filter: &Filter) -> Option<Cow<
 /// A digest of those incidents only, each as it was.
 fn part(row: &[u8], digest: &Digest, passes: &[bool]) -> serde_json::Result<Vec<u8>> {
     let notices = || digest.incidents.iter().zip(passes).filter_map(|(notice, passes)| passes.then_some(notice));
-    let count = |status| notices().filter(|notice| notice.status == status).count() as u64;
+    let count = |status| notices().filter(|it| it.status == status && !it.is_unfollowed()).count() as u64;
     serde_json::to_vec(&Part {
         schema: DIGEST_SCHEMA,
         id: &digest.id,
@@ -69,6 +69,7 @@ fn part(row: &[u8], digest: &Digest, passes: &[bool]) -> serde_json::Result<Vec<
         opened: count(Status::Opened),
         ongoing: count(Status::Ongoing),
         resolved: count(Status::Resolved),
+        unfollowed: notices().filter(|notice| notice.is_unfollowed()).count() as u64,
         count: notices().map(|notice| notice.count).sum(),
     })
 }
@@ -83,6 +84,7 @@ struct Part<'a> {
     opened: u64,
     ongoing: u64,
     resolved: u64,
+    unfollowed: u64,
     count: u64,
 }
 
@@ -208,18 +210,22 @@ mod tests {
 
     #[test]
     fn of_a_digest_those_incidents_are_told_that_pass() {
+        let mut unfollowed = notice("error", "resolved", 3);
+        unfollowed["reason"] = "crowded_out".into();
         let row = json!({
             "schema": "paytriage.digest/1", "id": "d", "time": "t", "more": 3, "opened": 4, "ongoing": 1, "resolved": 1,
             "count": 900,
-            "incidents": [notice("critical", "opened", 5), notice("info", "opened", 7), notice("error", "resolved", 2)],
+            "unfollowed": 4,
+            "incidents": [notice("critical", "opened", 5), notice("info", "opened", 7), notice("error", "resolved", 2), unfollowed],
         });
         let text = row.to_string();
         let filter = |min_severity| Filter { min_severity, ..Filter::default() };
         let part = passing(text.as_bytes(), &filter(Severity::Error)).expect("two pass");
         let Item::Digest(digest) = Message::parse(&part).unwrap().item else { panic!("it is a digest") };
         let severities: Vec<_> = digest.incidents.iter().map(|it| &*it.severity).collect();
-        assert_eq!(severities, ["critical", "error"]);
-        assert_eq!((digest.opened, digest.ongoing, digest.resolved, digest.count, digest.more), (1, 0, 1, 7, 0));
+        assert_eq!(severities, ["critical", "error", "error"]);
+        assert_eq!((digest.opened, digest.ongoing, digest.resolved, digest.unfollowed), (1, 0, 1, 1));
+        assert_eq!((digest.count, digest.more), (10, 0));
         assert_eq!(digest.id, "d");
         // Each of them is as it was, with the name of its schema.
         let listed: Value = serde_json::from_slice(&part).unwrap();

@@ -172,7 +172,9 @@ fn a_dead_sink_holds_up_no_other() {
     }
     wait_for("the good one has all", || good.got().iter().flat_map(Got::events).count() == 50);
     wait_for("it is recorded", || up.store.sinks().unwrap().iter().any(|it| it.name == NAME && it.waiting.rows == 0));
-    let waiting = up.store.sinks().unwrap().into_iter().find(|it| it.name == "dead").unwrap();
+    let dead = || up.store.sinks().unwrap().into_iter().find(|it| it.name == "dead").unwrap();
+    wait_for("the dead one has failed", || dead().last_error.is_some());
+    let waiting = dead();
     assert_eq!((waiting.waiting.rows, up.store.waiting().rows), (50, 50));
     assert_eq!(waiting.last_error.as_deref(), Some("HTTP 500"));
     first.stop();

@@ -62,7 +62,7 @@ fn a_flood_of_kinds_stays_bounded_and_the_least_important_make_room() {
     let sum = |of: fn(&Digest) -> u64| digests.iter().map(|digest| of(digest)).sum::<u64>();
     let crowded_out = |notice: &&&Notice| notice.reason == Reason::CrowdedOut;
     assert_eq!(driver.notices().iter().filter(crowded_out).count(), 20);
-    assert_eq!((sum(|it| it.opened), sum(|it| it.resolved)), (999, 2001));
+    assert_eq!((sum(|it| it.opened), sum(|it| it.resolved), sum(|it| it.unfollowed)), (999, 0, 2001), "none is over");
     assert_eq!((sum(|it| it.more), sum(|it| it.count)), (1981, 3000));
     assert!(digests.len() <= 20, "{} digests", digests.len());
     assert!(driver.rows.len() <= 1001);
@@ -84,7 +84,9 @@ fn who_is_told_of_a_beginning_is_told_of_the_end_whatever_has_to_make_room() {
     driver.run_until(6 * MINUTE);
     assert_eq!(driver.incidents.open().filter(|known| known.state == State::Hushed).count(), 100);
     for i in 0..1500 {
-        driver.observe(event(&entry(&format!("late-{i}")), "shop", "A"));
+        let mut late = Arc::unwrap_or_clone(entry(&format!("late-{i}")));
+        late.severity = crate::catalog::Severity::Critical;
+        driver.observe(event(&Arc::new(late), "shop", "A"));
     }
     driver.run_until(10 * HOUR);
     let of = |status: Status, reason: Option<Reason>| {
@@ -94,12 +96,48 @@ fn who_is_told_of_a_beginning_is_told_of_the_end_whatever_has_to_make_room() {
     let (mut opened, mut resolved) = (of(Status::Opened, None), of(Status::Resolved, None));
     let made_room = of(Status::Resolved, Some(Reason::CrowdedOut));
     assert!(made_room.len() >= 300, "{}", made_room.len());
-    // The first of the late ones is told at once, and makes room later.
-    assert_eq!(opened.len(), 300 + 1 + 1000);
+    // The first of the late ones is told at once, and stays.
+    assert_eq!(opened.len(), 300 + 1000);
     resolved.retain(|incident| opened.contains(incident));
     opened.sort_unstable();
     resolved.sort_unstable();
     assert_eq!(opened, resolved, "once each");
+}
+
+#[test]
+fn a_storm_does_not_close_what_it_has_just_opened() {
+    let mut driver = Driver::new();
+    for i in 0..1000 {
+        driver.observe(event(&entry(&format!("early-{i}")), "shop", "A"));
+    }
+    driver.run_until(MINUTE);
+    for i in 0..1500 {
+        driver.observe(event(&entry(&format!("late-{i}")), "shop", "A"));
+    }
+    driver.run_until(2 * MINUTE);
+    // The first of the late ones is told at once; then there is room for one at a time.
+    let digests: Vec<&Digest> =
+        driver.said.iter().filter(|told| told.at_ms >= MINUTE).map(|told| told.digest.as_ref().unwrap()).collect();
+    let sum = |of: fn(&Digest) -> u64| digests.iter().map(|digest| of(digest)).sum::<u64>();
+    assert_eq!((sum(|it| it.opened), sum(|it| it.resolved), sum(|it| it.unfollowed)), (2, 0, 1500));
+    assert_eq!(driver.notices().iter().filter(|it| it.is_unfollowed() && it.entry.starts_with("early")).count(), 2);
+    driver.run_until(HOUR);
+    let ends =
+        |reason| driver.notices().iter().filter(|it| it.status == Status::Resolved && it.reason == reason).count();
+    assert_eq!(ends(Reason::Quiet), 1000, "and each is over when it is quiet");
+}
+
+/// Its end is told once: nobody would hear of it.
+#[test]
+fn a_sink_that_is_down_makes_no_room() {
+    let mut driver = Driver::new();
+    driver.observe(super::rules::down("oncall"));
+    driver.run_until(MINUTE);
+    for i in 0..1500 {
+        driver.observe(event(&entry(&format!("kind-{i}")), "shop", "A"));
+    }
+    driver.run_until(2 * MINUTE);
+    assert!(driver.incidents.open().any(|known| known.entry == "paytriage.sink-down"));
 }
 
 /// Prints how long an event takes, at best of ten rounds: `cargo test --release --lib an_event_costs -- --ignored --nocapture`.

@@ -21,7 +21,8 @@ pub enum Extent {
 }
 
 /// What a message may be without, wherever it stands.
-const OPTIONAL: [&str; 12] = [
+const OPTIONAL: [&str; 13] = [
+    "lost",
     "flapping",
     "provider",
     "remediation",
@@ -53,6 +54,8 @@ pub fn samples(notify: Notify, extent: Extent, labels: &BTreeSet<String>) -> Vec
                 ("resolved", "quiet", "an incident that is over"),
             ];
             let notices = notices.map(|(status, reason, what)| Sample { what, row: notice(status, reason, &labels) });
+            let own = Sample { what: "a word about paytriage itself", row: own(&labels) };
+            let notices: Vec<_> = notices.into_iter().chain([own]).collect();
             let rows: Vec<_> = notices.iter().map(|sample| sample.row.clone()).collect();
             let digest = Sample { what: "a digest of several incidents", row: digest(rows) };
             notices.into_iter().chain([digest]).collect()
@@ -132,10 +135,19 @@ fn notice(status: &str, reason: &str, labels: &Map<String, Value>) -> Value {
     notice
 }
 
+fn own(labels: &Map<String, Value>) -> Value {
+    let own = json!({
+        "code": "PT.DROPPED", "entry": "paytriage.dropped", "provider": "paytriage", "title": "Events were dropped",
+        "scope": "paytriage", "scope_text": "This is about paytriage itself.", "lost": 3,
+        "orders": { "distinct": 0, "exact": true, "samples": [] },
+    });
+    merged(notice("resolved", "recovered", labels), own)
+}
+
 fn digest(incidents: Vec<Value>) -> Value {
     json!({
         "schema": "paytriage.digest/1", "id": "101112131415161718191a1b1c1d1e1f", "time": "2026-11-22T19:23:00Z",
-        "incidents": incidents, "more": 4, "opened": 1, "ongoing": 2, "resolved": 1, "count": 5000,
+        "incidents": incidents, "more": 4, "opened": 1, "ongoing": 2, "resolved": 2, "unfollowed": 5, "count": 5000,
     })
 }
 
@@ -145,9 +157,6 @@ fn least(mut row: Value) -> Value {
         match value {
             Value::Object(map) => {
                 map.retain(|key, _| !OPTIONAL.contains(&key.as_str()));
-                if let Some(Value::Object(orders)) = map.get_mut("orders") {
-                    orders.remove("samples");
-                }
                 map.values_mut().for_each(strip);
             }
             Value::Array(values) => values.iter_mut().for_each(strip),

@@ -91,10 +91,10 @@ fn what_some_messages_lack_is_a_doubt() {
         doubt("{{ messages[0].provider|json }}", Notify::Event),
         format!("t.jinja:1: `messages[0].provider` {hint} (tried with an event)")
     );
-    let source = "[{% for m in messages %}{% for it in m.incidents|default([m]) %}{{ it.orders.samples|json }},{% endfor %}{% endfor %}1]";
+    let source = "[{% for m in messages %}{% for it in m.incidents|default([m]) %}{{ it.merchants|json }},{% endfor %}{% endfor %}1]";
     assert_eq!(
         doubt(source, Notify::Incident),
-        format!("t.jinja:1: `it.orders.samples` {hint} (tried with an incident that opens)")
+        format!("t.jinja:1: `it.merchants` {hint} (tried with an incident that opens)")
     );
     assert!(doubt("{{ messages[0].source.labels.env|json }}", Notify::Event).contains(hint));
     assert!(tried("{{ messages[0].source.labels.evn|json }}", Notify::Event, JSON).is_err());
