@@ -195,7 +195,7 @@ fn refuses_wrong_values_in_a_notice() {
         ("/new", json!(-1)),
         ("/rate_per_minute", json!("1")),
         ("/orders/exact", Value::Null),
-        ("/orders/samples", json!([])),
+        ("/orders/samples", json!([""])),
         ("/scope", json!("global")),
         ("/scope_text", json!("")),
         ("/sources", json!([])),

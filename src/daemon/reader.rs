@@ -316,7 +316,10 @@ impl Reader {
             // What waited for a better name has to do with the one it has.
             self.kin.waiting().into_iter().for_each(|key| self.turn(key, clock + MAX_RENAME_PAUSE));
             // Nobody is notified of what is written to a file whose name is gone.
-            self.files.displaced().into_iter().for_each(|key| self.turn(key, clock));
+            for key in self.files.displaced() {
+                self.turn(key, clock);
+                self.spare_descriptor(key);
+            }
         }
         // Who goes on from the state sees a record that is in the middle of something again, with the rest of it.
         let is_over = |key: &FileKey| {

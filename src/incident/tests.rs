@@ -2,6 +2,7 @@
 
 mod golden;
 mod laws;
+mod own;
 mod rules;
 mod storm;
 

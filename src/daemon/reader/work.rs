@@ -72,7 +72,7 @@ impl Reader {
     }
 
     /// Where there are more files than descriptors, each has one for its turn only.
-    fn spare_descriptor(&mut self, key: FileKey) {
+    pub(super) fn spare_descriptor(&mut self, key: FileKey) {
         let many = self.files.len() > self.newcomers.max_open;
         if let Some(follow) = self.files.get_mut(key).filter(|follow| many && follow.can_be_reopened()) {
             follow.close();

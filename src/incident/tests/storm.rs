@@ -131,7 +131,7 @@ fn a_storm_does_not_close_what_it_has_just_opened() {
 #[test]
 fn a_sink_that_is_down_makes_no_room() {
     let mut driver = Driver::new();
-    driver.observe(super::rules::down("oncall"));
+    driver.observe(super::own::down("oncall"));
     driver.run_until(MINUTE);
     for i in 0..1500 {
         driver.observe(event(&entry(&format!("kind-{i}")), "shop", "A"));
