@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, PipeReader};
 use serde_json::Value;
 
 use crate::cli_env::Env;
-use crate::daemon::{Daemon, append, command, eventually, failure, number, run, tally};
+use crate::daemon::{Daemon, append, command, eventually, failure, number, rename, run, tally};
 
 const STATE: &[&str] = &["--state", "state"];
 const CONFIGURED: &[&str] = &["--config", "p.toml", "--state", "state"];
@@ -176,7 +176,16 @@ fn deleted_files_are_let_go_when_they_hold_too_much_and_that_is_reported() {
 
 #[test]
 fn what_was_not_read_of_a_deleted_file_is_reported_by_the_next_run_unless_a_copy_has_it() {
-    for (signal, is_copied) in [("TERM", false), ("KILL", false), ("TERM", true), ("KILL", true)] {
+    enum Fate {
+        Deleted,
+        Moved,
+        Copied,
+    }
+    use Fate::{Copied, Deleted, Moved};
+    for (signal, fate) in
+        [("TERM", Deleted), ("KILL", Deleted), ("TERM", Moved), ("KILL", Moved), ("TERM", Copied), ("KILL", Copied)]
+    {
+        let is_copied = matches!(fate, Copied);
         let env = Env::new();
         config(&env);
         let file = fs::read_to_string(env.path("p.toml")).unwrap().replace("max_pinned_bytes = \"64KiB\"\n", "");
@@ -186,7 +195,12 @@ fn what_was_not_read_of_a_deleted_file_is_reported_by_the_next_run_unless_a_copy
         if is_copied {
             fs::copy(env.path("logs/app.log"), env.path("logs/app.log.1")).unwrap();
         }
-        fs::remove_file(env.path("logs/app.log")).unwrap();
+        if matches!(fate, Moved) {
+            fs::create_dir(env.path("else")).unwrap();
+            rename(&env, "logs/app.log", "else/app.log");
+        } else {
+            fs::remove_file(env.path("logs/app.log")).unwrap();
+        }
         let state = rusqlite::Connection::open(env.path("state/paytriage.db")).unwrap();
         let stored = "SELECT EXISTS (SELECT 1 FROM file WHERE unread_to IS NOT NULL)";
         eventually("what is unread is stored", || state.query_row(stored, [], |row| row.get(0)).unwrap());
@@ -209,7 +223,7 @@ fn what_was_not_read_of_a_deleted_file_is_reported_by_the_next_run_unless_a_copy
         match gap {
             None => assert!(is_copied, "{signal}: it was deleted"),
             Some(gap) => {
-                assert!(!is_copied && gap.starts_with("reason=deleted from="), "{signal}: {gap}");
+                assert!(!is_copied && gap.starts_with("reason=unreachable from="), "{signal}: {gap}");
                 assert!(gap.contains(&format!(" to={size} bytes=")), "{gap}");
             }
         }

@@ -218,6 +218,36 @@ fn a_link_to_a_directory_switched_to_another_is_noticed_and_no_release_in_betwee
     exactly_once(daemon, []);
 }
 
+#[test]
+fn what_was_written_to_a_release_before_the_link_left_it_is_read_by_the_next_run() {
+    let env = Env::new();
+    let switch = |n: usize| {
+        env.write(&format!("releases/{n}/log/app.log"), failure(n * 10));
+        symlink(env.path(&format!("releases/{n}")), env.path("next")).unwrap();
+        rename(&env, "next", "current");
+    };
+    switch(0);
+    let mut daemon = notified(&env, "current/log/*.log");
+    let mut left = Vec::new();
+    for n in 1..4 {
+        append(&env, &format!("releases/{}/log/app.log", n - 1), &failure(n * 10 - 1));
+        assert_eq!(daemon.numbers(1), [n * 10 - 1]);
+        assert!(daemon.stop().success());
+        left.extend(daemon.rest());
+        let before = format!("releases/{}/log/app.log", n - 1);
+        append(&env, &before, &failure(n * 10 + 1));
+        rename(&env, &before, &format!("{before}.1"));
+        append(&env, &before, &failure(n * 10 + 2));
+        switch(n);
+        daemon = notified(&env, "current/log/*.log");
+        let mut seen = daemon.numbers(3);
+        seen.sort_unstable();
+        assert_eq!(seen, [n * 10, n * 10 + 1, n * 10 + 2]);
+    }
+    assert!(left.is_empty(), "{left:?}");
+    exactly_once(daemon, []);
+}
+
 /// The target of a link may come after the link, in a directory that was not there either.
 #[test]
 fn what_a_dangling_link_leads_to_is_noticed_when_it_appears() {
@@ -332,6 +362,24 @@ fn what_was_rotated_behind_a_link_and_left_by_it_while_nobody_watched_is_read() 
         seen.sort_unstable();
         assert_eq!(seen, (from..container.next).collect::<Vec<_>>());
     }
+    exactly_once(daemon, []);
+}
+
+#[test]
+fn links_that_lead_to_each_other_are_left_alone() {
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    for (link, target) in [("a", "b"), ("b", "a"), ("c", "a")] {
+        symlink(env.path(&format!("logs/{target}.log")), env.path(&format!("logs/{link}.log"))).unwrap();
+    }
+    let mut daemon = notified(&env, "logs/*.log");
+    fs::remove_file(env.path("logs/c.log")).unwrap();
+    symlink(env.path("logs/b.log"), env.path("logs/c.log")).unwrap();
+    fs::remove_file(env.path("logs/a.log")).unwrap();
+    append(&env, "logs/app.log", &failure(1));
+    assert_eq!(daemon.numbers(1), [1]);
+    env.write("logs/a.log", failure(2));
+    assert_eq!(daemon.numbers(1), [2]);
     exactly_once(daemon, []);
 }
 

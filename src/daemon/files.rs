@@ -26,8 +26,8 @@ pub struct Files {
     names: HashMap<OsString, Name>,
     /// Counts looks at everything.
     looks: u64,
-    /// Files that have no listed name.
-    displaced: HashSet<FileKey>,
+    /// Files that have no listed name, by the last one that they had.
+    displaced: HashMap<PathBuf, HashSet<FileKey>>,
     queue: VecDeque<FileKey>,
 }
 
@@ -53,16 +53,17 @@ impl Files {
         if follow.place == Place::Listed {
             self.names.insert(follow.path.clone().into(), Name { key, seen: self.looks });
         } else {
-            self.displaced.insert(key);
+            self.displaced.entry(follow.path.clone()).or_default().insert(key);
         }
         self.follows.insert(key, Box::new(follow));
         self.queue(key);
     }
 
     pub fn remove(&mut self, key: FileKey) -> Option<Follow> {
+        let follow = self.follows.remove(&key)?;
         self.names.retain(|_, named| named.key != key);
-        self.displaced.remove(&key);
-        self.follows.remove(&key).map(|follow| *follow)
+        self.listed_again(&follow.path, key);
+        Some(*follow)
     }
 
     /// The file that a listed name led to when it was last looked at.
@@ -83,8 +84,17 @@ impl Files {
         let displaced = |follow: &&mut Box<Follow>| follow.place != Place::Listed;
         if let Some(follow) = self.follows.get_mut(&key).filter(displaced) {
             follow.moved(Place::Listed, clock);
-            follow.path = path.to_path_buf();
-            self.displaced.remove(&key);
+            let before = std::mem::replace(&mut follow.path, path.to_path_buf());
+            self.listed_again(&before, key);
+        }
+    }
+
+    fn listed_again(&mut self, before: &Path, key: FileKey) {
+        if let Some(same) = self.displaced.get_mut(before) {
+            same.remove(&key);
+            if same.is_empty() {
+                self.displaced.remove(before);
+            }
         }
     }
 
@@ -100,7 +110,7 @@ impl Files {
             }
             None => {
                 follow.moved(Place::Moved, clock);
-                self.displaced.insert(key);
+                self.displaced.entry(follow.path.clone()).or_default().insert(key);
                 Some(key)
             }
         }
@@ -153,13 +163,12 @@ impl Files {
 
     /// Files that have no listed name: read to their end before they are let go.
     pub fn displaced(&self) -> Vec<FileKey> {
-        self.displaced.iter().copied().collect()
+        self.displaced.values().flatten().copied().collect()
     }
 
     /// The same, of those that had this name.
     pub fn displaced_from(&self, name: &Path) -> Vec<FileKey> {
-        let had_name = |key: &&FileKey| self.follows.get(key).is_some_and(|follow| follow.path == name);
-        self.displaced.iter().filter(had_name).copied().collect()
+        self.displaced.get(name).into_iter().flatten().copied().collect()
     }
 
     pub fn keys(&self) -> Vec<FileKey> {

@@ -108,6 +108,8 @@ pub struct Follow {
     size: u64,
     /// Size as the file system gives it, when it was last looked at.
     full_size: u64,
+    /// What the store is to know of [`Follow::unread_to`].
+    pub told_unread_to: Option<u64>,
     /// Its name is on the device that it is on; not so behind a link.
     is_at_home: bool,
     head_changes: u8,
@@ -151,6 +153,7 @@ impl Follow {
             queued: false,
             size,
             full_size: size,
+            told_unread_to: None,
             is_at_home,
             head_changes: 0,
             trail: Trail::default(),
@@ -172,8 +175,13 @@ impl Follow {
             path: self.path.clone(),
             proof: self.tail.proof().clone(),
             checkpoint: self.state.checkpoint(),
-            unread_to: Some(self.size).filter(|_| self.place == Place::Deleted && self.lag() > 0),
+            unread_to: self.unread_to(),
         }
+    }
+
+    /// Where it ends, if it has no listed name and was not read to there.
+    pub fn unread_to(&self) -> Option<u64> {
+        Some(self.size).filter(|_| self.place != Place::Listed && self.lag() > 0)
     }
 
     /// What an earlier run, or this one, knew of the content that was there before; copies of it may exist.

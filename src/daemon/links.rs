@@ -17,6 +17,8 @@ pub struct Links {
     /// As it was at the look before, in this run or an earlier one: a link may have been switched since.
     before: Places,
     stored: Places,
+    /// The store may not know all of it.
+    is_new: bool,
 }
 
 impl Links {
@@ -26,12 +28,13 @@ impl Links {
         for (place, link) in stored {
             places.entry(place).or_default().insert(link);
         }
-        Links { now: places.clone(), before: Places::new(), stored: places }
+        Links { now: places.clone(), before: Places::new(), stored: places, is_new: false }
     }
 
     /// All links are followed anew.
     pub fn look_begins(&mut self) {
         self.before = std::mem::take(&mut self.now);
+        self.is_new = true;
     }
 
     /// Follows a link, and returns the directories in which shows what becomes of the file that it leads to, or will lead to: each
@@ -45,7 +48,7 @@ impl Links {
                 |dir: &Path| Some((fs::canonicalize(dir).ok()?, target.strip_prefix(dir).ok()?.components().next()?));
             let Some((dir, next)) = target.ancestors().skip(1).find_map(there) else { break };
             at = dir.join(next);
-            self.now.entry(at.clone()).or_default().insert(link.to_path_buf());
+            self.is_new |= self.now.entry(at.clone()).or_default().insert(link.to_path_buf());
             dirs.push(dir);
         }
         dirs
@@ -56,9 +59,13 @@ impl Links {
         self.now.get(place).into_iter().flatten().map(PathBuf::as_path)
     }
 
-    /// One that leads to a place, or led there before.
-    pub fn listed(&self, place: &Path) -> Option<&Path> {
-        [&self.now, &self.before].into_iter().find_map(|places| places.get(place)?.iter().min()).map(PathBuf::as_path)
+    /// The name by which a place is, or was before, reached through a link: one that leads there, or to a directory that it is in.
+    pub fn listed(&self, place: &Path) -> Option<PathBuf> {
+        place.ancestors().find_map(|dir| {
+            let link = [&self.now, &self.before].into_iter().find_map(|places| places.get(dir)?.iter().min())?;
+            let rest = place.strip_prefix(dir).ok()?;
+            Some(if rest.as_os_str().is_empty() { link.clone() } else { link.join(rest) })
+        })
     }
 
     /// The places that links lead to, or led to before.
@@ -68,7 +75,7 @@ impl Links {
 
     /// All of it, if the store does not know it.
     pub fn changed(&mut self) -> Option<Vec<(PathBuf, PathBuf)>> {
-        if self.now == self.stored {
+        if !std::mem::take(&mut self.is_new) || self.now == self.stored {
             return None;
         }
         self.stored.clone_from(&self.now);
@@ -115,7 +122,8 @@ mod tests {
         let mut links = Links::load(stored);
         links.look_begins();
         assert_eq!(links.to(&path("docker/j.log")).count(), 0);
-        assert_eq!(links.listed(&path("docker/j.log")), Some(path("logs/app.log").as_path()));
+        assert_eq!(links.listed(&path("docker/j.log")), Some(path("logs/app.log")));
+        assert_eq!(links.listed(&path("docker/j.log/below")), Some(path("logs/app.log/below")));
         links.look_begins();
         assert_eq!(links.listed(&path("docker/j.log")), None);
     }

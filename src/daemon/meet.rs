@@ -91,7 +91,7 @@ pub struct Newcomers {
     let_go: HashMap<FileKey, FileState>,
     /// What `stored` began with, by name, until it is clear what the files of the first walk are.
     left_behind: HashMap<PathBuf, Vec<FileState>>,
-    /// Those of them that were deleted and not read to their end.
+    /// Those of them that had lost their names and were not read to their end.
     doomed: HashMap<FileKey, FileState>,
     /// Devices that a file of this inode and birth time was on.
     devices: HashMap<(u64, u64), Vec<u64>>,
@@ -160,9 +160,9 @@ impl Newcomers {
         }
     }
 
-    /// Another file goes on where this one was read up to. True if it was one of those.
-    pub fn inherited(&mut self, key: FileKey) -> bool {
-        self.doomed.remove(&key).is_some()
+    /// Another file goes on where this one was read up to. Returned if it was one of those.
+    pub fn inherited(&mut self, key: FileKey) -> Option<FileState> {
+        self.doomed.remove(&key)
     }
 
     /// What went with an earlier run and stands in no other file, once everything was looked at.
@@ -311,12 +311,20 @@ impl Newcomers {
 
     /// Where files may be that were rotated away between two runs: in `entered`, and in the directories of files that
     /// were followed before. Nowhere, once they were looked for.
-    pub fn dirs_of_strays(&self, plan: &Plan, entered: &HashSet<PathBuf>) -> HashSet<PathBuf> {
+    pub fn dirs_of_strays(&self, plan: &Plan, links: &Links, entered: &HashSet<PathBuf>) -> HashSet<PathBuf> {
         if self.gap.as_ref().is_none_or(|gap| gap.to.is_some()) {
             return HashSet::new();
         }
-        let left = self.left_behind.keys().filter(|path| plan.selection.source_of(path).is_some());
-        left.filter_map(|path| path.parent()).map(Path::to_path_buf).chain(entered.iter().cloned()).collect()
+        let left: Vec<_> = self.left_behind.keys().filter(|path| plan.selection.source_of(path).is_some()).collect();
+        // Where a link to a directory led, what was below it is there still.
+        let dirs = links.places().filter(|(place, _)| place.is_dir());
+        let below =
+            dirs.flat_map(|(place, links)| links.iter().map(move |link| (place, link))).flat_map(|(place, link)| {
+                left.iter()
+                    .filter_map(move |path| Some(place.join(path.strip_prefix(link).ok()?).parent()?.to_path_buf()))
+            });
+        let beside = left.iter().filter_map(|path| path.parent()).map(Path::to_path_buf);
+        beside.chain(below).chain(entered.iter().cloned()).collect()
     }
 
     /// The listed name that an unlisted file was written under, if it was rotated away between two runs: known by its
@@ -331,12 +339,13 @@ impl Newcomers {
         if !self.is_born_in_gap(metadata) {
             return None;
         }
-        let is_meant = |name: &&Path| plan.selection.source_of(name).is_some_and(|source| !source.excludes(path));
+        let is_meant = |name: &PathBuf| plan.selection.source_of(name).is_some_and(|source| !source.excludes(path));
         let names = kin::written_as(path);
-        let written = names.iter().flat_map(|name| [Some(name.as_path()), links.listed(name)]);
-        // A link may have led to it until it was switched.
-        let listed = std::iter::once(links.listed(path)).chain(written).flatten();
-        listed.into_iter().find(is_meant).map(Path::to_path_buf)
+        let written = names.iter().flat_map(|name| [Some(name.clone()), links.listed(name)]);
+        // A link may have led to it until it was switched. What one leads to now is no stray.
+        let left = links.listed(path).filter(|link| !is_same(link, metadata));
+        let listed = std::iter::once(left).chain(written).flatten();
+        listed.into_iter().find(is_meant)
     }
 
     fn is_born_in_gap(&self, file: &fs::Metadata) -> bool {
@@ -349,6 +358,11 @@ impl Newcomers {
     pub fn forget_old(&self, store: &Store) -> Result<usize, StateError> {
         store.forget_files_before(jiff::Timestamp::now().as_second() - FORGET_AFTER_SECONDS)
     }
+}
+
+/// True if a path leads to this file.
+fn is_same(path: &Path, file: &fs::Metadata) -> bool {
+    fs::metadata(path).is_ok_and(|there| FileKey::of(&there) == FileKey::of(file))
 }
 
 /// The inode on a device that got another number is the same file.

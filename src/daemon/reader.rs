@@ -30,6 +30,7 @@ use room::Fullness;
 use work::Stall;
 
 use super::files::Files;
+use super::follow::Follow;
 use super::footprint;
 use super::links::Links;
 use super::meet::Newcomers;
@@ -43,7 +44,7 @@ use crate::notice::Notice;
 use crate::pipeline;
 use crate::source::lineage::Lineage;
 use crate::source::selection::Own;
-use crate::source::step::Place;
+use crate::source::step::{DELETED_GRACE, Place};
 use crate::source::tail::{self, Buffer};
 use crate::source::wake::{Mail, Wake};
 use crate::source::watch::{Change, Watcher};
@@ -200,7 +201,6 @@ impl Reader {
                 Request::Stop => return Flow::Stop,
             }
         }
-        self.round_began_ms = began_ms;
         if mail.rescan {
             self.metrics.watch_overflows.fetch_add(1, Relaxed);
             tracing::info!("change notifications were lost; looking at everything");
@@ -219,6 +219,7 @@ impl Reader {
         for path in mail.paths {
             self.notice(&path, clock);
         }
+        self.round_began_ms = began_ms;
         if clock >= self.next_walk {
             self.walk(clock);
             if self.stalled.is_none() && !self.store.is_in_place() {
@@ -238,6 +239,7 @@ impl Reader {
             self.look_while_paused(clock);
         }
         self.tell_incidents((self.now)());
+        self.keep_links((self.now)());
         self.commit_if_due((self.now)());
         self.measure();
         Flow::Continue
@@ -318,20 +320,28 @@ impl Reader {
             // Nobody is notified of what is written to a file whose name is gone.
             for key in self.files.displaced() {
                 self.turn(key, clock);
+                if self.files.get(key).is_some_and(|it| it.place == Place::Deleted && it.lag() == 0) {
+                    // Nobody goes on from its last line.
+                    self.turn(key, clock + DELETED_GRACE);
+                }
                 self.spare_descriptor(key);
             }
+            self.look_for_copies(clock);
         }
         // Who goes on from the state sees a record that is in the middle of something again, with the rest of it.
         let is_over = |key: &FileKey| {
-            let pending = self.files.get(*key).map(|follow| follow.pending());
-            self.store.is_in_memory() || pending != Some(pipeline::Pending::Growing)
+            let follow = self.files.get(*key);
+            let may_go_on =
+                |follow: &Follow| follow.pending() == pipeline::Pending::Growing && follow.place != Place::Deleted;
+            self.store.is_in_memory() || !follow.is_some_and(may_go_on)
         };
         let over: Vec<_> = self.settling.keys().copied().filter(is_over).collect();
         over.into_iter().for_each(|key| self.flush(key, clock));
-        self.leave_deleted(clock);
+        self.leave_unread(clock);
         self.next_full = None;
         self.report_losses(clock);
         self.tell_incidents(clock);
+        self.keep_links(clock);
         // Also when nothing is pending: the next run has to know until when somebody watched.
         self.commit(clock);
         if self.stalled.is_some() {

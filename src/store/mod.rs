@@ -59,7 +59,7 @@ pub struct FileState {
     /// Of the bytes that were read, which may be more than the checkpoint accounts for.
     pub proof: Proof,
     pub checkpoint: Checkpoint,
-    /// Where the file ends, if it is deleted and was not read to there: what is in between ends with the process.
+    /// Where the file ends, if it has no listed name and was not read to there: what is in between the next run may not find.
     pub unread_to: Option<u64>,
 }
 

@@ -130,6 +130,11 @@ pub fn incidents(connection: &Connection) -> rusqlite::Result<Vec<(String, Vec<u
 }
 
 fn write_files(transaction: &Transaction, batch: &Batch) -> rusqlite::Result<()> {
+    // First: another file may have the number of one that is gone.
+    let mut delete = transaction.prepare_cached("DELETE FROM file WHERE (device, inode, birth) = (?1, ?2, ?3)")?;
+    for key in &batch.deleted {
+        delete.execute([signed(key.device), signed(key.inode), signed(key.birth)])?;
+    }
     let mut upsert = transaction.prepare_cached(&format!(
         "INSERT OR REPLACE INTO file ({FILE_COLUMNS}, seen_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, unixepoch())"
@@ -150,10 +155,6 @@ fn write_files(transaction: &Transaction, batch: &Batch) -> rusqlite::Result<()>
             proof.tail,
             file.unread_to.map(signed),
         ])?;
-    }
-    let mut delete = transaction.prepare_cached("DELETE FROM file WHERE (device, inode, birth) = (?1, ?2, ?3)")?;
-    for key in &batch.deleted {
-        delete.execute([signed(key.device), signed(key.inode), signed(key.birth)])?;
     }
     Ok(())
 }

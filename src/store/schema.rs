@@ -69,8 +69,8 @@ CREATE TABLE silence (
     comment TEXT NOT NULL, created_ms INTEGER NOT NULL, by TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 ",
-    // What was given up and no event has told of yet: rows, or a letter that is dead. Where symbolic links led. Where a deleted file
-    // ends that was not read to there. When requests went to receivers that take only so many, in milliseconds since the machine was
+    // What was given up and no event has told of yet: rows, or a letter that is dead. Where symbolic links led. Where a file
+    // without a name ends that was not read to there. When requests went to receivers that take only so many, in milliseconds since the machine was
     // started. Why a sink is not tried any more for now.
     "
 CREATE TABLE loss (

@@ -19,7 +19,7 @@ use super::truncated::Truncated;
 use crate::daemon::follow::{Follow, reported_up_to};
 use crate::daemon::meet::{self, Moment, Newcomer};
 use crate::identity::FileKey;
-use crate::notice::About;
+use crate::notice::{About, Reason};
 use crate::pipeline::Checkpoint;
 use crate::source::kin::{self, Likeness, Lines, Original, Verdict, judge};
 use crate::source::proof::Proof;
@@ -177,11 +177,11 @@ impl Reader {
         let path = held.path.clone();
         let looked = held.newcomer.file.metadata().and_then(|metadata| {
             if metadata.size() < held.size {
-                self.truncated_while_held(&held);
-                held.first = kin::first_bytes(&held.newcomer.file)?;
+                self.truncated_while_held(&held, clock);
             }
             if metadata.size() != held.size {
                 (held.size, held.grown) = (metadata.size(), clock);
+                held.first = kin::first_bytes(&held.newcomer.file)?;
             }
             if !dir::leads_to(&path, key) {
                 held.newcomer.place = Place::Moved;
@@ -194,19 +194,22 @@ impl Reader {
     }
 
     /// What it held may stand in a copy. Of what its original has too, nothing is missing.
-    fn truncated_while_held(&mut self, held: &Held) {
-        let source = self.plan.selection.source_of(&held.newcomer.path);
-        let (Some(source), Some(first)) = (source, held.first.clone()) else { return };
-        let origin = meet::origin(&self.plan, source, &held.newcomer.path);
-        let (key, path) = (held.newcomer.key, held.newcomer.path.clone());
-        let about = About { origin, identity: key.identity(0), line: 1 };
-        let is_read_to = held.original.and_then(|original| self.files.get(original)).map_or(0, Follow::position);
-        let former =
-            FileState { key, generation: 0, path, proof: first, checkpoint: Checkpoint::default(), unread_to: None };
-        self.kin.truncated.push(Truncated { former, about, unread: is_read_to..held.size, torn: None });
+    fn truncated_while_held(&mut self, held: &Held, clock: Instant) {
+        let path = held.newcomer.path.clone();
+        let Some(source) = self.plan.selection.source_of(&path) else { return };
+        let key = held.newcomer.key;
+        let about = About { origin: meet::origin(&self.plan, source, &path), identity: key.identity(0), line: 1 };
+        let known = held.original.and_then(|original| self.files.get(original));
+        let unread = known.map_or(0, |it| it.position().max(it.unread().end))..held.size;
+        let Some(proof) = held.first.clone() else {
+            return self.report_gap(&about, Reason::Truncated, unread, clock);
+        };
+        let former = FileState { key, generation: 0, path, proof, checkpoint: Checkpoint::default(), unread_to: None };
+        self.kin.truncated.push(Truncated { former, about, unread, torn: None });
     }
 
     fn decide(&mut self, mut held: Held, metadata: &Metadata, clock: Instant) -> io::Result<()> {
+        let mut left = None;
         let (follow, copy_of, is_unheard_of) = match self.what_is(&held, metadata, clock)? {
             Finding::Later { original } => {
                 held.original = Some(original);
@@ -221,8 +224,10 @@ impl Reader {
                 let is_unheard_of = is_new && !self.newcomers.knows(newcomer.key);
                 let original = self.was_copy_of(&held);
                 let mut follow = self.newcomers.meet(held.newcomer, &self.plan, clock)?;
-                if let Some((follow, original)) = follow.as_mut().zip(original.as_ref()) {
-                    follow.leap_over_left_behind(original, clock)?;
+                if let Some((follow, original)) = follow.as_mut().zip(original.as_ref())
+                    && follow.leap_over_left_behind(original, clock)?
+                {
+                    left = Some(original.clone());
                 }
                 (follow, original.map(|row| row.key), is_unheard_of)
             }
@@ -233,7 +238,7 @@ impl Reader {
                 let follow = self.newcomers.meet_heir(held.newcomer, &before, &self.plan, clock)?;
                 if let Some(follow) = &follow {
                     let key = follow.key();
-                    self.inherited(key, &before, clock);
+                    self.inherited((key, metadata.size()), &before, clock);
                 }
                 (follow, copy_of, false)
             }
@@ -256,17 +261,21 @@ impl Reader {
             // It was truncated, or replaced, between two runs; what it held then is known up to where it was read.
             let about = follow.about();
             self.kin.truncated(&mut follow, about, 0..0);
+            let key = follow.key();
             self.add(follow, clock);
+            if let Some(before) = left {
+                self.inherited((key, metadata.size()), &before, clock);
+            }
         }
         Ok(())
     }
 
-    /// A file goes on where another was read up to.
-    pub(super) fn inherited(&mut self, key: FileKey, before: &FileState, clock: Instant) {
+    /// A file of this size goes on where another was read up to.
+    pub(super) fn inherited(&mut self, (key, size): (FileKey, u64), before: &FileState, clock: Instant) {
         // Only the store can prove it once either has another name.
         self.pending.urgent(key, clock);
-        if self.newcomers.inherited(before.key) {
-            self.pending.deleted.push(before.key);
+        if let Some(doomed) = self.newcomers.inherited(before.key) {
+            self.report_doomed_from(doomed, size, clock);
         }
         self.hand_over(before);
     }
@@ -295,10 +304,10 @@ impl Reader {
     fn by_its_name(&self, held: &Held, metadata: &Metadata, clock: Instant) -> io::Result<Finding> {
         let mut names = kin::original_names(&held.path);
         // A file that has only a link in its source is known by that.
-        let links: Vec<_> = names.iter().filter_map(|name| self.links.listed(name)).map(Path::to_path_buf).collect();
+        let links: Vec<_> = names.iter().filter_map(|name| self.links.listed(name)).collect();
         names.extend(links);
         // What it was compared with before may have lost its name meanwhile.
-        let last = names.last().map(|name| (name, held.original));
+        let last = names.first().map(|name| (name, held.original));
         for (name, known) in names.iter().map(|name| (name, None)).chain(last) {
             let finding = self.compare(held, metadata, (name, known), clock)?;
             if !matches!(finding, Finding::Stranger) {

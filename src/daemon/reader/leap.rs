@@ -166,7 +166,7 @@ impl Reader {
             // A copy beside the source goes by the name of its original.
             let is_in_its_place = copy.place == Place::Listed && before.path == copy.path;
             copy.copy_of = (!is_in_its_place).then_some(before.key);
-            self.inherited(key, before, clock);
+            self.inherited((key, file.metadata()?.size()), before, clock);
         }
         Ok(())
     }
@@ -240,20 +240,21 @@ impl Follow {
     }
 
     /// Passes over what an earlier run read of the file that this is a copy of, as far as that stands in both, if the original is
-    /// gone: one that is there is compared with.
+    /// gone: one that is there is compared with. True if that is so, and this one has all of it.
     ///
     /// # Errors
     /// It cannot be read.
-    pub(super) fn leap_over_left_behind(&mut self, before: &FileState, clock: Instant) -> io::Result<()> {
+    pub(super) fn leap_over_left_behind(&mut self, before: &FileState, clock: Instant) -> io::Result<bool> {
         let file = self.handle()?;
+        if !kin::holds(&file, &before.proof)? || dir::is_in_directory(before.key, &before.path) {
+            return Ok(false);
+        }
         if is_further(before, self)
-            && kin::holds(&file, &before.proof)?
-            && !dir::is_in_directory(before.key, &before.path)
             && let Ok(tail) = Tail::resume(self.key(), self.generation(), &file, &before.proof)?
         {
             self.leap(tail, before.checkpoint.clone(), clock);
         }
-        Ok(())
+        Ok(true)
     }
 }
 

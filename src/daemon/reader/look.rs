@@ -45,18 +45,24 @@ impl Reader {
         if !concerns {
             return;
         }
+        // All links on the way here are known, also those that lead through others.
         let links: Vec<PathBuf> = self.links.to(path).filter(|link| *link != path).map(Path::to_path_buf).collect();
-        links.iter().for_each(|link| self.notice(link, clock));
+        links.iter().for_each(|link| self.notice_name(link, None, clock));
+        self.notice_name(path, links.first(), clock);
+    }
+
+    /// The same for this name alone; `link` leads, or led, there.
+    fn notice_name(&mut self, path: &Path, link: Option<&PathBuf>, clock: Instant) {
         let Ok(metadata) = fs::metadata(path) else {
             if self.watcher.forget(path) {
                 // With a directory go all names in it.
                 self.next_walk = clock;
             }
-            self.follow_link(path, clock);
+            self.watch_link(path);
             return self.unname(path, clock);
         };
         if self.files.named(path) != Some(FileKey::of(&metadata)) {
-            self.follow_link(path, clock);
+            self.watch_link(path);
         }
         if metadata.is_dir() && path.is_symlink() {
             // What its names led to before is somewhere else now.
@@ -65,7 +71,7 @@ impl Reader {
         if self.own.contains(&metadata) {
             return;
         }
-        if let Some(link) = links.first().filter(|_| self.newcomers.is_born_since(&metadata))
+        if let Some(link) = link.filter(|_| self.newcomers.is_born_since(&metadata))
             && self.plan.selection.source_of(path).is_none()
             && self.is_unmet(&metadata)
         {
@@ -89,7 +95,7 @@ impl Reader {
             return;
         }
         let (outcome, _) = self.search(|walk| walk.one(path));
-        self.follow_links(&outcome, clock);
+        self.watch_links(&outcome);
         for found in outcome.files {
             self.found(&found, clock);
         }
@@ -107,7 +113,7 @@ impl Reader {
         let has_its_name = dir::leads_to(&path, key);
         if has_its_name {
             self.unname(&path, clock);
-            self.follow_link(&path, clock);
+            self.watch_link(&path);
         }
         let place = if has_its_name { Place::Listed } else { Place::Moved };
         if let Err(error) = self.newcomer(Newcomer { file, key, path: path.clone(), place }, &path, clock) {
@@ -118,10 +124,12 @@ impl Reader {
     /// A file may have left its source before it was ever seen there.
     pub(super) fn renamed(&mut self, from: &Path, to: &Path, clock: Instant) {
         let (selection, links) = (&self.plan.selection, &self.links);
-        let is_listed = |path: &Path| selection.source_of(path).is_some() || links.listed(path).is_some();
+        let is_meant = |path: &Path| selection.source_of(path).is_some();
+        let is_listed = |path: &Path| is_meant(path) || links.listed(path).is_some_and(|link| is_meant(&link));
         let mut listed = self.lineage.renamed(from, to, is_listed);
-        if let Some(link) = listed.as_ref().and_then(|listed| links.listed(listed)) {
-            listed = Some(link.to_path_buf());
+        if let Some(path) = listed.take() {
+            let link = links.listed(&path).filter(|_| !is_meant(&path));
+            listed = Some(link.unwrap_or(path));
         }
         let Ok(metadata) = fs::metadata(to) else { return };
         if let Some(follow) = self.files.get_mut(FileKey::of(&metadata)) {
@@ -215,8 +223,10 @@ impl Reader {
         self.files.look_begins();
         self.links.look_begins();
         let (outcome, mut entered) = self.search(|walk| walk.all());
+        self.watch_links(&outcome);
+        self.links_on_the_way();
+        self.keep_links(clock);
         self.walk_cost = cpu_time().saturating_sub(before);
-        self.follow_links(&outcome, clock);
         self.problems.missing(outcome.problems);
         entered.extend(self.links.places().filter_map(|(place, _)| place.parent()).map(Path::to_path_buf));
         for found in &outcome.files {
@@ -322,22 +332,16 @@ impl Reader {
     }
 
     pub(super) fn add(&mut self, mut follow: Follow, clock: Instant) {
-        if self.files.len() >= self.newcomers.max_open {
+        if self.files.len() >= self.newcomers.max_open && follow.can_be_reopened() {
             follow.close();
         }
         self.pending.touched(follow.key(), clock);
         self.files.insert(follow);
     }
 
-    fn follow_links(&mut self, outcome: &Outcome, clock: Instant) {
+    fn watch_links(&mut self, outcome: &Outcome) {
         let found = outcome.files.iter().filter(|found| found.is_link).map(|found| &found.path);
         found.chain(&outcome.dangling).for_each(|link| self.watch_link(link));
-        self.keep_links(clock);
-    }
-
-    fn follow_link(&mut self, link: &Path, clock: Instant) {
-        self.watch_link(link);
-        self.keep_links(clock);
     }
 
     /// If this is a link of a source, what becomes of the file that it leads to is watched.
@@ -352,7 +356,17 @@ impl Reader {
         }
     }
 
-    fn keep_links(&mut self, clock: Instant) {
+    /// Where the links lead through which the sources are reached. The walk watches the directories that they are in.
+    fn links_on_the_way(&mut self) {
+        for root in self.plan.selection.roots() {
+            for link in root.ancestors().filter(|path| path.is_symlink()) {
+                self.links.follow(link);
+            }
+        }
+    }
+
+    /// The next run has to know where links lead.
+    pub(super) fn keep_links(&mut self, clock: Instant) {
         if let Some(links) = self.links.changed() {
             self.pending.linked(links, clock);
         }

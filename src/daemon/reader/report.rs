@@ -8,10 +8,11 @@ use jiff::Timestamp;
 
 use super::Reader;
 use super::work::Stall;
+use crate::daemon::meet;
 use crate::identity::FileKey;
 use crate::notice::{About, Notice, Reason, Why};
 use crate::pipeline::Cut;
-use crate::store::{Backlog, Dropped, Loss, Lost, StateError};
+use crate::store::{Backlog, Dropped, FileState, Loss, Lost, StateError};
 
 /// That a full outbox had to give something up is told no more often.
 const FULL_EVERY: Duration = Duration::from_secs(20);
@@ -153,49 +154,57 @@ impl Reader {
         self.metrics.pinned_bytes.store(held, Relaxed);
     }
 
-    /// Disk that a file keeps although it is deleted. What was not read of it goes with the process, and the next run has to know.
+    /// Disk that a file keeps although it is deleted. What was not read of one without a name may be out of the next run's reach, which
+    /// has to know.
     pub(super) fn pinned(&mut self, key: FileKey, clock: Instant) -> Option<u64> {
         let follow = self.files.get_mut(key)?;
-        let before = follow.to_store().unread_to;
-        let bytes = follow.pinned()?;
-        if follow.to_store().unread_to > before {
+        let bytes = follow.pinned();
+        if follow.unread_to() > follow.told_unread_to {
+            follow.told_unread_to = follow.unread_to();
             self.pending.urgent(key, clock);
         }
-        Some(bytes)
+        bytes
     }
 
-    /// What was not read of deleted files is gone now. The next run reports it, unless it finds a copy; without one it is reported now.
-    pub(super) fn leave_deleted(&mut self, clock: Instant) {
+    /// What was not read of files without a name may be gone now. The next run reports it, unless it finds them or copies of them;
+    /// without one it is reported now.
+    pub(super) fn leave_unread(&mut self, clock: Instant) {
         for key in self.files.displaced() {
-            if self.pinned(key, clock).is_none() {
-                continue;
-            }
+            self.pinned(key, clock);
             let Some(follow) = self.files.get(key).filter(|follow| follow.lag() > 0) else { continue };
             let (about, unread) = (follow.about(), follow.unread());
             if self.store.is_in_memory() {
-                self.report_gap(&about, Reason::Deleted, unread, clock);
+                self.report_gap(&about, Reason::Unreachable, unread, clock);
             } else {
                 let Range { start: from, end: to } = unread;
                 tracing::warn!(
                     path = %about.origin.path, from, to,
-                    "ended before this deleted file was read to its end; reported at the next start if no copy of it is found"
+                    "ended before this file, which lost its name, was read to its end; reported at the next start if it is not found"
                 );
             }
         }
     }
 
-    /// Reports what went unread with the process before this one.
+    /// Reports what went unread with the process before this one and was not found again.
     pub(super) fn report_doomed(&mut self, clock: Instant) {
         for row in self.newcomers.take_doomed() {
-            let source = self.plan.selection.source_of(&row.path).cloned();
-            let origin = source.map(|source| super::super::meet::origin(&self.plan, &source, &row.path));
-            let Some(origin) = origin else { continue };
-            let identity = row.key.identity(row.generation);
-            let about = About { origin, identity, line: row.checkpoint.line + 1 };
-            let unread = row.proof.at..row.unread_to.unwrap_or(row.proof.at);
-            self.report_gap(&about, Reason::Deleted, unread, clock);
-            self.pending.deleted.push(row.key);
+            if self.files.get(row.key).is_none() {
+                self.report_doomed_from(row, 0, clock);
+            }
         }
+    }
+
+    /// The same for one file, of which another holds so many bytes. That of a source that is no longer configured is nobody's.
+    pub(super) fn report_doomed_from(&mut self, row: FileState, held: u64, clock: Instant) {
+        if let Some(source) = self.plan.selection.source_of(&row.path) {
+            let origin = meet::origin(&self.plan, source, &row.path);
+            let about = About { origin, identity: row.key.identity(row.generation), line: row.checkpoint.line + 1 };
+            // The oldest record that is not finished is lost as a whole.
+            let unread = row.checkpoint.offset.max(held)..row.unread_to.unwrap_or_default();
+            self.report_gap(&about, Reason::Unreachable, unread, clock);
+        }
+        // Should it come back it goes on where it was.
+        self.pending.finished.push(FileState { unread_to: None, ..row });
     }
 
     fn report(&mut self, notice: &Notice, about: &About, clock: Instant) {

@@ -3,7 +3,7 @@
 //! They lie beside where they were written. Those known by their identity go on where they were; those born meanwhile
 //! beside a listed name, with that name and an ending, are read too.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -32,7 +32,7 @@ impl Reader {
     /// Looks for files that were rotated away between two runs.
     pub(super) fn look_for_strays(&mut self, entered: &HashSet<PathBuf>, clock: Instant) {
         let mut looked_at = HashSet::new();
-        for dir in self.newcomers.dirs_of_strays(&self.plan, entered) {
+        for dir in self.newcomers.dirs_of_strays(&self.plan, &self.links, entered) {
             for _ in 0..MAX_LISTINGS {
                 let before = quiet_since(&dir);
                 let looked = self.look_for_strays_in(&dir, &mut looked_at, clock);
@@ -80,30 +80,31 @@ impl Reader {
     /// are found beside them.
     pub(super) fn look_for_missed(&mut self, names: &[PathBuf], clock: Instant) {
         let Some(since) = self.last_walk() else { return };
-        for name in names {
-            let Some(source) = self.plan.selection.source_of(name).cloned() else { continue };
-            let places: Vec<PathBuf> = self
-                .links
-                .places()
-                .filter(|(_, links)| links.contains(name))
-                .map(|(place, _)| place.to_path_buf())
-                .collect();
-            let names: Vec<&PathBuf> = std::iter::once(name).chain(&places).collect();
-            let is_backup = |path: &PathBuf| {
-                kin::written_as(path).iter().any(|written| names.contains(&written)) && !source.excludes(path)
-            };
-            let dirs: HashSet<&Path> = names.iter().filter_map(|name| name.parent()).collect();
-            for path in dirs.into_iter().flat_map(names_in).filter(is_backup) {
-                let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
-                let is_new = metadata.created().is_ok_and(|birth| birth >= since);
-                if !is_new || self.plan.selection.source_of(&path).is_some() || !self.is_unmet(&metadata) {
-                    continue;
-                }
-                // Who is gone by now cannot be read.
-                let Ok(newcomer) = Newcomer::open(&path) else { continue };
-                if self.is_new(newcomer.key) {
-                    drop(self.newcomer(newcomer.moved_from(name), &path, clock));
-                }
+        // What was written there was meant for a name: the name itself, and where it led.
+        let mut meant: HashMap<&Path, &Path> = names.iter().map(|name| (name.as_path(), name.as_path())).collect();
+        let stale: HashSet<&Path> = meant.keys().copied().collect();
+        for (place, links) in self.links.places() {
+            if let Some(name) = links.iter().find(|link| stale.contains(link.as_path())) {
+                meant.entry(place).or_insert(name);
+            }
+        }
+        let dirs: HashSet<&Path> = meant.keys().filter_map(|name| name.parent()).collect();
+        let backups = dirs.into_iter().flat_map(names_in).filter_map(|path| {
+            let name = kin::written_as(&path).iter().find_map(|written| meant.get(written.as_path()).copied())?;
+            let source = self.plan.selection.source_of(name)?;
+            (!source.excludes(&path)).then(|| (path, name.to_path_buf()))
+        });
+        let backups: Vec<_> = backups.collect();
+        for (path, name) in backups {
+            let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
+            let is_new = metadata.created().is_ok_and(|birth| birth >= since);
+            if !is_new || self.plan.selection.source_of(&path).is_some() || !self.is_unmet(&metadata) {
+                continue;
+            }
+            // Who is gone by now cannot be read.
+            let Ok(newcomer) = Newcomer::open(&path) else { continue };
+            if self.is_new(newcomer.key) {
+                drop(self.newcomer(newcomer.moved_from(&name), &path, clock));
             }
         }
     }

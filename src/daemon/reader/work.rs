@@ -102,6 +102,10 @@ impl Reader {
         });
         let cuts = follow.take_cuts();
         let (read, pending) = (follow.position().saturating_sub(before), follow.pending());
+        if follow.told_unread_to.is_some() && follow.unread_to().is_none() {
+            follow.told_unread_to = None;
+            self.pending.urgent(key, clock);
+        }
         let path = follow.path.clone();
         self.metrics.read_bytes.fetch_add(read, Relaxed);
         if read > 0 || !events.is_empty() {
