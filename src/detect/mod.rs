@@ -46,9 +46,6 @@ pub struct Detector {
 
 impl Detector {
     /// Prepares the search for a catalogue's codes, the fields in which some codes count, and messages.
-    ///
-    /// # Panics
-    /// If the literals need more states than an automaton can have (beyond 100 MiB of them).
     pub fn new<'a>(
         codes: impl Iterator<Item = &'a str> + Clone,
         fields: impl Iterator<Item = &'a str> + Clone,
