@@ -198,7 +198,13 @@ impl Reader {
                 Request::Losses => self.report_losses(clock),
                 Request::Accepts(sink) => self.sink_accepts(&sink, clock),
                 // What else was in the mail is not looked at, and the next run is not told that it was.
-                Request::Stop => return Flow::Stop,
+                Request::Stop => {
+                    let is_all = mail.appeared.is_empty() && mail.renames.is_empty() && mail.paths.is_empty();
+                    if is_all && !mail.rescan && self.is_notified() {
+                        self.round_began_ms = began_ms;
+                    }
+                    return Flow::Stop;
+                }
             }
         }
         if mail.rescan {
@@ -243,6 +249,14 @@ impl Reader {
         self.commit_if_due((self.now)());
         self.measure();
         Flow::Continue
+    }
+
+    /// True if whatever happens is notified.
+    fn is_notified(&self) -> bool {
+        let sources = &self.plan.setup.config.sources;
+        !self.newcomers.is_first_walk()
+            && !self.watcher.is_degraded()
+            && sources.iter().all(|source| source.watch != Watch::Poll)
     }
 
     /// When there is something to do although nothing was notified.
@@ -314,6 +328,12 @@ impl Reader {
     fn end(mut self) {
         let clock = (self.now)();
         self.look_at_held(clock);
+        // Some may have lost their names since anybody looked.
+        for key in self.files.queued().collect::<Vec<_>>() {
+            if let Some(path) = self.files.get(key).filter(|it| !it.has_its_name()).map(|it| it.path.clone()) {
+                self.unname(&path, clock);
+            }
+        }
         if self.may_read(clock) {
             // What waited for a better name has to do with the one it has.
             self.kin.waiting().into_iter().for_each(|key| self.turn(key, clock + MAX_RENAME_PAUSE));

@@ -335,11 +335,13 @@ impl Reader {
         Ok(Finding::Heir(before))
     }
 
-    /// What an earlier run may have known it as a copy of, whatever that is called by now.
+    /// What an earlier run may have known it as a copy of, whatever that is called by now. Other copies of that have its name in the store too.
     fn was_copy_of(&self, held: &Held) -> Option<FileState> {
         let names = kin::written_as(&held.path);
-        let mut rows = names.iter().flat_map(|name| self.newcomers.left_behind_as(name));
-        rows.find(|row| row.key != held.newcomer.key).cloned()
+        let rows = || names.iter().flat_map(|name| self.newcomers.left_behind_as(name));
+        let others = || rows().filter(|row| row.key != held.newcomer.key);
+        let named = others().find(|row| self.files.named(&row.path) == Some(row.key));
+        named.or_else(|| others().next()).cloned()
     }
 
     /// One file can have several names, of which the store knows one: what happened between two runs may have to do with another.

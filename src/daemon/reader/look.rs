@@ -154,7 +154,7 @@ impl Reader {
         }
     }
 
-    fn unname(&mut self, path: &Path, clock: Instant) {
+    pub(super) fn unname(&mut self, path: &Path, clock: Instant) {
         // What was written under this name may not have been read, also if the file has another one.
         if let Some(key) = self.files.named(path) {
             self.files.queue(key);
