@@ -1,7 +1,7 @@
 //! The worker against receivers that misbehave: nothing is lost, nothing is told in another order, and what is told again has the
 //! same id and the same bytes.
 
-mod case;
+pub mod case;
 mod gone;
 mod measure;
 mod receiver;

@@ -9,7 +9,8 @@ use super::batch::{Member, name};
 use super::budget::Budget;
 use super::client::Outgoing;
 use super::filter;
-use super::outcome::{self, MAX_APART, MAX_IN_A_ROW, Moment, Outcome, Room};
+use super::health::{Failure, Health};
+use super::outcome::{self, MAX_APART, Moment, Outcome, Room};
 use super::verdict::{Verdict, judge};
 use super::{Sink, SinkState};
 use crate::deliver::format::{self, Limits};
@@ -42,9 +43,7 @@ pub struct Worker<'a, T> {
     /// When that was recorded last.
     recorded: Instant,
     due: Option<Due>,
-    failing: Option<Failing>,
-    /// How many rows stepped aside since something was accepted.
-    in_a_row: u32,
+    health: Health,
     n_apart: u64,
     /// The last attempt was of a request that stands apart: the next one is not.
     was_apart: bool,
@@ -59,13 +58,6 @@ struct Due {
     id: String,
     next_ms: i64,
     at: Instant,
-}
-
-struct Failing {
-    since: Timestamp,
-    began: Instant,
-    reason: String,
-    told: bool,
 }
 
 /// What the worker waits for.
@@ -91,8 +83,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
             looked_at: 0,
             recorded: Instant::now(),
             due: None,
-            failing: None,
-            in_a_row: 0,
+            health: Health::new(sink.failing_after),
             n_apart: 0,
             was_apart: false,
             gone: false,
@@ -136,12 +127,14 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
 
     /// Does what is due, if something is.
     async fn step(&mut self) -> Result<Pause, StateError> {
-        self.speak_of_failing();
+        if let Some(news) = self.health.news(Instant::now()) {
+            (self.tell)(news);
+        }
         if !self.resumed {
             self.store.resume_sink(self.name())?;
             self.resumed = true;
         }
-        if self.gone || self.failing.is_some() {
+        if self.gone || self.health.is_failing() {
             self.expire()?;
         }
         // What arrives from here on is not overlooked.
@@ -273,7 +266,11 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
                     Err(error) => Verdict::Retry { after: None, reason: error.to_string() },
                 }
             }
-            Ready::Nothing => Verdict::Accepted,
+            // Nobody was asked, so this says nothing of the receiver.
+            Ready::Nothing => {
+                self.keep(&delivery, &Outcome::Accepted, now_ms()).await;
+                return Ok(Pause::None);
+            }
             Ready::Not(reason) => Verdict::Unfit { reason },
         };
         self.settle(&delivery, verdict).await;
@@ -318,9 +315,9 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
 
     /// Stores what an attempt came to, and tells of it.
     async fn settle(&mut self, delivery: &Delivery, verdict: Verdict) {
-        let room = match (self.n_apart, self.in_a_row) {
-            (MAX_APART.., _) => Room::Full,
-            (_, MAX_IN_A_ROW..) => Room::Waiting,
+        let room = match self.n_apart {
+            _ if self.health.refuses_all() => Room::NoUse,
+            MAX_APART.. => Room::Full,
             _ => Room::Free,
         };
         let max_age = self.sink.config.max_age;
@@ -329,29 +326,36 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         if !self.keep(delivery, &outcome, moment.now_ms).await {
             return;
         }
+        // What stands apart says nothing of the sink.
+        let is_apart = delivery.row.is_some();
+        let since = delivery.tries.first_tried_ms.unwrap_or(moment.now_ms);
+        let since = Timestamp::from_millisecond(since).unwrap_or_else(|_| Timestamp::now());
+        let failure = |reason| Failure { since, now: Instant::now(), reason };
         match outcome {
-            Outcome::Accepted => self.accepted(delivery),
+            Outcome::Accepted => {
+                (self.tell)(SinkState::Accepted { rows: delivery.members.len() });
+                self.health.accepted().map(&mut self.tell);
+            }
             Outcome::Again(tries) | Outcome::Pause { tries, .. } => {
                 let reason = self.failed(delivery, tries);
-                // What stands apart says nothing of the sink.
-                if delivery.row.is_none() {
-                    self.is_failing(&reason);
+                if !is_apart {
+                    self.health.failed(failure(&reason));
                 }
             }
             Outcome::Halve(tries) => drop(self.failed(delivery, tries)),
             Outcome::Apart(tries) => {
-                self.in_a_row += 1;
                 let reason = self.failed(delivery, tries);
-                // One such row says nothing of the sink either; two of them before anything is accepted do.
-                if self.in_a_row > 1 {
-                    self.is_failing(&reason);
-                }
+                self.health.stepped_aside(failure(&reason));
             }
-            Outcome::Dead { reason } => (self.tell)(SinkState::Dead { id: delivery.id.clone(), reason }),
+            Outcome::Dead { reason } => {
+                if !is_apart {
+                    self.health.stepped_aside(failure(&reason));
+                }
+                (self.tell)(SinkState::Dead { id: delivery.id.clone(), reason });
+            }
             Outcome::Gone(tries) => {
-                let reason = tries.last_error.unwrap_or_default();
-                self.is_failing(&reason).told = true;
-                (self.tell)(SinkState::Stopped { reason });
+                let stopped = self.health.stopped(failure(&tries.last_error.unwrap_or_default()));
+                (self.tell)(stopped);
             }
         }
     }
@@ -386,16 +390,6 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         }
     }
 
-    fn accepted(&mut self, delivery: &Delivery) {
-        self.in_a_row = 0;
-        (self.tell)(SinkState::Accepted { rows: delivery.members.len() });
-        if let Some(Failing { since, began, told, .. }) = self.failing.take()
-            && (told || began.elapsed() >= self.sink.failing_after)
-        {
-            (self.tell)(SinkState::Recovered { since });
-        }
-    }
-
     /// Tells of an attempt that came to nothing, and gives the reason.
     fn failed(&mut self, delivery: &Delivery, tries: Tries) -> String {
         let reason = tries.last_error.unwrap_or_default();
@@ -404,35 +398,15 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         reason
     }
 
-    /// From the first attempt on that has to be repeated before anything else is accepted.
-    fn is_failing(&mut self, reason: &str) -> &mut Failing {
-        let (since, began) = (Timestamp::now(), Instant::now());
-        let failing = || Failing { since, began, reason: String::new(), told: false };
-        let failing = self.failing.get_or_insert_with(failing);
-        failing.reason = reason.to_owned();
-        failing
-    }
-
     /// A sink that failed before this run is failing since then.
     fn remember_failing(&mut self) {
-        let next = self.store.standing(self.name()).ok().and_then(|standing| standing.next);
-        let Some(Tries { attempts: 1.., first_tried_ms: Some(since), last_error, .. }) = next.map(|next| next.tries)
-        else {
+        let Ok(Standing { next, is_stopped, .. }) = self.store.standing(self.name()) else { return };
+        let Some(Tries { attempts: 1.., first_tried_ms: Some(since), .. }) = next.map(|next| next.tries) else {
             return;
         };
         let ago = Duration::from_millis(now_ms().saturating_sub(since).max(0).cast_unsigned());
         if let (Ok(since), Some(began)) = (Timestamp::from_millisecond(since), Instant::now().checked_sub(ago)) {
-            self.failing = Some(Failing { since, began, reason: last_error.unwrap_or_default(), told: false });
-        }
-    }
-
-    fn speak_of_failing(&mut self) {
-        if let Some(failing) = &mut self.failing
-            && !failing.told
-            && failing.began.elapsed() >= self.sink.failing_after
-        {
-            failing.told = true;
-            (self.tell)(SinkState::Failing { since: failing.since, reason: failing.reason.clone() });
+            self.health.remember(since, began, is_stopped);
         }
     }
 
@@ -468,4 +442,77 @@ fn now_ms() -> i64 {
 /// From now until a stored time.
 fn until(ms: i64) -> Duration {
     Duration::from_millis(ms.saturating_sub(now_ms()).max(0).cast_unsigned()).min(LONGEST_WAIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::case::{Case, NAME, Up, commit, event};
+    use super::*;
+
+    /// A sink whose receiver is nowhere: what it answers is said by the test.
+    fn case() -> Case {
+        Case::new(([127, 0, 0, 1], 1).into())
+    }
+
+    fn request(up: &Up, seq: i64) -> Delivery {
+        let delivery = Delivery {
+            id: format!("msg_{seq}"),
+            members: vec![seq],
+            part: 0,
+            through: seq,
+            format: "json".into(),
+            request: None,
+            tries: Tries::default(),
+            row: None,
+        };
+        commit(up, [event(seq.cast_unsigned(), "")]);
+        up.store.put_deliveries(NAME, crate::config::Notify::Event, std::slice::from_ref(&delivery)).unwrap();
+        delivery
+    }
+
+    fn worker<'a>(sink: &'a Sink, up: &'a Up) -> Worker<'a, impl FnMut(SinkState)> {
+        Worker::new(sink, &up.store, watch::channel(false).1, |_| {})
+    }
+
+    fn tries(up: &Up) -> Tries {
+        up.store.standing(NAME).unwrap().next.expect("it waits").tries
+    }
+
+    #[tokio::test]
+    async fn one_row_that_a_receiver_does_not_want_is_no_failure_of_its_sink() {
+        let (case, unfit) = (case(), || Verdict::Unfit { reason: "HTTP 422".into() });
+        let (up, sink) = (case.up(), case.sink());
+        let mut worker = worker(&sink, &up);
+        let mut one = request(&up, 1);
+        for _ in 0..2 {
+            worker.settle(&one, unfit()).await;
+            one.tries = tries(&up);
+            assert!(worker.health.is_failing());
+        }
+        worker.settle(&one, unfit()).await;
+        assert!(up.store.standing(NAME).unwrap().apart.is_some());
+        assert!(!worker.health.is_failing());
+        assert_eq!(worker.health.news(Instant::now() + LONGEST_WAIT), None);
+    }
+
+    #[tokio::test]
+    async fn a_request_of_which_nothing_is_left_says_nothing_of_its_receiver() {
+        let mut case = case();
+        let (up, sink) = (case.up(), case.sink());
+        let down = Verdict::Retry { after: None, reason: "HTTP 500".into() };
+        worker(&sink, &up).settle(&request(&up, 1), down.clone()).await;
+        // From now on only errors are for it, and that row is none.
+        case.config.filter.min_severity = crate::catalog::Severity::Critical;
+        let sink = case.sink();
+        let mut told = Vec::new();
+        let mut worker = Worker::new(&sink, &up.store, watch::channel(false).1, |state| told.push(state));
+        worker.settle(&request(&up, 2), down).await;
+        let next = up.store.standing(NAME).unwrap().next.expect("it waits");
+        worker.attempt(next).await.unwrap();
+        assert!(worker.health.is_failing());
+        drop(worker);
+        assert_eq!(told, [SinkState::Failed { reason: "HTTP 500".into() }]);
+        let standing = up.store.standing(NAME).unwrap();
+        assert_eq!((standing.delivered, standing.next.map(|next| next.id)), (1, Some("msg_2".into())));
+    }
 }
