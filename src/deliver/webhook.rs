@@ -183,4 +183,4 @@ pub fn run(sink: &Sink, store: &Store, stop: watch::Receiver<bool>, tell: impl F
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -92,6 +92,8 @@ pub struct Batch {
     pub told: Vec<String>,
     /// Ids of the losses that the events report.
     pub losses: Vec<String>,
+    /// Sinks that the events say are down, and since when (milliseconds since 1970); or up again.
+    pub down: Vec<(String, Option<i64>)>,
 }
 
 /// A row of the outbox.

@@ -42,7 +42,9 @@ pub struct Worker<'a, T> {
     looked_at: i64,
     /// When that was recorded last.
     recorded: Instant,
-    due: Option<Due>,
+    next_due: Due,
+    apart_due: Due,
+    sink_due: Due,
     health: Health,
     n_apart: u64,
     /// The last attempt was of a request that stands apart: the next one is not.
@@ -53,11 +55,18 @@ pub struct Worker<'a, T> {
     resumed: bool,
 }
 
-/// When the next request is tried, by a clock that nobody sets.
-struct Due {
-    id: String,
-    next_ms: i64,
-    at: Instant,
+/// When something is due whose time is stored, by a clock that nobody sets: an id, that time, and what it came to.
+#[derive(Default)]
+struct Due(Option<(String, i64, Instant)>);
+
+impl Due {
+    /// Found out once for each time: setting the clock neither hastens nor delays it.
+    fn at(&mut self, id: &str, ms: i64, now: Instant) -> Instant {
+        match &self.0 {
+            Some((known, known_ms, at)) if known == id && *known_ms == ms => *at,
+            _ => self.0.insert((id.to_owned(), ms, now + until(ms))).2,
+        }
+    }
 }
 
 /// What the worker waits for.
@@ -82,7 +91,9 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
             budget: Budget::of(&limits),
             looked_at: 0,
             recorded: Instant::now(),
-            due: None,
+            next_due: Due::default(),
+            apart_due: Due::default(),
+            sink_due: Due::default(),
             health: Health::new(sink.failing_after),
             n_apart: 0,
             was_apart: false,
@@ -147,6 +158,10 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         }
         self.n_apart = standing.n_apart;
         let now = Instant::now();
+        let paused_until = self.sink_due.at("", standing.paused_ms, now);
+        if paused_until > now {
+            return Ok(Pause::Until(paused_until));
+        }
         match self.choose(standing, now)? {
             Choice::Attempt(delivery) => {
                 let pause = self.spend()?;
@@ -181,8 +196,9 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
     /// What is to be tried now. New requests are made only when no other waits: so they stay in order.
     fn choose(&mut self, standing: Standing, now: Instant) -> Result<Choice, StateError> {
         let look = now + LOOK;
-        let apart_at = standing.apart.as_ref().map(|apart| now + until(apart.tries.next_ms));
-        let next_at = standing.next.as_ref().map(|next| self.due_at(next, now));
+        let Standing { next, apart, .. } = &standing;
+        let apart_at = apart.as_ref().map(|apart| self.apart_due.at(&apart.id, apart.tries.next_ms, now));
+        let next_at = next.as_ref().map(|next| self.next_due.at(&next.id, next.tries.next_ms, now));
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let has_next = standing.next.is_some();
         match (standing.next.filter(|_| is_due(next_at)), standing.apart.filter(|_| is_due(apart_at))) {
@@ -199,18 +215,6 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
                         Choice::Wait(if has_next { Pause::Until(at) } else { Pause::Rows(at) })
                     }
                 })
-            }
-        }
-    }
-
-    /// When a request is due, found out once for each of its attempts: setting the clock neither hastens nor delays it.
-    fn due_at(&mut self, next: &Delivery, now: Instant) -> Instant {
-        match &self.due {
-            Some(due) if due.id == next.id && due.next_ms == next.tries.next_ms => due.at,
-            _ => {
-                let at = now + until(next.tries.next_ms);
-                self.due = Some(Due { id: next.id.clone(), next_ms: next.tries.next_ms, at });
-                at
             }
         }
     }
@@ -400,13 +404,16 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
 
     /// A sink that failed before this run is failing since then.
     fn remember_failing(&mut self) {
-        let Ok(Standing { next, is_stopped, .. }) = self.store.standing(self.name()) else { return };
-        let Some(Tries { attempts: 1.., first_tried_ms: Some(since), .. }) = next.map(|next| next.tries) else {
-            return;
-        };
+        let Ok(Standing { next, is_stopped, down_ms, .. }) = self.store.standing(self.name()) else { return };
+        let tried_ms = next.filter(|next| next.tries.attempts > 0).and_then(|next| next.tries.first_tried_ms);
+        let Some(since) = down_ms.or(tried_ms) else { return };
         let ago = Duration::from_millis(now_ms().saturating_sub(since).max(0).cast_unsigned());
-        if let (Ok(since), Some(began)) = (Timestamp::from_millisecond(since), Instant::now().checked_sub(ago)) {
-            self.health.remember(since, began, is_stopped);
+        if let Ok(since) = Timestamp::from_millisecond(since) {
+            // Before the machine was started that clock has no times.
+            let now = Instant::now();
+            let began = now.checked_sub(ago).unwrap_or(now);
+            // What is told may not be stored yet.
+            self.health.remember(since, began, is_stopped || down_ms.is_some());
         }
     }
 
@@ -448,6 +455,7 @@ fn until(ms: i64) -> Duration {
 mod tests {
     use super::super::tests::case::{Case, NAME, Up, commit, event};
     use super::*;
+    use crate::store::Batch;
 
     /// A sink whose receiver is nowhere: what it answers is said by the test.
     fn case() -> Case {
@@ -514,5 +522,64 @@ mod tests {
         assert_eq!(told, [SinkState::Failed { reason: "HTTP 500".into() }]);
         let standing = up.store.standing(NAME).unwrap();
         assert_eq!((standing.delivered, standing.next.map(|next| next.id)), (1, Some("msg_2".into())));
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_was_set_back_makes_nothing_that_stands_apart_wait_for_ever() {
+        let case = case();
+        let (up, sink) = (case.up(), case.sink());
+        let tries = Tries { next_ms: now_ms() + 10 * 24 * 3600 * 1000, ..Tries::default() };
+        let mut one = request(&up, 1);
+        up.store.put_apart(NAME, &one, &tries).unwrap();
+        let mut worker = worker(&sink, &up);
+        let mut choose = |now| worker.choose(up.store.standing(NAME).unwrap(), now).unwrap();
+        let now = Instant::now();
+        assert!(matches!(choose(now), Choice::Wait(_)));
+        one.tries = tries;
+        let Choice::Attempt(chosen) = choose(now + LONGEST_WAIT) else { panic!("it waits for ever") };
+        assert_eq!((chosen.id, chosen.tries), (one.id, one.tries));
+    }
+
+    #[tokio::test]
+    async fn a_pause_that_is_asked_for_holds_also_for_what_arrives_in_it() {
+        let case = case();
+        let (up, sink) = (case.up(), case.sink());
+        let one = request(&up, 1);
+        up.store.put_apart(NAME, &one, &Tries::default()).unwrap();
+        let apart = up.store.standing(NAME).unwrap().apart.expect("it stands apart");
+        let mut worker = worker(&sink, &up);
+        let after = Some(Duration::from_secs(600));
+        worker.settle(&apart, Verdict::Retry { after, reason: "HTTP 429".into() }).await;
+        commit(&up, [event(2, "")]);
+        for _ in 0..2 {
+            assert!(matches!(worker.step().await.unwrap(), Pause::Until(at) if at > Instant::now()));
+        }
+        assert_eq!(up.store.standing(NAME).unwrap().next, None, "nothing was begun");
+        assert!(case.outbox().sinks().unwrap()[0].next_ms.is_none());
+        // An operator need not wait.
+        case.operator().retry(Some(NAME)).unwrap();
+        assert_eq!(up.store.standing(NAME).unwrap().paused_ms, 0);
+    }
+
+    #[tokio::test]
+    async fn what_others_were_told_is_known_to_the_next_worker() {
+        let case = case();
+        let (up, sink) = (case.up(), case.sink());
+        let since = Timestamp::from_millisecond(now_ms() - 3_600_000).unwrap();
+        let down = |ms| vec![(NAME.to_owned(), ms)];
+        up.store.commit(&Batch { down: down(Some(since.as_millisecond())), ..Batch::default() }).unwrap();
+        let failed = || Verdict::Retry { after: None, reason: "HTTP 500".into() };
+        for _ in 0..2 {
+            let mut worker = worker(&sink, &up);
+            worker.remember_failing();
+            assert!(!worker.health.is_failing());
+            let one = request(&up, 1);
+            worker.settle(&one, failed()).await;
+            assert!(worker.health.is_failing());
+            assert_eq!(worker.health.news(Instant::now()), None, "it is no news");
+            assert_eq!(worker.health.accepted(), Some(SinkState::Recovered { since }));
+        }
+        up.store.commit(&Batch { down: down(None), ..Batch::default() }).unwrap();
+        assert_eq!(up.store.standing(NAME).unwrap().down_ms, None);
     }
 }
