@@ -55,6 +55,8 @@ pub struct Moment {
     pub random: f64,
     /// Nothing waits for longer.
     pub max_age: Duration,
+    /// Nor has anything waited for longer by now, whatever the clock says that may have been set on.
+    pub steady_for: Duration,
     pub room: Room,
 }
 
@@ -99,6 +101,7 @@ fn refused(delivery: &Delivery, reason: String, enough: u32, moment: Moment) -> 
         return if often { Outcome::Halve(begin) } else { Outcome::Again(tries) };
     }
     let refused_for = Duration::from_millis(moment.now_ms.saturating_sub(since).max(0).cast_unsigned());
+    let refused_for = refused_for.min(moment.steady_for);
     let given_up_after = match moment.room {
         Room::Free | Room::Full => REFUSED_FOR.min(moment.max_age),
         Room::NoUse => moment.max_age,
@@ -152,7 +155,13 @@ mod tests {
     }
 
     fn moment(now_ms: i64) -> Moment {
-        Moment { now_ms, random: 1.0, max_age: Duration::from_secs(7 * 86400), room: Room::Free }
+        Moment {
+            now_ms,
+            random: 1.0,
+            max_age: Duration::from_secs(7 * 86400),
+            steady_for: Duration::MAX,
+            room: Room::Free,
+        }
     }
 
     fn refusal() -> Verdict {
@@ -245,6 +254,9 @@ mod tests {
         // A day without a refusal is none.
         let down = Verdict::Retry { after: None, reason: "down".into() };
         assert!(matches!(decide(&one, down, moment(2 * day)), Outcome::Again(_)));
+        let day_of = |steady_for| Moment { steady_for, ..moment(day) };
+        assert!(matches!(decide(&one, refusal(), day_of(Duration::from_secs(86_399))), Outcome::Again(_)));
+        assert!(matches!(decide(&one, refusal(), day_of(Duration::from_secs(86_400))), Outcome::Dead { .. }));
         let short = Moment { max_age: Duration::from_secs(60), ..moment(60_000) };
         assert!(matches!(decide(&one, refusal(), short), Outcome::Dead { .. }));
     }

@@ -325,7 +325,8 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
             _ => Room::Free,
         };
         let max_age = self.sink.config.max_age;
-        let moment = Moment { now_ms: now_ms(), random: (self.sink.chance)(), max_age, room };
+        let steady_for = self.store.steady_for();
+        let moment = Moment { now_ms: now_ms(), random: (self.sink.chance)(), max_age, steady_for, room };
         let outcome = outcome::decide(delivery, verdict, moment);
         if !self.keep(delivery, &outcome, moment.now_ms).await {
             return;
@@ -419,6 +420,9 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
 
     /// Gives up what has waited for too long. Only while nothing is accepted: what can be delivered is, however old.
     fn expire(&mut self) -> Result<(), StateError> {
+        if self.store.steady_for() < self.sink.config.max_age {
+            return Ok(());
+        }
         let max_age = i64::try_from(self.sink.config.max_age.as_millis()).unwrap_or(i64::MAX);
         let is_lost = |row: &[u8]| filter::is_missed(row, &self.sink.config.filter);
         let dropped = self.store.expire_before(self.name(), now_ms().saturating_sub(max_age), is_lost)?;
