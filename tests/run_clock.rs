@@ -130,3 +130,29 @@ fn a_sink_that_fails_for_five_minutes_is_announced_once_and_so_is_its_return() {
     once_and_in_order(0..2, &[&away]);
     once_and_in_order(0..2, &[&here]);
 }
+
+#[test]
+fn a_clock_that_is_set_on_makes_nothing_older_that_waits() {
+    let Some(library) = faketime() else { return };
+    let (env, mut away) = (Env::new(), Receiver::start());
+    hooks::config(&env, &[&sink("away", &away.url("/"), "max_age = \"1h\"")]);
+    let clock = Clock { env: &env, library };
+    away.refuse();
+    clock.set("+0");
+    let mut daemon = clock.run(hooks::ARGS);
+    append(&env, "logs/app.log", &failure(0));
+    assert_eq!(number(&daemon.event()), 0);
+    daemon.wait_for_log("delivery failed");
+    clock.set("+30d");
+    // A look later it is tried once more: it is still there.
+    for _ in 0..2 {
+        std::thread::sleep(std::time::Duration::from_secs(3));
+        hooks::meanwhile(&env, "next_ms = 0");
+        daemon.wait_for_log("delivery failed");
+    }
+    away.resume();
+    hooks::meanwhile(&env, "next_ms = 0");
+    eventually("it is delivered", || !hooks::kept(&[&away]).is_empty());
+    assert!(daemon.stop().success());
+    once_and_in_order(0..1, &[&away]);
+}

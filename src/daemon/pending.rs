@@ -1,6 +1,6 @@
 //! What waits for the next transaction, and when that is due.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -41,6 +41,8 @@ pub struct Pending {
     pub told: Vec<String>,
     /// Ids of the losses that the events report.
     pub losses: Vec<String>,
+    /// Sinks that the events say are down, and since when (milliseconds since 1970); or up again.
+    pub down: BTreeMap<String, Option<i64>>,
     first_event: Option<Instant>,
     first_dirty: Option<Instant>,
 }
@@ -62,6 +64,12 @@ impl Pending {
     pub fn notice(&mut self, notice: OutboxEvent, clock: Instant) {
         self.bytes += notice.body.len();
         self.notices.push(notice);
+        self.first_event.get_or_insert(clock);
+    }
+
+    /// A sink is down since then, or up again.
+    pub fn down(&mut self, sink: &str, since_ms: Option<i64>, clock: Instant) {
+        self.down.insert(sink.to_owned(), since_ms);
         self.first_event.get_or_insert(clock);
     }
 

@@ -63,7 +63,7 @@ const LEAN: Duration = Duration::from_secs(60);
 pub enum Request {
     /// Go on by another plan.
     Reload(Box<Plan>),
-    /// Report this with what is read.
+    /// What the worker of a sink says of it: it is down, or up again.
     Tell(Notice),
     /// Report what was given up.
     Losses,
@@ -194,7 +194,7 @@ impl Reader {
         for request in mail.requests {
             match request {
                 Request::Reload(plan) => self.reload(*plan, clock),
-                Request::Tell(notice) => self.pass_on(&notice, clock),
+                Request::Tell(notice) => self.sink_tells(&notice, clock),
                 Request::Losses => self.report_losses(clock),
                 Request::Accepts(sink) => self.sink_accepts(&sink, clock),
                 // What else was in the mail is not looked at, and the next run is not told that it was.

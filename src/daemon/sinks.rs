@@ -175,14 +175,14 @@ impl Surroundings {
                 tracing::info!(sink = name, down_since = %since, "this sink takes messages again");
                 Request::Tell(Notice::SinkUp { sink: sink(), since })
             }
-            SinkState::Stopped { reason } => {
+            SinkState::Stopped { since, reason } => {
                 self.metrics.sink_up(name, false);
                 tracing::error!(
                     sink = name,
                     reason,
                     "this sink wants nothing any more; it is tried again after a reload, a restart or `outbox retry`"
                 );
-                Request::Tell(Notice::SinkDown { sink: sink(), since: jiff::Timestamp::now(), reason })
+                Request::Tell(Notice::SinkDown { sink: sink(), since, reason })
             }
             SinkState::Expired(dropped) => {
                 self.metrics.dropped_events.fetch_add(dropped.waiting.rows, Relaxed);

@@ -9,6 +9,7 @@ pub mod budget;
 pub mod client;
 pub mod filter;
 pub mod guard;
+mod health;
 pub mod outcome;
 pub mod retry;
 pub mod secret;
@@ -100,7 +101,7 @@ pub enum SinkState {
     /// That is over.
     Recovered { since: Timestamp },
     /// Its receiver wants nothing any more; what waits stays until the sink is started again.
-    Stopped { reason: String },
+    Stopped { since: Timestamp, reason: String },
     /// So much has waited for too long and is given up.
     Expired(Dropped),
     /// A row was refused for too long; it is a dead letter now.
@@ -182,4 +183,4 @@ pub fn run(sink: &Sink, store: &Store, stop: watch::Receiver<bool>, tell: impl F
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

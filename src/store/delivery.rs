@@ -7,6 +7,7 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, OptionalExtension, Row as SqlRow, Transaction, params};
 
+use super::rows::Receiver;
 use super::{Backlog, DeadLetter, Row, StateError, Store, loss, rows};
 use crate::config::Notify;
 
@@ -69,6 +70,10 @@ pub struct Standing {
     pub n_apart: u64,
     /// Its receiver wants nothing any more, see [`Store::stop_sink`].
     pub is_stopped: bool,
+    /// Nothing is due before, see [`Store::pause`]; milliseconds since 1970.
+    pub paused_ms: i64,
+    /// Since when it is down, as others were told.
+    pub down_ms: Option<i64>,
 }
 
 impl Store {
@@ -84,12 +89,15 @@ impl Store {
         db.with(|connection| {
             let apart =
                 format!("SELECT {COLUMNS} FROM batch WHERE sink = ?1 AND row IS NOT NULL ORDER BY next_ms LIMIT 1");
+            let Receiver { stopped, paused_ms, down_ms } = rows::receiver(connection, sink)?;
             Ok(Standing {
                 delivered: rows::delivered(connection, sink)?,
                 next: next(connection, sink)?,
                 apart: connection.prepare_cached(&apart)?.query_row([sink], from_row).optional()?,
                 n_apart: self::apart(connection, sink)?.rows,
-                is_stopped: rows::stopped(connection, sink)?.is_some(),
+                is_stopped: stopped.is_some(),
+                paused_ms,
+                down_ms,
             })
         })
     }
@@ -150,11 +158,12 @@ impl Store {
         self.lock().transact_soon(|transaction| update_tries(transaction, sink, id, tries))
     }
 
-    /// Stores how an attempt went, and that no other request of the sink is due before a moment.
+    /// Stores how an attempt went, and that no request of the sink is due before a moment, also none that is yet to be made. That
+    /// holds until then, or until an operator wants it tried.
     pub fn pause(&self, sink: &str, id: &str, tries: &Tries, until_ms: i64) -> Result<(), StateError> {
         self.lock().transact_soon(|transaction| {
-            let later = "UPDATE batch SET next_ms = ?2 WHERE sink = ?1 AND next_ms < ?2";
-            transaction.prepare_cached(later)?.execute(params![sink, until_ms])?;
+            let pause = "UPDATE sink SET paused_ms = ?2 WHERE name = ?1";
+            transaction.prepare_cached(pause)?.execute(params![sink, until_ms])?;
             update_tries(transaction, sink, id, tries)
         })
     }
@@ -175,7 +184,7 @@ impl Store {
     /// A receiver that wanted nothing any more is to be tried again.
     pub fn resume_sink(&self, sink: &str) -> Result<(), StateError> {
         let mut db = self.lock();
-        if db.with(|connection| rows::stopped(connection, sink))?.is_some() {
+        if db.with(|connection| rows::receiver(connection, sink))?.stopped.is_some() {
             db.transact_soon(|transaction| rows::resume(transaction, Some(sink)))?;
         }
         Ok(())

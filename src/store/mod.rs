@@ -25,6 +25,7 @@ mod rows;
 mod schema;
 mod silence;
 mod spent;
+mod steady;
 
 use std::fs;
 use std::path::PathBuf;
@@ -41,6 +42,7 @@ pub use loss::{Loss, Lost};
 pub use operator::{Operator, Retried};
 pub use outbox::{DeadLetter, Dropped, Outbox, SinkBacklog};
 pub use silence::Silence;
+use steady::Steady;
 use tokio::sync::watch;
 
 use crate::config::{Durability, Notify};
@@ -92,6 +94,8 @@ pub struct Batch {
     pub told: Vec<String>,
     /// Ids of the losses that the events report.
     pub losses: Vec<String>,
+    /// Sinks that the events say are down, and since when (milliseconds since 1970); or up again.
+    pub down: Vec<(String, Option<i64>)>,
 }
 
 /// A row of the outbox.
@@ -142,6 +146,7 @@ pub struct Store {
     /// What waits for a sink; readable without the lock.
     n_rows: AtomicU64,
     n_bytes: AtomicU64,
+    steady: Mutex<Steady>,
 }
 
 impl Store {
@@ -176,6 +181,7 @@ impl Store {
             arrivals: watch::channel(()).0,
             n_rows: 0.into(),
             n_bytes: 0.into(),
+            steady: Mutex::new(Steady::new()),
         };
         store.set_waiting(waiting);
         Ok(store)

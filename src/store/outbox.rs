@@ -155,13 +155,13 @@ fn sink(connection: &Connection, name: String, (notify, delivered): (Notify, i64
     let (batches, dead) = (count("batch")?, count("dead")?);
     let next = delivery::next(connection, &name)?;
     let tries = next.map(|next| next.tries).unwrap_or_default();
-    let stopped = rows::stopped(connection, &name)?;
+    let rows::Receiver { stopped, paused_ms, .. } = rows::receiver(connection, &name)?;
     Ok(SinkBacklog {
         waiting,
         batches,
         apart: apart.rows,
         attempts: tries.attempts,
-        next_ms: (batches > apart.rows && stopped.is_none()).then_some(tries.next_ms),
+        next_ms: (batches > apart.rows && stopped.is_none()).then_some(tries.next_ms.max(paused_ms)),
         stopped,
         last_error: tries.last_error,
         dead,

@@ -81,6 +81,10 @@ pub fn write(transaction: &Transaction, batch: &Batch, number: i64, stored: Stor
         tell.execute([name])?;
     }
     loss::told(transaction, &batch.losses)?;
+    let mut set_down = transaction.prepare_cached("UPDATE sink SET down_ms = ?2 WHERE name = ?1")?;
+    for (sink, down_ms) in &batch.down {
+        set_down.execute(params![sink, down_ms])?;
+    }
     if let Some(watched) = &batch.watched {
         transaction.execute("DELETE FROM watched", [])?;
         let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO watched (path) VALUES (?1)")?;
@@ -272,15 +276,27 @@ pub fn delivered(connection: &Connection, sink: &str) -> rusqlite::Result<i64> {
     Ok(row.optional()?.unwrap_or(0))
 }
 
-/// Why a sink is not tried any more, if it is not.
-pub fn stopped(connection: &Connection, sink: &str) -> rusqlite::Result<Option<String>> {
-    let mut select = connection.prepare_cached("SELECT stopped FROM sink WHERE name = ?1")?;
-    Ok(select.query_row([sink], |row| row.get(0)).optional()?.flatten())
+/// What is known of a sink's receiver. Times are milliseconds since 1970.
+#[derive(Debug, Default)]
+pub struct Receiver {
+    /// Why it is not tried any more.
+    pub stopped: Option<String>,
+    /// It is not tried before.
+    pub paused_ms: i64,
+    /// Since when it is down, as others were told.
+    pub down_ms: Option<i64>,
 }
 
-/// A sink, or all of them, is tried again.
+pub fn receiver(connection: &Connection, sink: &str) -> rusqlite::Result<Receiver> {
+    let mut select = connection.prepare_cached("SELECT stopped, paused_ms, down_ms FROM sink WHERE name = ?1")?;
+    let receiver =
+        |row: &rusqlite::Row| Ok(Receiver { stopped: row.get(0)?, paused_ms: row.get(1)?, down_ms: row.get(2)? });
+    Ok(select.query_row([sink], receiver).optional()?.unwrap_or_default())
+}
+
+/// A sink, or all of them, is tried again, and at once.
 pub fn resume(transaction: &Transaction, sink: Option<&str>) -> rusqlite::Result<()> {
-    let resume = "UPDATE sink SET stopped = NULL WHERE ?1 IS NULL OR name = ?1";
+    let resume = "UPDATE sink SET stopped = NULL, paused_ms = 0 WHERE ?1 IS NULL OR name = ?1";
     transaction.prepare_cached(resume)?.execute([sink]).map(drop)
 }
 

@@ -69,9 +69,9 @@ CREATE TABLE silence (
     comment TEXT NOT NULL, created_ms INTEGER NOT NULL, by TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 ",
-    // What was given up and no event has told of yet: rows, or a letter that is dead. Where symbolic links led. Where a file
-    // without a name ends that was not read to there. When requests went to receivers that take only so many, in milliseconds since the machine was
-    // started. Why a sink is not tried any more for now.
+    // What was given up and no event has told of yet: rows, or a letter that is dead. Where symbolic links led. Where a file without
+    // a name ends that was not read to there. When requests went to receivers that take only so many, in milliseconds since the machine
+    // was started. Why a sink is not tried any more for now; until when it is not, and since when it is down, as others were told.
     "
 CREATE TABLE loss (
     id TEXT NOT NULL UNIQUE DEFAULT (hex(randomblob(16))),
@@ -81,6 +81,8 @@ CREATE TABLE loss (
 CREATE TABLE link (place BLOB NOT NULL, link BLOB NOT NULL, PRIMARY KEY (place, link)) STRICT, WITHOUT ROWID;
 ALTER TABLE file ADD COLUMN unread_to INTEGER;
 ALTER TABLE sink ADD COLUMN stopped TEXT;
+ALTER TABLE sink ADD COLUMN paused_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sink ADD COLUMN down_ms INTEGER;
 CREATE TABLE spent (receiver TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT;
 ",
 ];
@@ -169,7 +171,8 @@ pub fn migrate(connection: &Connection) -> rusqlite::Result<()> {
 #[cfg(test)]
 pub fn undo_last_steps(connection: &Connection) {
     let undo = "BEGIN; DROP INDEX outbox_kind; ALTER TABLE outbox DROP COLUMN kind; ALTER TABLE sink DROP COLUMN notify; \
-                ALTER TABLE sink DROP COLUMN stopped; ALTER TABLE file DROP COLUMN unread_to; \
+                ALTER TABLE sink DROP COLUMN stopped; ALTER TABLE sink DROP COLUMN paused_ms; ALTER TABLE sink DROP COLUMN down_ms; \
+                ALTER TABLE file DROP COLUMN unread_to; \
                 DROP TABLE batch; DROP TABLE dead; DROP TABLE incident; DROP TABLE silence; DROP TABLE loss; DROP TABLE link; \
                 DROP TABLE spent; \
                 PRAGMA user_version = 2; COMMIT;";

@@ -56,7 +56,7 @@ fn ages(connection: &Connection, receiver: &str, now_ms: i64) -> rusqlite::Resul
 }
 
 /// Milliseconds since the machine was started, also those that it slept.
-fn uptime_ms() -> i64 {
+pub(super) fn uptime_ms() -> i64 {
     let time = clock_gettime(ClockId::Boottime);
     time.tv_sec * 1000 + time.tv_nsec / 1_000_000
 }

@@ -124,8 +124,23 @@ impl Reader {
         self.stalled = Some(Stall::none(clock));
     }
 
-    /// What others have to say of paytriage itself.
-    pub(super) fn pass_on(&mut self, notice: &Notice, clock: Instant) {
+    /// That a sink is down or up again, which its next worker has to know too. Not of one that is no longer configured: nobody
+    /// would ever end that.
+    pub(super) fn sink_tells(&mut self, notice: &Notice, clock: Instant) {
+        let (sink, down_since) = match notice {
+            Notice::SinkDown { sink, since, .. } => (sink, Some(since.as_millisecond())),
+            Notice::SinkUp { sink, .. } => (sink, None),
+            _ => return,
+        };
+        if !self.plan.setup.config.webhooks.iter().any(|webhook| webhook.name == *sink) {
+            return;
+        }
+        self.pending.down(sink, down_since, clock);
+        self.pass_on(notice, clock);
+    }
+
+    /// What is to be said of paytriage itself, and of no log.
+    fn pass_on(&mut self, notice: &Notice, clock: Instant) {
         let about = About::ourselves("sink".into(), self.plan.setup.host.clone());
         self.report(notice, &about, clock);
     }
@@ -210,5 +225,51 @@ impl Reader {
     fn report(&mut self, notice: &Notice, about: &About, clock: Instant) {
         let event = notice.event(about, &self.plan.setup.catalog, Timestamp::now());
         self.take(event.into_iter().collect(), clock);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::config::{Config, Durability, Notify};
+    use crate::daemon::plan::{Plan, Setup};
+    use crate::daemon::reader::Request;
+    use crate::deliver::webhook::tests::case::{Case, NAME};
+    use crate::pipeline::Engine;
+    use crate::source::selection::Own;
+    use crate::source::wake::Mail;
+    use crate::store::{StateDir, Store};
+    use crate::telemetry::Metrics;
+
+    #[test]
+    fn a_sink_that_is_not_configured_is_not_down_and_one_that_is_stays_so_until_it_is_up() {
+        let case = Case::new(([127, 0, 0, 1], 1).into());
+        let dir = StateDir::lock(case.dir.path()).unwrap();
+        let store = Arc::new(Store::open(&dir, Durability::Normal).unwrap());
+        store.set_sinks(&[(NAME, Notify::Event)]).unwrap();
+        let mut config = Config::new(&|_| None);
+        config.webhooks.push(case.config.clone());
+        let catalog = Arc::new(Catalog::builtin());
+        let engine = Arc::new(Engine::new(Arc::clone(&catalog), Default::default()));
+        let setup = Setup { config, catalog, engine, host: None, webhooks: Vec::new() };
+        let (plan, own) = (Plan::new(setup, "/".into()).unwrap(), Own::new(Some(dir.path())));
+        let mut reader = Reader::new(plan, Arc::clone(&store), Arc::new(Metrics::default()), own).unwrap();
+        let since = Timestamp::from_millisecond(7).unwrap();
+        let down = |sink: &str| Notice::SinkDown { sink: sink.into(), since, reason: "HTTP 410".into() };
+        let mut tell = |notice| {
+            reader.round(Mail { requests: vec![Request::Tell(notice)], ..Mail::default() });
+            let codes = store.rows_after(Notify::Event, 0, 10).unwrap().into_iter().map(|row| {
+                let event: serde_json::Value = serde_json::from_slice(&row.body).unwrap();
+                event["code"].as_str().unwrap().to_owned()
+            });
+            (codes.collect::<Vec<_>>(), store.standing(NAME).unwrap().down_ms)
+        };
+        assert_eq!(tell(down("renamed")), (vec![], None));
+        assert_eq!(tell(down(NAME)), (vec!["PT.SINK_DOWN".into()], Some(7)));
+        let up = Notice::SinkUp { sink: NAME.into(), since };
+        assert_eq!(tell(up), (vec!["PT.SINK_DOWN".into(), "PT.SINK_UP".into()], None));
     }
 }

@@ -262,8 +262,20 @@ impl Reader {
         let seen_until_ms = self.seen_until_ms();
         let notices = std::mem::take(&mut self.pending.notices);
         let incidents = self.pending.incidents.iter().map(|(name, row)| (name.clone(), row.clone())).collect();
-        let batch =
-            Batch { files: states, events, notices, incidents, deleted, watched, links, seen_until_ms, told, losses };
+        let down = self.pending.down.clone().into_iter().collect();
+        let batch = Batch {
+            files: states,
+            events,
+            notices,
+            incidents,
+            deleted,
+            watched,
+            links,
+            seen_until_ms,
+            told,
+            losses,
+            down,
+        };
         match self.store.commit(&batch) {
             Ok(()) => {
                 self.pending = pending::Pending::default();

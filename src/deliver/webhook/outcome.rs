@@ -1,8 +1,8 @@
 //! What becomes of a request after an attempt. Pure: what was known, the verdict, a time and a random number in; what to store out.
 //!
 //! A request that cannot be delivered now is tried again. One that its receiver refuses is halved until the row that it does not
-//! want is alone; that one steps aside, so that the others go on, and is given up after a day. How often it has to be refused
-//! before depends on how sure it is that this is about the row: too large is clear at once, a wrong URL refuses everything.
+//! want is alone; that one steps aside, so that the others go on, and is given up after a day, never sooner. Where everything is
+//! refused, or too much stands apart, it waits where it is. How often it has to be refused before depends on how sure it is that this is about the row: too large is clear at once, a wrong URL refuses everything.
 
 use std::time::Duration;
 
@@ -21,9 +21,7 @@ const OF_HALVES: u32 = 2;
 const REFUSED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// Between attempts of what stepped aside, at most.
 const APART_PAUSE: Duration = Duration::from_secs(15 * 60);
-/// So many rows step aside before something is accepted again, at most.
-pub const MAX_IN_A_ROW: u32 = 10;
-/// So many rows wait apart at most; then the next one is given up at once.
+/// So many rows wait apart at most; then the next one has to wait in its place.
 pub const MAX_APART: u64 = 100;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -57,17 +55,19 @@ pub struct Moment {
     pub random: f64,
     /// Nothing waits for longer.
     pub max_age: Duration,
+    /// Nor has anything waited for longer by now, whatever the clock says that may have been set on.
+    pub steady_for: Duration,
     pub room: Room,
 }
 
-/// Whether a refused row may step aside. Where the receiver refuses everything it is not the row's fault.
+/// Whether a refused row may step aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Room {
     Free,
-    /// Many have since the receiver has accepted something: it seems to refuse everything.
-    Waiting,
-    /// Too many have.
+    /// Too many stand apart.
     Full,
+    /// The receiver refuses everything: that is no row's fault, and none is given up before all that waits is.
+    NoUse,
 }
 
 pub fn decide(delivery: &Delivery, verdict: Verdict, moment: Moment) -> Outcome {
@@ -101,15 +101,16 @@ fn refused(delivery: &Delivery, reason: String, enough: u32, moment: Moment) -> 
         return if often { Outcome::Halve(begin) } else { Outcome::Again(tries) };
     }
     let refused_for = Duration::from_millis(moment.now_ms.saturating_sub(since).max(0).cast_unsigned());
-    let reason = || tries.last_error.clone().unwrap_or_default();
-    if often && refused_for >= REFUSED_FOR.min(moment.max_age) {
-        return Outcome::Dead { reason: reason() };
-    }
+    let refused_for = refused_for.min(moment.steady_for);
+    let given_up_after = match moment.room {
+        Room::Free | Room::Full => REFUSED_FOR.min(moment.max_age),
+        Room::NoUse => moment.max_age,
+    };
     match moment.room {
-        _ if delivery.row.is_some() || !often => Outcome::Again(tries),
-        Room::Free => Outcome::Apart(tries),
-        Room::Full => Outcome::Dead { reason: reason() },
-        Room::Waiting => Outcome::Again(tries),
+        _ if !often => Outcome::Again(tries),
+        _ if refused_for >= given_up_after => Outcome::Dead { reason: tries.last_error.unwrap_or_default() },
+        Room::Free if delivery.row.is_none() => Outcome::Apart(tries),
+        Room::Free | Room::Full | Room::NoUse => Outcome::Again(tries),
     }
 }
 
@@ -154,7 +155,13 @@ mod tests {
     }
 
     fn moment(now_ms: i64) -> Moment {
-        Moment { now_ms, random: 1.0, max_age: Duration::from_secs(7 * 86400), room: Room::Free }
+        Moment {
+            now_ms,
+            random: 1.0,
+            max_age: Duration::from_secs(7 * 86400),
+            steady_for: Duration::MAX,
+            room: Room::Free,
+        }
     }
 
     fn refusal() -> Verdict {
@@ -216,7 +223,7 @@ mod tests {
         let apart = Delivery { tries, row: Some(b"{}".to_vec()), ..delivery(1) };
         assert_eq!(again(decide(&apart, large(), moment(2))).next_ms, 2 + 15 * 60 * 1000);
         // Where everything is too large it is the receiver.
-        let waiting = Moment { room: Room::Waiting, ..moment(1) };
+        let waiting = Moment { room: Room::NoUse, ..moment(1) };
         assert_eq!(again(decide(&delivery(1), large(), waiting)).next_ms, 1001);
     }
 
@@ -247,16 +254,28 @@ mod tests {
         // A day without a refusal is none.
         let down = Verdict::Retry { after: None, reason: "down".into() };
         assert!(matches!(decide(&one, down, moment(2 * day)), Outcome::Again(_)));
+        let day_of = |steady_for| Moment { steady_for, ..moment(day) };
+        assert!(matches!(decide(&one, refusal(), day_of(Duration::from_secs(86_399))), Outcome::Again(_)));
+        assert!(matches!(decide(&one, refusal(), day_of(Duration::from_secs(86_400))), Outcome::Dead { .. }));
         let short = Moment { max_age: Duration::from_secs(60), ..moment(60_000) };
         assert!(matches!(decide(&one, refusal(), short), Outcome::Dead { .. }));
     }
 
     #[test]
-    fn where_everything_is_refused_nothing_more_steps_aside() {
-        let one = Delivery { tries: Tries { refusals: 50, ..Tries::default() }, ..delivery(1) };
-        let with = |room| decide(&one, refusal(), Moment { room, ..moment(1) });
-        assert!(matches!(with(Room::Free), Outcome::Apart(_)));
-        assert!(matches!(with(Room::Waiting), Outcome::Again(_)));
-        assert!(matches!(with(Room::Full), Outcome::Dead { .. }));
+    fn where_everything_is_refused_or_too_much_stands_apart_nothing_more_steps_aside_and_nothing_is_given_up() {
+        let tries = Tries { refusals: 50, first_refused_ms: Some(0), ..Tries::default() };
+        let one = Delivery { tries, ..delivery(1) };
+        let apart = Delivery { row: Some(b"{}".to_vec()), ..one.clone() };
+        let with = |one: &Delivery, room, now_ms| decide(one, refusal(), Moment { room, ..moment(now_ms) });
+        let day = 24 * 3600 * 1000;
+        assert!(matches!(with(&one, Room::Free, day - 1), Outcome::Apart(_)));
+        for one in [&one, &apart] {
+            for room in [Room::Full, Room::NoUse] {
+                assert!(matches!(with(one, room, day - 1), Outcome::Again(_)), "{room:?}");
+            }
+            assert!(matches!(with(one, Room::Full, day), Outcome::Dead { .. }));
+            assert!(matches!(with(one, Room::NoUse, 7 * day - 1), Outcome::Again(_)));
+            assert!(matches!(with(one, Room::NoUse, 7 * day), Outcome::Dead { .. }));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The worker against receivers that misbehave: nothing is lost, nothing is told in another order, and what is told again has the
 //! same id and the same bytes.
 
-mod case;
+pub mod case;
 mod gone;
 mod measure;
 mod receiver;
@@ -213,6 +213,8 @@ fn an_operator_gives_up_what_waits_beside_the_worker() {
     assert_eq!((dropped.waiting.rows, dropped.last_seq), (5, 5));
     // The worker sees it, deletes what nobody waits for, and counts the row that tells of it.
     wait_for("only the notice is left", || up.store.waiting().rows == 1);
+    // The receiver has asked for a pause, and somebody else wants it tried all the same.
+    case.operator().retry(Some(NAME)).unwrap();
     wait_for("it goes on", || receiver.got().len() == 2);
     running.stop();
     assert_eq!(receiver.got()[1].events(), [99]);

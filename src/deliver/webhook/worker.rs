@@ -9,7 +9,8 @@ use super::batch::{Member, name};
 use super::budget::Budget;
 use super::client::Outgoing;
 use super::filter;
-use super::outcome::{self, MAX_APART, MAX_IN_A_ROW, Moment, Outcome, Room};
+use super::health::{Failure, Health};
+use super::outcome::{self, MAX_APART, Moment, Outcome, Room};
 use super::verdict::{Verdict, judge};
 use super::{Sink, SinkState};
 use crate::deliver::format::{self, Limits};
@@ -41,10 +42,10 @@ pub struct Worker<'a, T> {
     looked_at: i64,
     /// When that was recorded last.
     recorded: Instant,
-    due: Option<Due>,
-    failing: Option<Failing>,
-    /// How many rows stepped aside since something was accepted.
-    in_a_row: u32,
+    next_due: Due,
+    apart_due: Due,
+    sink_due: Due,
+    health: Health,
     n_apart: u64,
     /// The last attempt was of a request that stands apart: the next one is not.
     was_apart: bool,
@@ -54,18 +55,18 @@ pub struct Worker<'a, T> {
     resumed: bool,
 }
 
-/// When the next request is tried, by a clock that nobody sets.
-struct Due {
-    id: String,
-    next_ms: i64,
-    at: Instant,
-}
+/// When something is due whose time is stored, by a clock that nobody sets: an id, that time, and what it came to.
+#[derive(Default)]
+struct Due(Option<(String, i64, Instant)>);
 
-struct Failing {
-    since: Timestamp,
-    began: Instant,
-    reason: String,
-    told: bool,
+impl Due {
+    /// Found out once for each time: setting the clock neither hastens nor delays it.
+    fn at(&mut self, id: &str, ms: i64, now: Instant) -> Instant {
+        match &self.0 {
+            Some((known, known_ms, at)) if known == id && *known_ms == ms => *at,
+            _ => self.0.insert((id.to_owned(), ms, now + until(ms))).2,
+        }
+    }
 }
 
 /// What the worker waits for.
@@ -90,9 +91,10 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
             budget: Budget::of(&limits),
             looked_at: 0,
             recorded: Instant::now(),
-            due: None,
-            failing: None,
-            in_a_row: 0,
+            next_due: Due::default(),
+            apart_due: Due::default(),
+            sink_due: Due::default(),
+            health: Health::new(sink.failing_after),
             n_apart: 0,
             was_apart: false,
             gone: false,
@@ -136,12 +138,14 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
 
     /// Does what is due, if something is.
     async fn step(&mut self) -> Result<Pause, StateError> {
-        self.speak_of_failing();
+        if let Some(news) = self.health.news(Instant::now()) {
+            (self.tell)(news);
+        }
         if !self.resumed {
             self.store.resume_sink(self.name())?;
             self.resumed = true;
         }
-        if self.gone || self.failing.is_some() {
+        if self.gone || self.health.is_failing() {
             self.expire()?;
         }
         // What arrives from here on is not overlooked.
@@ -154,6 +158,10 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         }
         self.n_apart = standing.n_apart;
         let now = Instant::now();
+        let paused_until = self.sink_due.at("", standing.paused_ms, now);
+        if paused_until > now {
+            return Ok(Pause::Until(paused_until));
+        }
         match self.choose(standing, now)? {
             Choice::Attempt(delivery) => {
                 let pause = self.spend()?;
@@ -188,8 +196,9 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
     /// What is to be tried now. New requests are made only when no other waits: so they stay in order.
     fn choose(&mut self, standing: Standing, now: Instant) -> Result<Choice, StateError> {
         let look = now + LOOK;
-        let apart_at = standing.apart.as_ref().map(|apart| now + until(apart.tries.next_ms));
-        let next_at = standing.next.as_ref().map(|next| self.due_at(next, now));
+        let Standing { next, apart, .. } = &standing;
+        let apart_at = apart.as_ref().map(|apart| self.apart_due.at(&apart.id, apart.tries.next_ms, now));
+        let next_at = next.as_ref().map(|next| self.next_due.at(&next.id, next.tries.next_ms, now));
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let has_next = standing.next.is_some();
         match (standing.next.filter(|_| is_due(next_at)), standing.apart.filter(|_| is_due(apart_at))) {
@@ -206,18 +215,6 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
                         Choice::Wait(if has_next { Pause::Until(at) } else { Pause::Rows(at) })
                     }
                 })
-            }
-        }
-    }
-
-    /// When a request is due, found out once for each of its attempts: setting the clock neither hastens nor delays it.
-    fn due_at(&mut self, next: &Delivery, now: Instant) -> Instant {
-        match &self.due {
-            Some(due) if due.id == next.id && due.next_ms == next.tries.next_ms => due.at,
-            _ => {
-                let at = now + until(next.tries.next_ms);
-                self.due = Some(Due { id: next.id.clone(), next_ms: next.tries.next_ms, at });
-                at
             }
         }
     }
@@ -273,7 +270,11 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
                     Err(error) => Verdict::Retry { after: None, reason: error.to_string() },
                 }
             }
-            Ready::Nothing => Verdict::Accepted,
+            // Nobody was asked, so this says nothing of the receiver.
+            Ready::Nothing => {
+                self.keep(&delivery, &Outcome::Accepted, now_ms()).await;
+                return Ok(Pause::None);
+            }
             Ready::Not(reason) => Verdict::Unfit { reason },
         };
         self.settle(&delivery, verdict).await;
@@ -318,40 +319,48 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
 
     /// Stores what an attempt came to, and tells of it.
     async fn settle(&mut self, delivery: &Delivery, verdict: Verdict) {
-        let room = match (self.n_apart, self.in_a_row) {
-            (MAX_APART.., _) => Room::Full,
-            (_, MAX_IN_A_ROW..) => Room::Waiting,
+        let room = match self.n_apart {
+            _ if self.health.refuses_all() => Room::NoUse,
+            MAX_APART.. => Room::Full,
             _ => Room::Free,
         };
         let max_age = self.sink.config.max_age;
-        let moment = Moment { now_ms: now_ms(), random: (self.sink.chance)(), max_age, room };
+        let steady_for = self.store.steady_for();
+        let moment = Moment { now_ms: now_ms(), random: (self.sink.chance)(), max_age, steady_for, room };
         let outcome = outcome::decide(delivery, verdict, moment);
         if !self.keep(delivery, &outcome, moment.now_ms).await {
             return;
         }
+        // What stands apart says nothing of the sink.
+        let is_apart = delivery.row.is_some();
+        let since = delivery.tries.first_tried_ms.unwrap_or(moment.now_ms);
+        let since = Timestamp::from_millisecond(since).unwrap_or_else(|_| Timestamp::now());
+        let failure = |reason| Failure { since, now: Instant::now(), reason };
         match outcome {
-            Outcome::Accepted => self.accepted(delivery),
+            Outcome::Accepted => {
+                (self.tell)(SinkState::Accepted { rows: delivery.members.len() });
+                self.health.accepted().map(&mut self.tell);
+            }
             Outcome::Again(tries) | Outcome::Pause { tries, .. } => {
                 let reason = self.failed(delivery, tries);
-                // What stands apart says nothing of the sink.
-                if delivery.row.is_none() {
-                    self.is_failing(&reason);
+                if !is_apart {
+                    self.health.failed(failure(&reason));
                 }
             }
             Outcome::Halve(tries) => drop(self.failed(delivery, tries)),
             Outcome::Apart(tries) => {
-                self.in_a_row += 1;
                 let reason = self.failed(delivery, tries);
-                // One such row says nothing of the sink either; two of them before anything is accepted do.
-                if self.in_a_row > 1 {
-                    self.is_failing(&reason);
-                }
+                self.health.stepped_aside(failure(&reason));
             }
-            Outcome::Dead { reason } => (self.tell)(SinkState::Dead { id: delivery.id.clone(), reason }),
+            Outcome::Dead { reason } => {
+                if !is_apart {
+                    self.health.stepped_aside(failure(&reason));
+                }
+                (self.tell)(SinkState::Dead { id: delivery.id.clone(), reason });
+            }
             Outcome::Gone(tries) => {
-                let reason = tries.last_error.unwrap_or_default();
-                self.is_failing(&reason).told = true;
-                (self.tell)(SinkState::Stopped { reason });
+                let stopped = self.health.stopped(failure(&tries.last_error.unwrap_or_default()));
+                (self.tell)(stopped);
             }
         }
     }
@@ -386,16 +395,6 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         }
     }
 
-    fn accepted(&mut self, delivery: &Delivery) {
-        self.in_a_row = 0;
-        (self.tell)(SinkState::Accepted { rows: delivery.members.len() });
-        if let Some(Failing { since, began, told, .. }) = self.failing.take()
-            && (told || began.elapsed() >= self.sink.failing_after)
-        {
-            (self.tell)(SinkState::Recovered { since });
-        }
-    }
-
     /// Tells of an attempt that came to nothing, and gives the reason.
     fn failed(&mut self, delivery: &Delivery, tries: Tries) -> String {
         let reason = tries.last_error.unwrap_or_default();
@@ -404,40 +403,26 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         reason
     }
 
-    /// From the first attempt on that has to be repeated before anything else is accepted.
-    fn is_failing(&mut self, reason: &str) -> &mut Failing {
-        let (since, began) = (Timestamp::now(), Instant::now());
-        let failing = || Failing { since, began, reason: String::new(), told: false };
-        let failing = self.failing.get_or_insert_with(failing);
-        failing.reason = reason.to_owned();
-        failing
-    }
-
     /// A sink that failed before this run is failing since then.
     fn remember_failing(&mut self) {
-        let next = self.store.standing(self.name()).ok().and_then(|standing| standing.next);
-        let Some(Tries { attempts: 1.., first_tried_ms: Some(since), last_error, .. }) = next.map(|next| next.tries)
-        else {
-            return;
-        };
+        let Ok(Standing { next, is_stopped, down_ms, .. }) = self.store.standing(self.name()) else { return };
+        let tried_ms = next.filter(|next| next.tries.attempts > 0).and_then(|next| next.tries.first_tried_ms);
+        let Some(since) = down_ms.or(tried_ms) else { return };
         let ago = Duration::from_millis(now_ms().saturating_sub(since).max(0).cast_unsigned());
-        if let (Ok(since), Some(began)) = (Timestamp::from_millisecond(since), Instant::now().checked_sub(ago)) {
-            self.failing = Some(Failing { since, began, reason: last_error.unwrap_or_default(), told: false });
-        }
-    }
-
-    fn speak_of_failing(&mut self) {
-        if let Some(failing) = &mut self.failing
-            && !failing.told
-            && failing.began.elapsed() >= self.sink.failing_after
-        {
-            failing.told = true;
-            (self.tell)(SinkState::Failing { since: failing.since, reason: failing.reason.clone() });
+        if let Ok(since) = Timestamp::from_millisecond(since) {
+            // Before the machine was started that clock has no times.
+            let now = Instant::now();
+            let began = now.checked_sub(ago).unwrap_or(now);
+            // What is told may not be stored yet.
+            self.health.remember(since, began, is_stopped || down_ms.is_some());
         }
     }
 
     /// Gives up what has waited for too long. Only while nothing is accepted: what can be delivered is, however old.
     fn expire(&mut self) -> Result<(), StateError> {
+        if self.store.steady_for() < self.sink.config.max_age {
+            return Ok(());
+        }
         let max_age = i64::try_from(self.sink.config.max_age.as_millis()).unwrap_or(i64::MAX);
         let is_lost = |row: &[u8]| filter::is_missed(row, &self.sink.config.filter);
         let dropped = self.store.expire_before(self.name(), now_ms().saturating_sub(max_age), is_lost)?;
@@ -468,4 +453,137 @@ fn now_ms() -> i64 {
 /// From now until a stored time.
 fn until(ms: i64) -> Duration {
     Duration::from_millis(ms.saturating_sub(now_ms()).max(0).cast_unsigned()).min(LONGEST_WAIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::case::{Case, NAME, Up, commit, event};
+    use super::*;
+    use crate::store::Batch;
+
+    /// A sink whose receiver is nowhere: what it answers is said by the test.
+    fn case() -> Case {
+        Case::new(([127, 0, 0, 1], 1).into())
+    }
+
+    fn request(up: &Up, seq: i64) -> Delivery {
+        let delivery = Delivery {
+            id: format!("msg_{seq}"),
+            members: vec![seq],
+            part: 0,
+            through: seq,
+            format: "json".into(),
+            request: None,
+            tries: Tries::default(),
+            row: None,
+        };
+        commit(up, [event(seq.cast_unsigned(), "")]);
+        up.store.put_deliveries(NAME, crate::config::Notify::Event, std::slice::from_ref(&delivery)).unwrap();
+        delivery
+    }
+
+    fn worker<'a>(sink: &'a Sink, up: &'a Up) -> Worker<'a, impl FnMut(SinkState)> {
+        Worker::new(sink, &up.store, watch::channel(false).1, |_| {})
+    }
+
+    fn tries(up: &Up) -> Tries {
+        up.store.standing(NAME).unwrap().next.expect("it waits").tries
+    }
+
+    #[tokio::test]
+    async fn one_row_that_a_receiver_does_not_want_is_no_failure_of_its_sink() {
+        let (case, unfit) = (case(), || Verdict::Unfit { reason: "HTTP 422".into() });
+        let (up, sink) = (case.up(), case.sink());
+        let mut worker = worker(&sink, &up);
+        let mut one = request(&up, 1);
+        for _ in 0..2 {
+            worker.settle(&one, unfit()).await;
+            one.tries = tries(&up);
+            assert!(worker.health.is_failing());
+        }
+        worker.settle(&one, unfit()).await;
+        assert!(up.store.standing(NAME).unwrap().apart.is_some());
+        assert!(!worker.health.is_failing());
+        assert_eq!(worker.health.news(Instant::now() + LONGEST_WAIT), None);
+    }
+
+    #[tokio::test]
+    async fn a_request_of_which_nothing_is_left_says_nothing_of_its_receiver() {
+        let mut case = case();
+        let (up, sink) = (case.up(), case.sink());
+        let down = Verdict::Retry { after: None, reason: "HTTP 500".into() };
+        worker(&sink, &up).settle(&request(&up, 1), down.clone()).await;
+        // From now on only errors are for it, and that row is none.
+        case.config.filter.min_severity = crate::catalog::Severity::Critical;
+        let sink = case.sink();
+        let mut told = Vec::new();
+        let mut worker = Worker::new(&sink, &up.store, watch::channel(false).1, |state| told.push(state));
+        worker.settle(&request(&up, 2), down).await;
+        let next = up.store.standing(NAME).unwrap().next.expect("it waits");
+        worker.attempt(next).await.unwrap();
+        assert!(worker.health.is_failing());
+        drop(worker);
+        assert_eq!(told, [SinkState::Failed { reason: "HTTP 500".into() }]);
+        let standing = up.store.standing(NAME).unwrap();
+        assert_eq!((standing.delivered, standing.next.map(|next| next.id)), (1, Some("msg_2".into())));
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_was_set_back_makes_nothing_that_stands_apart_wait_for_ever() {
+        let case = case();
+        let (up, sink) = (case.up(), case.sink());
+        let tries = Tries { next_ms: now_ms() + 10 * 24 * 3600 * 1000, ..Tries::default() };
+        let mut one = request(&up, 1);
+        up.store.put_apart(NAME, &one, &tries).unwrap();
+        let mut worker = worker(&sink, &up);
+        let mut choose = |now| worker.choose(up.store.standing(NAME).unwrap(), now).unwrap();
+        let now = Instant::now();
+        assert!(matches!(choose(now), Choice::Wait(_)));
+        one.tries = tries;
+        let Choice::Attempt(chosen) = choose(now + LONGEST_WAIT) else { panic!("it waits for ever") };
+        assert_eq!((chosen.id, chosen.tries), (one.id, one.tries));
+    }
+
+    #[tokio::test]
+    async fn a_pause_that_is_asked_for_holds_also_for_what_arrives_in_it() {
+        let case = case();
+        let (up, sink) = (case.up(), case.sink());
+        let one = request(&up, 1);
+        up.store.put_apart(NAME, &one, &Tries::default()).unwrap();
+        let apart = up.store.standing(NAME).unwrap().apart.expect("it stands apart");
+        let mut worker = worker(&sink, &up);
+        let after = Some(Duration::from_secs(600));
+        worker.settle(&apart, Verdict::Retry { after, reason: "HTTP 429".into() }).await;
+        commit(&up, [event(2, "")]);
+        for _ in 0..2 {
+            assert!(matches!(worker.step().await.unwrap(), Pause::Until(at) if at > Instant::now()));
+        }
+        assert_eq!(up.store.standing(NAME).unwrap().next, None, "nothing was begun");
+        assert!(case.outbox().sinks().unwrap()[0].next_ms.is_none());
+        // An operator need not wait.
+        case.operator().retry(Some(NAME)).unwrap();
+        assert_eq!(up.store.standing(NAME).unwrap().paused_ms, 0);
+    }
+
+    #[tokio::test]
+    async fn what_others_were_told_is_known_to_the_next_worker() {
+        let case = case();
+        let (up, sink) = (case.up(), case.sink());
+        let since = Timestamp::from_millisecond(now_ms() - 3_600_000).unwrap();
+        let down = |ms| vec![(NAME.to_owned(), ms)];
+        up.store.commit(&Batch { down: down(Some(since.as_millisecond())), ..Batch::default() }).unwrap();
+        let failed = || Verdict::Retry { after: None, reason: "HTTP 500".into() };
+        for _ in 0..2 {
+            let mut worker = worker(&sink, &up);
+            worker.remember_failing();
+            assert!(!worker.health.is_failing());
+            let one = request(&up, 1);
+            worker.settle(&one, failed()).await;
+            assert!(worker.health.is_failing());
+            assert_eq!(worker.health.news(Instant::now()), None, "it is no news");
+            assert_eq!(worker.health.accepted(), Some(SinkState::Recovered { since }));
+        }
+        up.store.commit(&Batch { down: down(None), ..Batch::default() }).unwrap();
+        assert_eq!(up.store.standing(NAME).unwrap().down_ms, None);
+    }
 }

@@ -152,11 +152,52 @@ fn what_stands_apart_keeps_the_pause_too() {
     let running = case.run(&up);
     let standing = || up.store.standing(NAME).unwrap();
     wait_for("it is asked to wait", || standing().next.is_some_and(|next| next.tries.attempts == 1));
-    let apart = standing().apart.expect("the other stands apart");
-    assert!(apart.tries.next_ms > now_ms() + 2_900_000, "{apart:?}");
+    assert!(standing().apart.is_some() && standing().paused_ms > now_ms() + 2_900_000, "{:?}", standing());
     // An operator need not wait.
     let n_before = receiver.got().len();
     assert_eq!(case.operator().retry(Some(NAME)).unwrap().due, 2);
     wait_for("both are tried", || receiver.got().len() == n_before + 2);
     running.stop();
+}
+
+/// So many rows that were refused before.
+const MANY: u64 = 120;
+
+/// Rows that stand apart, as after `outbox retry` of so many dead letters.
+fn put_apart(up: &Up) {
+    commit(up, (0..MANY).map(|n| event(n, "poison ")));
+    for row in up.store.rows_after(Notify::Event, 0, MANY as usize).unwrap() {
+        let later = Tries { next_ms: now_ms() + 600_000, first_refused_ms: Some(now_ms()), ..Tries::default() };
+        let delivery = crate::store::Delivery {
+            id: format!("msg_{}", row.seq),
+            members: vec![row.seq],
+            part: 0,
+            through: row.seq,
+            format: String::new(),
+            request: None,
+            tries: later.clone(),
+            row: None,
+        };
+        assert!(up.store.put_deliveries(NAME, Notify::Event, std::slice::from_ref(&delivery)).unwrap());
+        up.store.put_apart(NAME, &delivery, &later).unwrap();
+    }
+}
+
+#[test]
+fn however_many_stand_apart_a_receiver_that_refuses_everything_costs_no_row() {
+    for status in [404, 400] {
+        let receiver = Receiver::new(move |_, _| Reply::Status(status));
+        let mut case = Case::new(receiver.at);
+        case.config.max_batch = 1;
+        let up = case.up();
+        put_apart(&up);
+        commit(&up, events(MANY..MANY + 5));
+        let running = case.run(&up);
+        wait_for("the next is tried often", || receiver.got().len() > 40);
+        let told = running.told();
+        running.stop();
+        let sink = case.outbox().sinks().unwrap().remove(0);
+        assert_eq!((sink.apart, sink.dead, up.store.waiting().rows), (MANY, 0, 5));
+        assert!(told.iter().all(|it| matches!(it, SinkState::Failed { .. })), "{told:?}");
+    }
 }
