@@ -319,14 +319,15 @@ pub enum WebhookCommand {
     #[command(
         after_help = "The sample says in its title that it is a test, and goes out whatever the webhook's filters. Nothing secret is \
                       printed.\n\nExit code: 0 accepted, 1 refused or no answer, 2 wrong usage or configuration (nothing was sent)\n\n\
-                      Examples:\n  paytriage webhook test oncall\n  paytriage webhook test oncall --config ./paytriage.toml"
+                      Examples:\n  paytriage webhook test oncall\n  paytriage webhook test oncall --config ./paytriage.toml\n\n\
+                      A test of a chat counts as one of the requests that its robot takes: give the daemon's --state where that is not \
+                      the configuration's, so that the daemon knows of it."
     )]
     Test {
         /// Name of the [[sink.webhook]]
         name: String,
-        /// Configuration file [default: /etc/paytriage/paytriage.toml]
-        #[arg(long, value_name = "FILE", env = "PAYTRIAGE_CONFIG")]
-        config: Option<PathBuf>,
+        #[command(flatten)]
+        state: StateArgs,
     },
 }
 
