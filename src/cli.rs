@@ -221,7 +221,7 @@ pub enum OutboxCommand {
     /// Try now what waits for a webhook, and what was given up once more; the daemon may run
     #[command(
         after_help = "Requests keep their ids, so a receiver that had one already can drop it. A sink that has stopped \
-                      because its receiver answered 410 starts again with a reload (SIGHUP)."
+                      because its receiver answered 410 starts again."
     )]
     Retry {
         #[command(flatten)]
