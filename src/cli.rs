@@ -230,7 +230,7 @@ pub enum OutboxCommand {
         #[arg(long, value_name = "S")]
         sink: Option<String>,
     },
-    /// Drop what waits; one event (PT.DROPPED) says so to whoever takes events
+    /// Drop what waits; the daemon tells of it (PT.DROPPED), now or when it is started
     #[command(
         after_help = "Without --sink and --dead everything that waits is dropped, and the daemon must not run; what waits for one \
                       webhook can be dropped beside it.\nEvents that were dropped can be found again: `paytriage scan` gives the \

@@ -22,8 +22,10 @@ pub enum Extent {
 }
 
 /// What a message may be without, wherever it stands.
-const OPTIONAL: [&str; 13] = [
+const OPTIONAL: [&str; 15] = [
     "lost",
+    "lost_messages",
+    "lost_at_most",
     "flapping",
     "provider",
     "remediation",
@@ -46,7 +48,7 @@ const OWN: &str = "a word about paytriage itself";
 /// The facts of a sink that is down.
 const DOWN: &str = "sink=oncall since=2026-11-22T19:10:04Z reason=\"HTTP 503: \\\"busy\\\"\"";
 /// The facts of one that lost something.
-const DROPPED: &str = "sink=oncall events=3 bytes=999 oldest=2026-11-22T18:00:00Z reason=full";
+const DROPPED: &str = "sink=oncall up_to_events=3 up_to_bytes=999 oldest=2026-11-22T18:00:00Z reason=removed";
 
 /// One of each kind of message that a sink takes; `labels`: names of those that sources have.
 pub fn samples(notify: Notify, extent: Extent, labels: &BTreeSet<String>) -> Vec<Sample> {
@@ -157,6 +159,7 @@ fn own_event(labels: &Map<String, Value>) -> Value {
 fn own_notices(labels: &Map<String, Value>) -> [Value; 2] {
     let dropped = json!({
         "code": "PT.DROPPED", "entry": "paytriage.dropped", "title": "What waited for delivery was dropped", "lost": 3,
+        "lost_messages": 2, "lost_at_most": true,
     });
     [("resolved", "recovered", about_down(), DOWN), ("ongoing", "interval", dropped, DROPPED)].map(
         |(status, reason, about, facts)| {
