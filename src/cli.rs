@@ -221,7 +221,7 @@ pub enum OutboxCommand {
     /// Try now what waits for a webhook, and what was given up once more; the daemon may run
     #[command(
         after_help = "Requests keep their ids, so a receiver that had one already can drop it. A sink that has stopped \
-                      because its receiver answered 410 starts again with a reload (SIGHUP)."
+                      because its receiver answered 410 starts again."
     )]
     Retry {
         #[command(flatten)]
@@ -230,7 +230,7 @@ pub enum OutboxCommand {
         #[arg(long, value_name = "S")]
         sink: Option<String>,
     },
-    /// Drop what waits; one event (PT.DROPPED) says so to whoever takes events
+    /// Drop what waits; the daemon tells of it (PT.DROPPED), now or when it is started
     #[command(
         after_help = "Without --sink and --dead everything that waits is dropped, and the daemon must not run; what waits for one \
                       webhook can be dropped beside it.\nEvents that were dropped can be found again: `paytriage scan` gives the \
@@ -319,14 +319,15 @@ pub enum WebhookCommand {
     #[command(
         after_help = "The sample says in its title that it is a test, and goes out whatever the webhook's filters. Nothing secret is \
                       printed.\n\nExit code: 0 accepted, 1 refused or no answer, 2 wrong usage or configuration (nothing was sent)\n\n\
-                      Examples:\n  paytriage webhook test oncall\n  paytriage webhook test oncall --config ./paytriage.toml"
+                      Examples:\n  paytriage webhook test oncall\n  paytriage webhook test oncall --config ./paytriage.toml\n\n\
+                      A test of a chat counts as one of the requests that its robot takes: give the daemon's --state where that is not \
+                      the configuration's, so that the daemon knows of it."
     )]
     Test {
         /// Name of the [[sink.webhook]]
         name: String,
-        /// Configuration file [default: /etc/paytriage/paytriage.toml]
-        #[arg(long, value_name = "FILE", env = "PAYTRIAGE_CONFIG")]
-        config: Option<PathBuf>,
+        #[command(flatten)]
+        state: StateArgs,
     },
 }
 

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
 use plan::Plan;
@@ -32,9 +32,9 @@ pub use plan::Setup;
 use reader::{Reader, Request};
 use sinks::Sinks;
 
-use crate::config::{Notify, StdoutFormat, Webhook};
+use crate::config::{Filter, Notify, StdoutFormat, Webhook};
 use crate::deliver::stdout::{self, Style};
-use crate::deliver::webhook::Sender;
+use crate::deliver::webhook::{Sender, filter};
 use crate::http;
 use crate::source::selection::Own;
 use crate::source::wake::Wake;
@@ -113,6 +113,7 @@ pub fn run(
     let sender = Sender::new(config, plan.setup.host.clone());
     let metrics = Arc::new(Metrics::default());
     set_sinks(&store, stdout.map(|(_, notify)| notify), &config.webhooks, &metrics)?;
+    let in_force = config.webhooks.clone();
     let webhooks = std::mem::take(&mut plan.setup.webhooks);
     let own = Own::new(dir.as_ref().map(StateDir::path));
     let reader = Reader::new(plan, Arc::clone(&store), Arc::clone(&metrics), own).map_err(start)?;
@@ -123,7 +124,9 @@ pub fn run(
         reader: spawn("reader", move || reader.run())?,
         stdout: stdout.map(|(format, notify)| Stdout::start(&store, notify, format, sender)).transpose()?,
         sinks,
+        in_force,
         wake,
+        written_elsewhere: store.written_elsewhere(),
         store,
         metrics: Arc::clone(&metrics),
     };
@@ -196,7 +199,10 @@ impl<F: Fn() -> Result<Setup, Vec<String>>> Reload<F> {
             let webhooks = std::mem::take(&mut plan.setup.webhooks);
             // What standard output gets changes only with the next start.
             let stdout = parts.stdout.as_ref().map(|stdout| stdout.notify);
-            let replaced = set_sinks(&parts.store, stdout, &plan.setup.config.webhooks, &parts.metrics)
+            let wanted = &plan.setup.config.webhooks;
+            let replaced = forget_sinks(&parts.store, &parts.in_force, wanted, &parts.metrics)
+                .and_then(|()| set_sinks(&parts.store, stdout, wanted, &parts.metrics))
+                .map(|()| parts.in_force.clone_from(wanted))
                 .and_then(|()| parts.sinks.replace(webhooks).map_err(start));
             replaced.map(|()| plan).map_err(|failure| vec![failure.to_string()])
         });
@@ -218,7 +224,10 @@ struct Parts {
     reader: oneshot::Receiver<()>,
     stdout: Option<Stdout>,
     sinks: Sinks,
+    /// The webhooks that the store knows.
+    in_force: Vec<Webhook>,
     wake: Arc<Wake<Request>>,
+    written_elsewhere: watch::Receiver<()>,
     store: Arc<Store>,
     metrics: Arc<Metrics>,
 }
@@ -235,6 +244,8 @@ impl Parts {
                 biased;
                 () = signals.stop.asked() => break,
                 _ = signals.hang_up.recv() => reload.run(&mut self),
+                // Somebody may have dropped what waited.
+                Ok(()) = self.written_elsewhere.changed() => self.wake.request(Request::Losses),
                 _ = &mut self.reader => return Err(Failure::Broken("the reader ended unexpectedly".into())),
                 sink = self.sinks.broken() => {
                     return Err(Failure::Broken(format!("the worker of sink {sink} ended unexpectedly")));
@@ -270,9 +281,9 @@ impl Parts {
             return false;
         }
         tracing::warn!("standard output cannot be written any more; the webhooks go on");
-        match self.store.forget_sink(stdout::NAME) {
+        match self.store.forget_sink(stdout::NAME, |row| filter::is_missed(row, &Filter::default())) {
             Ok(forgotten) => {
-                log_forgotten(&forgotten, &self.metrics);
+                log_forgotten(forgotten, &self.metrics);
                 self.wake.request(Request::Losses);
             }
             Err(error) => tracing::error!(%error, "cannot forget what waits for standard output"),
@@ -302,11 +313,21 @@ fn set_sinks(store: &Store, stdout: Option<Notify>, webhooks: &[Webhook], metric
     let stdout = stdout.map(|notify| (stdout::NAME, notify));
     let webhooks = webhooks.iter().map(|webhook| (webhook.name.as_str(), webhook.notify));
     let sinks: Vec<(&str, Notify)> = stdout.into_iter().chain(webhooks).collect();
-    log_forgotten(&store.set_sinks(&sinks).map_err(start)?, metrics);
+    log_forgotten(store.set_sinks(&sinks).map_err(start)?, metrics);
     Ok(())
 }
 
-fn log_forgotten(forgotten: &[Forgotten], metrics: &Metrics) {
+/// Takes those from the store that are no longer wanted, while it is known what they were to get.
+fn forget_sinks(store: &Store, in_force: &[Webhook], wanted: &[Webhook], metrics: &Metrics) -> Result<(), Failure> {
+    let is_wanted = |old: &Webhook| wanted.iter().any(|new| (&new.name, new.notify) == (&old.name, old.notify));
+    for old in in_force.iter().filter(|old| !is_wanted(old)) {
+        let forgotten = store.forget_sink(&old.name, |row| filter::is_missed(row, &old.filter)).map_err(start)?;
+        log_forgotten(forgotten, metrics);
+    }
+    Ok(())
+}
+
+fn log_forgotten(forgotten: impl IntoIterator<Item = Forgotten>, metrics: &Metrics) {
     for Forgotten { sink, waiting, dead } in forgotten {
         let rows = waiting.rows + dead;
         if rows > 0 {

@@ -12,6 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Entry, EntryId};
 use crate::provider::Provider;
@@ -172,8 +173,27 @@ pub struct Event {
     pub excerpt: Redacted,
     /// How many places of the excerpt were masked.
     pub redactions: u32,
-    /// Events that are lost with what this one tells of; none, but for what paytriage says of itself.
-    pub lost: u64,
+    /// What is lost with what this one tells of; nothing, but for what paytriage says of itself.
+    pub lost: Missed,
+}
+
+/// What receivers will not get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Missed {
+    pub events: u64,
+    /// About incidents.
+    pub messages: u64,
+    /// It may be less.
+    pub at_most: bool,
+}
+
+impl Missed {
+    /// Both together.
+    pub fn add(&mut self, other: Missed) {
+        self.events = self.events.saturating_add(other.events);
+        self.messages = self.messages.saturating_add(other.messages);
+        self.at_most |= other.at_most;
+    }
 }
 
 #[cfg(test)]

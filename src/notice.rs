@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::catalog::Catalog;
-use crate::event::{Confidence, Event, Kind, Origin, Position};
+use crate::event::{Confidence, Event, Kind, Missed, Origin, Position};
 use crate::pipeline::event_id;
 use crate::provider::Provider;
 use crate::record::Encoding;
@@ -45,7 +45,7 @@ impl Reason {
     }
 }
 
-/// Why events that waited for a sink were dropped.
+/// Why what waited for a sink was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
     /// They have waited for longer than the sink's `max_age`.
@@ -85,8 +85,8 @@ pub enum Notice {
     LineCut { offset: u64 },
     /// A damaged database is kept under this name.
     StateLost { kept_as: String },
-    /// Events that waited for delivery to one sink, or to all, were dropped.
-    Dropped { sink: Option<String>, why: Why, events: u64, bytes: u64, oldest: Option<Timestamp>, last_seq: i64 },
+    /// What waited for delivery to a sink was dropped.
+    Dropped { sink: String, why: Why, lost: Missed, bytes: u64, oldest: Option<Timestamp>, last_seq: i64 },
     /// A sink has accepted nothing since then, or wants nothing any more.
     SinkDown { sink: String, since: Timestamp, reason: String },
     /// It accepts again what it had not accepted since then.
@@ -142,16 +142,18 @@ impl Notice {
     fn sink(&self) -> Option<&str> {
         match self {
             Notice::Gap { .. } | Notice::LineCut { .. } | Notice::StateLost { .. } => None,
-            Notice::Dropped { sink, .. } => sink.as_deref(),
-            Notice::SinkDown { sink, .. } | Notice::SinkUp { sink, .. } | Notice::DeadLetter { sink, .. } => Some(sink),
+            Notice::Dropped { sink, .. }
+            | Notice::SinkDown { sink, .. }
+            | Notice::SinkUp { sink, .. }
+            | Notice::DeadLetter { sink, .. } => Some(sink),
         }
     }
 
-    /// How many events are lost with it, as far as it is known.
-    fn lost(&self) -> u64 {
+    /// What is lost with it, as far as it is known.
+    fn lost(&self) -> Missed {
         match self {
-            Notice::Dropped { events, .. } => *events,
-            _ => 0,
+            Notice::Dropped { lost, .. } => *lost,
+            _ => Missed::default(),
         }
     }
 
@@ -171,10 +173,12 @@ impl Notice {
             }
             Notice::LineCut { offset } => format!("from={offset} searched={}", crate::pipeline::MAX_LINE),
             Notice::StateLost { kept_as } => format!("kept_as={kept_as}"),
-            Notice::Dropped { sink, why, events, bytes, oldest, .. } => {
-                let sink = sink.as_ref().map(|sink| format!("sink={sink} ")).unwrap_or_default();
+            Notice::Dropped { sink, why, lost: Missed { events, messages, at_most }, bytes, oldest, .. } => {
+                let up_to = if *at_most { "up_to_" } else { "" };
+                let kinds = [("events", events), ("messages", messages)].into_iter().filter(|(_, n)| **n > 0);
+                let rows: String = kinds.map(|(kind, n)| format!(" {up_to}{kind}={n}")).collect();
                 let oldest = oldest.map(|oldest| format!(" oldest={oldest:.0}")).unwrap_or_default();
-                format!("{sink}events={events} bytes={bytes}{oldest} reason={}", why.as_str())
+                format!("sink={sink}{rows} {up_to}bytes={bytes}{oldest} reason={}", why.as_str())
             }
             Notice::SinkDown { sink, since, reason } => format!("sink={sink} since={since:.0} reason={reason:?}"),
             Notice::SinkUp { sink, since } => format!("sink={sink} down_since={since:.0}"),
@@ -203,7 +207,7 @@ impl Notice {
             Notice::StateLost { kept_as } => identity.extend_from_slice(kept_as.as_bytes()),
             // What two sinks lose at once are two things.
             Notice::Dropped { sink, oldest, last_seq, .. } => {
-                identity.extend_from_slice(format!("{sink:?} {last_seq} {oldest:?}").as_bytes());
+                identity.extend_from_slice(format!("{sink} {last_seq} {oldest:?}").as_bytes());
             }
             Notice::SinkDown { sink, since, .. } | Notice::SinkUp { sink, since } => {
                 identity.extend_from_slice(format!("{sink} {since}").as_bytes());
@@ -250,9 +254,11 @@ mod tests {
     use crate::catalog::Lang;
     use crate::wire::{EVENT_JSON_SCHEMA, EventWriter};
 
-    fn dropped(sink: Option<&str>, why: Why, oldest: Option<Timestamp>) -> Notice {
-        Notice::Dropped { sink: sink.map(str::to_owned), why, events: 2, bytes: 7, oldest, last_seq: 9 }
+    fn dropped(sink: &str, lost: Missed, why: Why, oldest: Option<Timestamp>) -> Notice {
+        Notice::Dropped { sink: sink.to_owned(), why, lost, bytes: 7, oldest, last_seq: 9 }
     }
+
+    const TWO: Missed = Missed { events: 2, messages: 0, at_most: false };
 
     #[test]
     fn reasons_are_read_as_they_are_written() {
@@ -273,11 +279,17 @@ mod tests {
             (Notice::LineCut { offset: 5 }, "from=5 searched=1048576"),
             (Notice::StateLost { kept_as: "p.db.bad-1".into() }, "kept_as=p.db.bad-1"),
             (
-                dropped(Some("oncall"), Why::Expired, Some(now)),
+                dropped("oncall", TWO, Why::Expired, Some(now)),
                 "sink=oncall events=2 bytes=7 oldest=1970-01-01T00:00:00Z reason=expired",
             ),
-            (dropped(None, Why::Asked, None), "events=2 bytes=7 reason=asked"),
-            (dropped(Some("oncall"), Why::Full, None), "sink=oncall events=2 bytes=7 reason=full"),
+            (
+                dropped("oncall", Missed { events: 0, messages: 2, at_most: false }, Why::Full, None),
+                "sink=oncall messages=2 bytes=7 reason=full",
+            ),
+            (
+                dropped("oncall", Missed { at_most: true, ..TWO }, Why::Removed, None),
+                "sink=oncall up_to_events=2 up_to_bytes=7 reason=removed",
+            ),
             (
                 Notice::SinkDown { sink: "oncall".into(), since: now, reason: "HTTP 500".into() },
                 "sink=oncall since=1970-01-01T00:00:00Z reason=\"HTTP 500\"",
@@ -292,10 +304,9 @@ mod tests {
             assert_eq!(event.excerpt.as_str(), facts);
             let sink = event.origin.labels.get(SINK).map(|sink| format!("sink={sink} ")).unwrap_or_default();
             assert_eq!(facts.starts_with("sink="), !sink.is_empty(), "{facts}");
-            assert!(
-                facts.starts_with(&sink)
-                    && event.lost == if facts.contains(" events=2") || facts.starts_with("events=2") { 2 } else { 0 }
-            );
+            assert!(facts.starts_with(&sink));
+            let is_loss = matches!(notice, Notice::Dropped { .. });
+            assert_eq!(event.lost.events + event.lost.messages, if is_loss { 2 } else { 0 });
             assert!(event.entry.codes.iter().any(|code| code.text == event.code), "{notice:?}");
             for lang in [Lang::En, Lang::Zh] {
                 let mut json = Vec::new();
@@ -320,7 +331,6 @@ mod tests {
         assert_ne!(id(gap(3), 1), id(gap(4), 1));
         assert_ne!(id(gap(3), 1), id(Notice::LineCut { offset: 3 }, 1));
         assert_ne!(id(lost("a"), 1), id(lost("b"), 1));
-        assert_ne!(id(dropped(Some("a"), Why::Asked, None), 1), id(dropped(Some("b"), Why::Asked, None), 1));
-        assert_ne!(id(dropped(Some("a"), Why::Asked, None), 1), id(dropped(None, Why::Asked, None), 1));
+        assert_ne!(id(dropped("a", TWO, Why::Asked, None), 1), id(dropped("b", TWO, Why::Asked, None), 1));
     }
 }

@@ -20,7 +20,7 @@ use excerpt::excerpt;
 use crate::catalog::Catalog;
 use crate::detect::Detector;
 use crate::diagnose::{Diagnoser, Finding, Hints, Providers};
-use crate::event::{Event, EventId, Origin, Position};
+use crate::event::{Event, EventId, Missed, Origin, Position};
 use crate::provider::Provider;
 use crate::record::frame::{self, Frame};
 use crate::record::utf16::Transcoder;
@@ -417,7 +417,7 @@ impl Stream {
             ids,
             excerpt,
             redactions,
-            lost: 0,
+            lost: Missed::default(),
         }
     }
 

@@ -16,7 +16,8 @@ const HOUR_MS: i64 = 3_600_000;
 fn row(n: u8) -> OutboxEvent {
     let body = json!({
         "schema": "paytriage.event/1", "id": format!("{n:032x}"), "observed_time": "2026-01-01T00:00:00Z", "code": format!("C{n}"),
-        "severity": "error", "title": "t", "source": {"name": "shop", "path": "/a", "line": 1, "offset": 0},
+        "kind": "code", "entry": "e", "category": "system", "act": "merchant", "advice": "none", "retry": "safe", "cause": "c",
+        "severity": "error", "title": "t", "source": {"name": "shop", "path": "/a", "line": 1, "offset": 0}, "excerpt": "x",
     });
     OutboxEvent { id: EventId([n; 16]), body: body.to_string().into_bytes() }
 }
@@ -145,19 +146,28 @@ fn what_waits_for_one_webhook_is_dropped_alone_and_reported() {
     let asked = outbox(&env, &["drop", "--sink", "oncall"]).code(2).stderr;
     assert!(asked.starts_with("3 events (") && asked.contains("nothing was dropped. Give --yes"), "{asked}");
     assert_eq!(sink(&status(&env), "oncall")["events"], 3);
-    let told = outbox(&env, &["drop", "--sink", "oncall", "--yes"]).code(0).quiet().stdout;
-    assert!(told.starts_with("3 events (") && told.contains("were dropped"), "{told}");
+    // Of those in order only C4 is for it; what stands apart is.
+    let webhook = "name = \"oncall\"\nurl = \"https://a.example\"\nnotify = \"event\"\ncodes = [\"C4\"]";
+    env.write("p.toml", format!("[[sink.webhook]]\n{webhook}\n"));
+    let told = outbox(&env, &["drop", "--sink", "oncall", "--yes", "--config", "p.toml"]).code(0).quiet().stdout;
+    assert!(told.starts_with("2 events (") && told.contains("were dropped"), "{told}");
     let after = status(&env);
     let oncall = sink(&after, "oncall");
-    assert_eq!((&oncall["events"], &oncall["batches"], &oncall["dead_letters"]), (&1.into(), &0.into(), &1.into()));
-    assert_eq!(codes(&env, &["--sink", "oncall"]), ["PT.DROPPED"]);
-    let reported = outbox(&env, &["list", "--sink", "oncall", "--format", "json"]).events();
-    let facts = reported[0]["excerpt"].as_str().unwrap();
-    assert!(facts.starts_with("sink=oncall events=3 bytes="), "{facts}");
+    assert_eq!((&oncall["events"], &oncall["batches"], &oncall["dead_letters"]), (&0.into(), &0.into(), &1.into()));
     assert_eq!(codes(&env, &["--sink", "log"]), ["C9"]);
+    // Nobody says what was for this one.
     let told = outbox(&env, &["drop", "--sink", "log", "--yes"]).code(0).quiet().stdout;
-    assert!(told.starts_with("1 notices ("), "{told}");
-    assert_eq!(codes(&env, &["--sink", "oncall"]), ["PT.DROPPED", "PT.DROPPED"], "each loss is reported");
+    assert!(told.starts_with("up to 1 notices ("), "{told}");
+    assert_eq!(losses(&env), ["asked oncall event 2", "asked log incident 1 at most"]);
+}
+
+/// What the next daemon tells.
+fn losses(env: &Env) -> Vec<String> {
+    let outbox = rusqlite::Connection::open(env.path("state/paytriage.db")).unwrap();
+    let select = "SELECT reason || ' ' || sink || iif(kind, ' incident ', ' event ') || rows || iif(at_most, ' at most', '') \
+                  FROM loss WHERE letter IS NULL ORDER BY rowid";
+    let mut select = outbox.prepare(select).unwrap();
+    select.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
 }
 
 #[test]
@@ -243,8 +253,38 @@ fn what_is_dropped_beside_the_daemon_is_told_to_the_other_sinks_though_nothing_e
     let mut daemon = daemon::run(&env, &["--config", "p.toml", "--state", "state"]);
     assert_eq!(daemon.numbers(1), [1]);
     daemon::eventually("the failure is known", || sink(&status(&env), "own")["last_error"] == "HTTP 503");
-    outbox(&env, &["drop", "--sink", "own", "--yes"]).code(0);
+    outbox(&env, &["drop", "--sink", "own", "--yes", "--config", "p.toml"]).code(0);
     let notice = daemon.event();
     assert_eq!(notice["code"], "PT.DROPPED", "{notice}");
+    let facts = notice["excerpt"].as_str().unwrap();
+    assert!(facts.starts_with("sink=own events=1 bytes=") && facts.ends_with(" reason=asked"), "{facts}");
     assert!(daemon.stop().success());
+}
+
+#[test]
+fn what_is_dropped_is_told_also_where_only_incidents_are_taken() {
+    let env = Env::new();
+    let people = Receiver::start();
+    let sink = format!("[[sink.webhook]]\nname = \"people\"\nurl = \"{}\"\n", people.url("/"));
+    let receiver = busy(
+        &env,
+        &format!(
+            "[sink.stdout]\nenabled = false\n[incident]\nbatch_wait = \"1s\"\n[[incident.threshold]]\ncount = 1\nwithin = \"1m\"\n{sink}"
+        ),
+    );
+    let config = std::fs::read_to_string(env.path("p.toml")).unwrap();
+    env.write("p.toml", config.replace("notify = \"event\"", "notify = \"incident\""));
+    env.write("logs/app.log", daemon::failure(1));
+    let mut daemon = daemon::run(&env, &["--config", "p.toml", "--state", "state"]);
+    receiver.wait_for(1);
+    daemon::eventually("the failure is known", || sink_error(&env) == "HTTP 503");
+    outbox(&env, &["drop", "--sink", "own", "--yes", "--config", "p.toml"]).code(0);
+    let told = || people.requests().iter().map(|it| String::from_utf8_lossy(&it.body).into_owned()).collect::<String>();
+    daemon::eventually("it is told", || told().contains("sink=own messages=1 bytes="));
+    assert!(told().contains("\"lost_messages\":1"), "{}", told());
+    assert!(daemon.stop().success());
+}
+
+fn sink_error(env: &Env) -> Value {
+    sink(&status(env), "own")["last_error"].clone()
 }

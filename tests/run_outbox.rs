@@ -269,12 +269,15 @@ fn what_waits_can_be_listed_and_dropped_and_the_drop_is_reported() {
     assert!(asked.starts_with(&format!("{waiting} events (")) && asked.contains("--yes"), "{asked}");
     assert_eq!(status(&env)["events"], waiting);
     let told = run_outbox(&["drop", "--yes"]).code(0).quiet().stdout;
-    assert!(told.starts_with(&format!("{waiting} events (")) && told.contains("were dropped"), "{told}");
-    let left = run_outbox(&["list", "--format", "json"]).code(0).events();
-    assert_eq!((left.len(), &left[0]["code"]), (1, &"PT.DROPPED".into()));
-    let facts = left[0]["excerpt"].as_str().unwrap();
-    assert!(facts.starts_with(&format!("events={waiting} bytes=")), "{facts}");
-    assert!(run_outbox(&["drop"]).code(2).stderr.starts_with("1 events"));
+    assert!(told.starts_with(&format!("stdout: {waiting} events (")) && told.contains("were dropped"), "{told}");
+    assert!(run_outbox(&["drop"]).code(2).stderr.starts_with("0 events"));
+    // The next daemon tells it.
+    let mut next = run(&env, CONFIGURED);
+    let told = next.event();
+    assert_eq!(told["code"], "PT.DROPPED", "{told}");
+    let facts = told["excerpt"].as_str().unwrap();
+    assert!(facts.starts_with(&format!("sink=stdout events={waiting} bytes=")), "{facts}");
+    assert!(next.stop().success());
 }
 
 #[test]

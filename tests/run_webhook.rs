@@ -559,6 +559,25 @@ fn a_name_that_cannot_be_looked_up_for_a_while_costs_no_event() {
 }
 
 #[test]
+fn what_was_not_for_a_sink_that_a_reload_removes_is_no_loss_of_it() {
+    let (env, mut away) = (Env::new(), Receiver::start());
+    away.refuse();
+    let narrow = sink("narrow", &away.url("/"), "codes = [\"ACQ.SYSTEM_ERROR\"]");
+    config(&env, &[&narrow]);
+    append(&env, "logs/app.log", &failure(0).replace("TRADE_HAS_SUCCESS", "SYSTEM_ERROR"));
+    write(&env, 1..5);
+    let mut daemon = run(&env, ARGS);
+    (0..5).for_each(|_| drop(daemon.event()));
+    daemon.wait_for_log("delivery failed");
+    config(&env, &[]);
+    daemon.signal("HUP");
+    let told = about_itself(&mut daemon);
+    let facts = told["excerpt"].as_str().unwrap();
+    assert!(facts.starts_with("sink=narrow events=1 bytes=") && facts.ends_with(" reason=removed"), "{facts}");
+    assert!(daemon.stop().success());
+}
+
+#[test]
 fn a_sink_that_takes_incidents_from_now_on_is_told_of_each_and_of_no_event() {
     let (env, receiver) = (Env::new(), Receiver::start());
     let own = |notify: &str| {

@@ -78,22 +78,32 @@ fn an_event_goes_out_whatever_the_filters_and_in_the_language() {
 fn a_test_counts_as_one_of_the_requests_that_a_robot_takes_within_a_minute() {
     let receiver = Receiver::start();
     receiver.then([Step::body(200, "{\"errcode\":0}")]);
+    receiver.then([Step::body(200, "{\"errcode\":0}")]);
     let env = Env::new();
     let (state, url) = (env.path("state"), receiver.url("/robot"));
-    let sink = format!("name = \"own\"\nformat = \"dingtalk\"\nurl = \"{url}\"\n");
-    env.write("p.toml", format!("[state]\ndir = {state:?}\n[[sink.webhook]]\n{sink}"));
+    let sink = format!("[[sink.webhook]]\nname = \"own\"\nformat = \"dingtalk\"\nurl = \"{url}\"\n");
+    env.write("p.toml", format!("[state]\ndir = {state:?}\n{sink}"));
+    env.write("elsewhere.toml", format!("[state]\ndir = \"elsewhere\"\n{sink}"));
     fs::create_dir(&state).unwrap();
     let dir = StateDir::lock(&state).unwrap();
     let store = Store::open(&dir, Durability::Normal).unwrap();
-    test(&env, "own").code(0).quiet();
     let config = config::load(&env.path("p.toml"), &|_| None).unwrap();
-    let mut known = 0;
-    let wait = |ages: &[Duration]| {
-        known = ages.len();
-        Duration::from_secs(1)
+    let client = Client::new(&config.webhooks[0]).unwrap();
+    let known = || {
+        let mut known = 0;
+        let wait = |ages: &[Duration]| {
+            known = ages.len();
+            Duration::from_secs(1)
+        };
+        store.spend(client.receiver(), wait).unwrap();
+        known
     };
-    store.spend(Client::new(&config.webhooks[0]).unwrap().receiver(), wait).unwrap();
-    assert_eq!(known, 1);
+    test(&env, "own").code(0).quiet();
+    assert_eq!(known(), 1);
+    // A daemon may have its state elsewhere than its configuration says.
+    let state = state.to_str().unwrap();
+    env.run(&["webhook", "test", "own", "--config", "elsewhere.toml", "--state", state]).code(0).quiet();
+    assert_eq!(known(), 2);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use anyhow::{Result, anyhow, bail};
 
 use super::setup::{config_from, host};
 use super::state::config_file;
-use crate::cli::WebhookCommand;
+use crate::cli::{StateArgs, WebhookCommand};
 use crate::config::{Config, DEFAULT_FILE, Format, Notify, Webhook};
 use crate::deliver::webhook::batch;
 use crate::deliver::webhook::client::Kind;
@@ -25,8 +25,10 @@ use crate::visible::visible;
 /// # Errors
 /// Nothing was sent: the configuration, or what the sink needs, cannot be used.
 pub fn run(command: &WebhookCommand, out: &mut dyn Write) -> Result<Exit> {
-    let WebhookCommand::Test { name, config } = command;
-    test(name, &configuration(config.as_deref())?, out)
+    let WebhookCommand::Test { name, state: StateArgs { state, config } } = command;
+    let mut config = configuration(config.as_deref())?;
+    config.state.dir = state.clone().or(config.state.dir);
+    test(name, &config, out)
 }
 
 fn configuration(named: Option<&Path>) -> Result<Config> {

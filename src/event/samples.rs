@@ -81,7 +81,7 @@ pub(crate) fn full() -> Event {
         level: Some(Level::Error),
         excerpt: Redacted::sample("code=ISSUER_DECLINED card=***1234"),
         redactions: 1,
-        lost: 0,
+        lost: Missed::default(),
     }
 }
 
@@ -107,7 +107,7 @@ pub(crate) fn bare() -> Event {
         ids: Ids::default(),
         level: None,
         redactions: 0,
-        lost: 0,
+        lost: Missed::default(),
         ..full()
     }
 }

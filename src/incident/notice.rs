@@ -81,6 +81,12 @@ pub struct Notice {
     /// Events that are lost, as the events say; only of what paytriage says of itself.
     #[serde(default, skip_serializing_if = "is_none")]
     pub lost: u64,
+    /// Messages about incidents that are lost, likewise.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub lost_messages: u64,
+    /// It may be less that is lost.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost_at_most: bool,
     /// Events a minute since the last notice.
     pub rate_per_minute: f64,
     pub orders: Orders,

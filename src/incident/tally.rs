@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::notice::{self, Merchant, Sample, Source};
 use super::orders::Orders;
-use crate::event::{Event, EventId, Ids};
+use crate::event::{Event, EventId, Ids, Missed};
 
 pub(super) const MAX_SAMPLES: usize = 3;
 /// Bytes of an excerpt in a sample.
@@ -30,7 +30,7 @@ pub(super) struct Sighting<'a> {
     pub order: Option<&'a str>,
     pub merchant: Option<&'a str>,
     pub host: Option<&'a str>,
-    pub lost: u64,
+    pub lost: Missed,
 }
 
 /// An event of which nothing was said yet.
@@ -48,7 +48,7 @@ pub(super) struct Early {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     host: Option<String>,
     #[serde(default)]
-    lost: u64,
+    lost: Missed,
     /// Only of the first few.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample: Option<Sample>,
@@ -60,9 +60,8 @@ pub(super) struct Tally {
     pub count: u64,
     /// Since the last notice.
     pub new: u64,
-    /// Events that are lost.
     #[serde(default)]
-    pub lost: u64,
+    pub lost: Missed,
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
     pub last_ms: i64,
@@ -138,7 +137,7 @@ impl Tally {
         Tally {
             count: 0,
             new: 0,
-            lost: 0,
+            lost: Missed::default(),
             first_seen: first.time,
             last_seen: first.time,
             last_ms: first.ms,
@@ -155,7 +154,7 @@ impl Tally {
     pub fn add(&mut self, seen: &Sighting<'_>, sample: impl FnOnce() -> Option<Sample>) {
         self.count += 1;
         self.new += 1;
-        self.lost = self.lost.saturating_add(seen.lost);
+        self.lost.add(seen.lost);
         self.first_seen = self.first_seen.min(seen.time);
         self.last_seen = self.last_seen.max(seen.time);
         self.last_ms = self.last_ms.max(seen.ms);

@@ -6,10 +6,11 @@ use std::ops::RangeInclusive;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use tokio::sync::watch;
 
 use super::home::{Home, Reopened};
 use super::rows::Stored;
-use super::{Backlog, Batch, Dropped, Forgotten, OutboxEvent, Row, StateDir, StateError, outbox, rows, schema};
+use super::{Backlog, Batch, Forgotten, Row, StateDir, StateError, rows, schema};
 use crate::config::{Durability, Notify};
 
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(super) struct Db {
     missing: Option<String>,
     /// SQLite's `data_version` at the last look: it changes with what others write.
     data_version: i64,
+    /// Who has to do with what others write.
+    pub written_elsewhere: watch::Sender<()>,
 }
 
 /// Batches whose commit reported an error, and how many rows each had. If one of them turns out to be the last batch that is
@@ -63,6 +66,7 @@ impl Db {
             begun_anew: false,
             missing: None,
             data_version: 0,
+            written_elsewhere: watch::channel(()).0,
         };
         db.batch = db.with(|connection| rows::last_batch(connection))?;
         // Requests of an earlier run speak of rows that nobody has taken in this one.
@@ -213,10 +217,17 @@ impl Db {
         })
     }
 
-    pub fn forget_sink(&mut self, name: &str) -> Result<Vec<Forgotten>, StateError> {
-        let left = self.sinks.iter().filter(|(sink, _)| sink != name).cloned().collect::<Vec<_>>();
-        let left: Vec<(&str, Notify)> = left.iter().map(|(sink, notify)| (sink.as_str(), *notify)).collect();
-        self.set_sinks(&left)
+    pub fn forget_sink(
+        &mut self,
+        name: &str,
+        is_lost: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Option<Forgotten>, StateError> {
+        self.sinks.retain(|(sink, _)| sink != name);
+        self.transact(|transaction| {
+            let forgotten = rows::forget_sink(transaction, name, Some(is_lost))?;
+            rows::prune(transaction)?;
+            Ok(forgotten)
+        })
     }
 
     /// Does all of `work` or nothing.
@@ -266,16 +277,16 @@ impl Db {
         let version = self.with(|connection| connection.query_row("PRAGMA data_version", [], |row| row.get(0)));
         // SQLite's numbers are positive.
         let version = version.unwrap_or(-1);
-        std::mem::replace(&mut self.data_version, version) != version || version < 0
+        let changed = std::mem::replace(&mut self.data_version, version) != version || version < 0;
+        if changed {
+            self.written_elsewhere.send_replace(());
+        }
+        changed
     }
 
     /// What waits for all sinks. Where that cannot be counted, the next look is a new one.
     pub fn backlog(&mut self) -> Result<Backlog, StateError> {
         self.with(|connection| rows::backlog(connection)).inspect_err(|_| self.data_version = -1)
-    }
-
-    pub fn drop_waiting(&mut self, notice: impl FnOnce(Dropped) -> Option<OutboxEvent>) -> Result<Dropped, StateError> {
-        self.with(|connection| outbox::drop_waiting(connection, notice))
     }
 
     pub fn untold_damage(&mut self) -> Result<Vec<String>, StateError> {

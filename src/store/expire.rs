@@ -58,7 +58,7 @@ impl Store {
 }
 
 /// A sink: its name, what it takes, and the last row that it has.
-type Sink<'a> = (&'a str, Notify, i64);
+pub type Sink<'a> = (&'a str, Notify, i64);
 
 /// Gives up everything up to a row, counts what of it `is_lost`, and notes that as a loss.
 fn give_up(
@@ -74,8 +74,8 @@ fn give_up(
     }
     let waiting = rows::lost(transaction, notify, (delivered, through), is_lost)?;
     drop_through(transaction, name, through)?;
-    let dropped = Dropped { waiting, last_seq: through };
-    loss::of_rows(transaction, name, why, &dropped)?;
+    let dropped = Dropped { waiting, last_seq: through, at_most: false };
+    loss::of_rows(transaction, name, why, notify, &dropped)?;
     Ok(dropped)
 }
 

@@ -5,7 +5,8 @@
 
 use rusqlite::{Connection, Row as SqlRow, Transaction, params};
 
-use super::{Backlog, Dropped};
+use super::{Backlog, Dropped, rows};
+use crate::config::Notify;
 use crate::notice::Why;
 
 /// Something that a sink will not get.
@@ -19,21 +20,29 @@ pub struct Loss {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lost {
-    /// Rows that waited for it.
-    Rows(Why, Dropped),
+    /// Rows of this kind that waited for it.
+    Rows(Why, Notify, Dropped),
     /// A row that it refused for too long; it is a dead letter, whose request had this webhook-id.
     Letter { id: String, reason: String },
 }
 
 /// Notes that rows are gone; nothing, where there are none.
-pub fn of_rows(transaction: &Transaction, sink: &str, why: Why, dropped: &Dropped) -> rusqlite::Result<()> {
-    let Dropped { waiting: Backlog { rows, bytes, oldest_ms }, last_seq } = *dropped;
+pub fn of_rows(
+    transaction: &Transaction,
+    sink: &str,
+    why: Why,
+    kind: Notify,
+    dropped: &Dropped,
+) -> rusqlite::Result<()> {
+    let Dropped { waiting: Backlog { rows, bytes, oldest_ms }, last_seq, at_most } = *dropped;
     if rows == 0 {
         return Ok(());
     }
-    let insert = "INSERT INTO loss (sink, reason, rows, bytes, oldest_ms, last_seq) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    let (rows, bytes) = (rows.cast_signed(), bytes.cast_signed());
-    transaction.prepare_cached(insert)?.execute(params![sink, why.as_str(), rows, bytes, oldest_ms, last_seq])?;
+    let insert = "INSERT INTO loss (sink, reason, kind, rows, bytes, oldest_ms, last_seq, at_most) \
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let (kind, rows, bytes) = (rows::kind(kind), rows.cast_signed(), bytes.cast_signed());
+    let mut insert = transaction.prepare_cached(insert)?;
+    insert.execute(params![sink, why.as_str(), kind, rows, bytes, oldest_ms, last_seq, at_most])?;
     Ok(())
 }
 
@@ -46,7 +55,8 @@ pub fn of_letter(transaction: &Transaction, sink: &str, id: &str, reason: &str) 
 
 /// All that no event has told of, the oldest first.
 pub fn untold(connection: &Connection) -> rusqlite::Result<Vec<Loss>> {
-    let select = "SELECT id, sink, letter, reason, rows, bytes, oldest_ms, last_seq FROM loss ORDER BY rowid";
+    let select =
+        "SELECT id, sink, letter, reason, kind, rows, bytes, oldest_ms, last_seq, at_most FROM loss ORDER BY rowid";
     connection.prepare_cached(select)?.query_map([], from_row)?.collect()
 }
 
@@ -61,9 +71,10 @@ fn from_row(row: &SqlRow) -> rusqlite::Result<Loss> {
     let lost = match row.get(2)? {
         Some(id) => Lost::Letter { id, reason },
         None => {
-            let (rows, bytes): (i64, i64) = (row.get(4)?, row.get(5)?);
-            let waiting = Backlog { rows: rows.cast_unsigned(), bytes: bytes.cast_unsigned(), oldest_ms: row.get(6)? };
-            Lost::Rows(Why::named(&reason), Dropped { waiting, last_seq: row.get(7)? })
+            let (kind, rows, bytes): (i64, i64, i64) = (row.get(4)?, row.get(5)?, row.get(6)?);
+            let waiting = Backlog { rows: rows.cast_unsigned(), bytes: bytes.cast_unsigned(), oldest_ms: row.get(7)? };
+            let dropped = Dropped { waiting, last_seq: row.get(8)?, at_most: row.get(9)? };
+            Lost::Rows(Why::named(&reason), rows::notify(kind)?, dropped)
         }
     };
     Ok(Loss { id: row.get(0)?, sink: row.get(1)?, lost })

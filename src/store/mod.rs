@@ -120,7 +120,7 @@ pub struct Backlog {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forgotten {
     pub sink: String,
-    /// Rows that it had not delivered.
+    /// Rows for it that it had not delivered; at most so many where its filter is not known.
     pub waiting: Backlog,
     /// Its dead letters.
     pub dead: u64,
@@ -265,10 +265,10 @@ impl Store {
         Ok(forgotten)
     }
 
-    /// One sink less, until the next time that they are set.
-    pub fn forget_sink(&self, name: &str) -> Result<Vec<Forgotten>, StateError> {
+    /// One sink less, until the next time that they are set. Counted is what `is_lost` says of the rows that wait.
+    pub fn forget_sink(&self, name: &str, is_lost: impl Fn(&[u8]) -> bool) -> Result<Option<Forgotten>, StateError> {
         let mut db = self.lock();
-        let forgotten = db.forget_sink(name)?;
+        let forgotten = db.forget_sink(name, &is_lost)?;
         self.set_waiting(db.backlog()?);
         Ok(forgotten)
     }
@@ -314,6 +314,11 @@ impl Store {
         self.lock().take(notify, seq, limit)
     }
 
+    /// Tells that somebody else has written to the database, as soon as anybody here has seen that.
+    pub fn written_elsewhere(&self) -> watch::Receiver<()> {
+        self.lock().written_elsewhere.subscribe()
+    }
+
     /// Tells of each commit, of what an operator has written, and of the end.
     pub fn arrivals(&self) -> watch::Receiver<()> {
         self.arrivals.subscribe()
@@ -332,14 +337,6 @@ impl Store {
     pub fn waiting(&self) -> Backlog {
         let (rows, bytes) = (self.n_rows.load(Ordering::Relaxed), self.n_bytes.load(Ordering::Relaxed));
         Backlog { rows, bytes, oldest_ms: None }
-    }
-
-    /// Drops what waits for delivery, and puts `notice` in its place. For a store that nobody else uses.
-    ///
-    /// # Errors
-    /// Nothing was dropped.
-    pub fn drop_waiting(&self, notice: impl FnOnce(Dropped) -> Option<OutboxEvent>) -> Result<Dropped, StateError> {
-        self.lock().drop_waiting(notice)
     }
 
     /// False if somebody deleted or replaced the database since it was opened; the next commit mends that, or says why it cannot.

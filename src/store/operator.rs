@@ -9,8 +9,9 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 use super::outbox::Dropped;
-use super::{OutboxEvent, Silence, StateError, delivery, dir, expire, rows, schema, silence};
-use crate::config::Notify;
+use super::rows::IsLost;
+use super::{Silence, StateError, dir, expire, loss, rows, schema, silence};
+use crate::notice::Why;
 
 /// A state directory that is worked with beside its daemon.
 #[derive(Debug)]
@@ -60,28 +61,21 @@ impl Operator {
         })
     }
 
-    /// Gives up all that waits for one sink, but for its dead letters, and puts `notice` of it into the outbox.
+    /// Gives up all that waits for one sink, but for its dead letters. Counted is what `is_lost` says of the rows; it becomes a
+    /// loss, which the daemon tells, now or when it is started.
     ///
     /// # Errors
     /// Nothing was given up.
-    pub fn drop_waiting(
-        &mut self,
-        sink: &str,
-        notice: impl FnOnce(Dropped) -> Option<OutboxEvent>,
-    ) -> Result<Dropped, StateError> {
+    pub fn drop_waiting(&mut self, sink: &str, is_lost: IsLost) -> Result<Dropped, StateError> {
         self.transact(|transaction| {
             let Some((notify, delivered)) = rows::sink(transaction, sink)? else { return Ok(Dropped::default()) };
-            let (apart, last_seq) = (delivery::apart(transaction, sink)?, expire::last(transaction, notify)?);
-            let mut waiting = rows::backlog_of(transaction, notify, delivered, last_seq)?;
-            waiting.rows += apart.rows;
-            waiting.bytes += apart.bytes;
-            let dropped = Dropped { waiting, last_seq };
-            expire::drop_through(transaction, sink, last_seq)?;
+            let last = expire::last(transaction, notify)?;
+            let dropped = rows::all_lost(transaction, (sink, notify, delivered), last, is_lost)?;
+            expire::drop_through(transaction, sink, last)?;
             transaction.execute("DELETE FROM batch WHERE sink = ?1", [sink])?;
-            if let Some(event) = Some(dropped).filter(|it| it.waiting.rows > 0).and_then(notice) {
-                rows::insert(transaction, Notify::Event, &event)?;
-            }
-            // What nobody waits for any more is deleted by the daemon, which counts.
+            loss::of_rows(transaction, sink, Why::Asked, notify, &dropped)?;
+            // A daemon that sees this counts anew.
+            rows::prune(transaction)?;
             Ok(dropped)
         })
     }

@@ -1,11 +1,11 @@
-//! The outbox as an operator sees it: read beside the daemon that works with it, and emptied when none does.
+//! The outbox as an operator sees it: read beside the daemon that works with it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags};
 
-use super::{Backlog, FileState, OutboxEvent, Row, StateError, delivery, dir, rows, schema};
+use super::{Backlog, FileState, Row, StateError, delivery, dir, rows, schema};
 use crate::config::Notify;
 
 /// A look at a state directory. It never writes, and holds nothing up: each question is a short read of its own.
@@ -51,12 +51,14 @@ pub struct DeadLetter {
     pub body: Vec<u8>,
 }
 
-/// What was, or would be, dropped.
+/// What was dropped, of what was for its sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Dropped {
     pub waiting: Backlog,
     /// The number of the last row.
     pub last_seq: i64,
+    /// Not all of it need have been for the sink: its filter is not known.
+    pub at_most: bool,
 }
 
 impl Dropped {
@@ -67,6 +69,7 @@ impl Dropped {
         self.waiting.bytes += bytes;
         self.waiting.oldest_ms = self.waiting.oldest_ms.into_iter().chain(oldest_ms).min();
         self.last_seq = self.last_seq.max(other.last_seq);
+        self.at_most |= other.at_most;
     }
 }
 
@@ -168,25 +171,4 @@ fn sink(connection: &Connection, name: String, (notify, delivered): (Notify, i64
         name,
         notify,
     })
-}
-
-/// Drops what waits, and stores `notice` of it in the same transaction. Does nothing where nothing waits.
-pub(super) fn drop_waiting(
-    connection: &mut Connection,
-    notice: impl FnOnce(Dropped) -> Option<OutboxEvent>,
-) -> rusqlite::Result<Dropped> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let waiting = rows::backlog(&transaction)?;
-    let last_seq = transaction.query_row("SELECT coalesce(max(seq), 0) FROM outbox", [], |row| row.get(0))?;
-    let dropped = Dropped { waiting, last_seq };
-    if waiting.rows > 0 {
-        transaction.execute("UPDATE sink SET delivered = ?1 WHERE delivered < ?1", [last_seq])?;
-        transaction.execute("DELETE FROM batch WHERE row IS NULL", [])?;
-        rows::prune(&transaction)?;
-        if let Some(event) = notice(dropped) {
-            rows::insert(&transaction, Notify::Event, &event)?;
-        }
-    }
-    transaction.commit()?;
-    Ok(dropped)
 }

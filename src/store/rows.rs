@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, OptionalExtension, Transaction, params};
 
+use super::expire::Sink;
 use super::{Backlog, Batch, Dropped, FileState, Forgotten, OutboxEvent, Row, delivery, loss};
 use crate::config::Notify;
 use crate::event::EventId;
@@ -312,23 +313,42 @@ pub fn sink(connection: &Connection, name: &str) -> rusqlite::Result<Option<(Not
     select.query_row([name], |row| Ok((notify(row.get(0)?)?, row.get(1)?))).optional()
 }
 
+/// Which of its rows a sink misses that never gets them; `None` where its filter is not known.
+pub type IsLost<'a> = Option<&'a dyn Fn(&[u8]) -> bool>;
+
+/// What a sink loses with all that waits for it up to a row, and stands apart.
+pub fn all_lost(
+    transaction: &Transaction,
+    (name, notify, delivered): Sink,
+    through: i64,
+    is_lost: IsLost,
+) -> rusqlite::Result<Dropped> {
+    let in_order = lost(transaction, notify, (delivered, through), is_lost.unwrap_or(&|_| true))?;
+    let apart = delivery::apart(transaction, name)?;
+    let waiting = Backlog { rows: in_order.rows + apart.rows, bytes: in_order.bytes + apart.bytes, ..in_order };
+    Ok(Dropped { waiting, last_seq: through, at_most: is_lost.is_none() && in_order.rows > 0 })
+}
+
+/// One sink less, and what it had not delivered, dead letters too, is a loss.
+pub fn forget_sink(transaction: &Transaction, name: &str, is_lost: IsLost) -> rusqlite::Result<Option<Forgotten>> {
+    let Some((notify, delivered)) = sink(transaction, name)? else { return Ok(None) };
+    let mut lost = all_lost(transaction, (name, notify, delivered), last_seq(transaction)?, is_lost)?;
+    let waiting = lost.waiting;
+    let dead = transaction.execute("DELETE FROM dead WHERE sink = ?1", [name])? as u64;
+    transaction.execute("DELETE FROM batch WHERE sink = ?1", [name])?;
+    transaction.execute("DELETE FROM sink WHERE name = ?1", [name])?;
+    lost.waiting.rows += dead;
+    loss::of_rows(transaction, name, Why::Removed, notify, &lost)?;
+    Ok(Some(Forgotten { sink: name.to_owned(), waiting, dead }))
+}
+
 /// Makes these the sinks. A new one gets what is stored from now on, and so does one that takes other rows than before.
 pub fn set_sinks(transaction: &Transaction, wanted: &[(String, Notify)]) -> rusqlite::Result<Vec<Forgotten>> {
     let (mut forgotten, last) = (Vec::new(), last_seq(transaction)?);
-    for (name, notify, delivered) in sinks(transaction)? {
-        if wanted.iter().any(|it| (&it.0, it.1) == (&name, notify)) {
-            continue;
+    for (name, notify, _) in sinks(transaction)? {
+        if !wanted.iter().any(|it| (&it.0, it.1) == (&name, notify)) {
+            forgotten.extend(forget_sink(transaction, &name, None)?);
         }
-        let apart = delivery::apart(transaction, &name)?;
-        let mut waiting = backlog_of(transaction, notify, delivered, i64::MAX)?;
-        (waiting.rows, waiting.bytes) = (waiting.rows + apart.rows, waiting.bytes + apart.bytes);
-        let dead = transaction.execute("DELETE FROM dead WHERE sink = ?1", [&name])? as u64;
-        transaction.execute("DELETE FROM batch WHERE sink = ?1", [&name])?;
-        transaction.execute("DELETE FROM sink WHERE name = ?1", [&name])?;
-        // The dead letters go as well.
-        let lost = Backlog { rows: waiting.rows + dead, ..waiting };
-        loss::of_rows(transaction, &name, Why::Removed, &Dropped { waiting: lost, last_seq: last })?;
-        forgotten.push(Forgotten { sink: name, waiting, dead });
     }
     for (name, notify) in wanted {
         let insert = "INSERT INTO sink (name, notify, delivered) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";

@@ -76,7 +76,7 @@ CREATE TABLE silence (
 CREATE TABLE loss (
     id TEXT NOT NULL UNIQUE DEFAULT (hex(randomblob(16))),
     sink TEXT NOT NULL, letter TEXT, reason TEXT NOT NULL,
-    rows INTEGER, bytes INTEGER, oldest_ms INTEGER, last_seq INTEGER
+    kind INTEGER, rows INTEGER, bytes INTEGER, oldest_ms INTEGER, last_seq INTEGER, at_most INTEGER
 ) STRICT;
 CREATE TABLE link (place BLOB NOT NULL, link BLOB NOT NULL, PRIMARY KEY (place, link)) STRICT, WITHOUT ROWID;
 ALTER TABLE file ADD COLUMN unread_to INTEGER;

@@ -212,7 +212,7 @@ fn a_sink_that_takes_other_rows_than_before_begins_anew() {
     let [Forgotten { sink, waiting, dead, .. }] = &forgotten[..] else { panic!("{forgotten:?}") };
     assert_eq!((sink.as_str(), waiting.rows, *dead), ("events", 1, 1));
     let letter = Lost::Letter { id: "msg_1".into(), reason: "no".into() };
-    let [told, (_, Lost::Rows(Why::Removed, both))] = &lost(&store)[..] else { panic!("{:?}", lost(&store)) };
+    let [told, (_, Lost::Rows(Why::Removed, _, both))] = &lost(&store)[..] else { panic!("{:?}", lost(&store)) };
     assert_eq!((told, both.waiting.rows), (&("events".into(), letter), 2));
     // Once an event tells of them, they are told.
     let ids = store.losses().unwrap().into_iter().map(|loss| loss.id).collect();
@@ -340,7 +340,7 @@ fn what_expires_is_the_oldest_and_whole_requests() {
     let dropped = store.expire_before("events", 1001, |_| true).unwrap();
     assert_eq!((dropped.waiting.rows, dropped.waiting.oldest_ms, dropped.last_seq), (2, Some(1000), 2));
     assert_eq!(store.standing("events").unwrap().next.unwrap().id, "msg_2");
-    assert_eq!(lost(&store), [("events".to_owned(), Lost::Rows(Why::Expired, dropped))]);
+    assert_eq!(lost(&store), [("events".to_owned(), Lost::Rows(Why::Expired, Notify::Event, dropped))]);
     assert_eq!(store.expire_before("nobody", i64::MAX, |_| true).unwrap(), Dropped::default());
 }
 
@@ -358,7 +358,7 @@ fn room_is_made_at_the_cost_of_the_sink_that_is_behind_if_another_is_not() {
     // One byte costs a whole request.
     let (sink, dropped) = store.make_room(0, 1, None, |_, _| true).unwrap().unwrap();
     assert_eq!((&*sink, dropped.waiting.rows, dropped.last_seq), ("dead", 2, 2));
-    assert_eq!(lost(&store), [("dead".to_owned(), Lost::Rows(Why::Full, dropped))]);
+    assert_eq!(lost(&store), [("dead".to_owned(), Lost::Rows(Why::Full, Notify::Event, dropped))]);
     assert_eq!(store.standing("dead").unwrap().next.unwrap().id, "msg_2");
     let (sink, dropped) = store.make_room(3, 0, None, |_, _| true).unwrap().unwrap();
     assert_eq!((&*sink, dropped.waiting.rows, dropped.last_seq), ("dead", 3, 5));
@@ -414,22 +414,52 @@ fn what_an_operator_does_beside_the_daemon_is_seen_and_counted() {
     assert_eq!(operator.retry(Some("people")).unwrap(), Retried::default());
     assert_eq!(operator.retry(None).unwrap(), Retried { due: 1, revived: 0 });
     assert_eq!(store.standing("events").unwrap().apart.unwrap().tries.next_ms, 0);
-    let dropped = operator.drop_waiting("events", |_| Some(event(9))).unwrap();
-    assert_eq!(dropped.waiting.rows, 3);
-    assert_eq!(operator.drop_waiting("events", |_| None).unwrap().waiting.rows, 1);
-    assert_eq!(operator.drop_waiting("nobody", |_| Some(event(8))).unwrap(), Dropped::default());
-    let mut arrivals = store.arrivals();
+    let dropped = operator.drop_waiting("events", None).unwrap();
+    assert_eq!((dropped.waiting.rows, dropped.at_most), (3, true));
+    assert_eq!(operator.drop_waiting("nobody", None).unwrap(), Dropped::default());
+    let (mut arrivals, mut others) = (store.arrivals(), store.written_elsewhere());
     arrivals.mark_unchanged();
+    others.mark_unchanged();
     assert_eq!(store.standing("events").unwrap().n_apart, 0);
     assert_eq!(store.waiting(), Backlog::default());
     assert!(arrivals.has_changed().unwrap(), "who waits for rows looks again");
+    assert!(others.has_changed().unwrap(), "and who tells what is lost");
+    assert_eq!(lost(&store), [("events".to_owned(), Lost::Rows(Why::Asked, Notify::Event, dropped))]);
     arrivals.mark_unchanged();
+    others.mark_unchanged();
     store.standing("events").unwrap();
-    assert!(!arrivals.has_changed().unwrap(), "only where there is something new");
+    assert!(!arrivals.has_changed().unwrap() && !others.has_changed().unwrap(), "only where there is something new");
     // Also where only the reader looks.
-    operator.drop_waiting("events", |_| Some(event(7))).unwrap();
-    store.commit(&batch(vec![], &[4])).unwrap();
+    store.commit(&batch(vec![], &[4, 5])).unwrap();
+    operator.drop_waiting("events", None).unwrap();
+    store.commit(&batch(vec![], &[6])).unwrap();
     assert_eq!(store.waiting().rows, 1);
+    assert!(others.has_changed().unwrap());
+}
+
+#[test]
+fn what_was_not_for_a_sink_is_no_loss_of_it() {
+    let tmp = tempfile::tempdir().unwrap();
+    let store = open(&StateDir::lock(tmp.path()).unwrap());
+    store.set_sinks(&[BOTH[0], BOTH[1], ("third", Notify::Event)]).unwrap();
+    store.commit(&Batch { notices: vec![event(100), event(101)], ..batch(vec![], &[1, 2, 3]) }).unwrap();
+    let is = |n: u8| move |row: &[u8]| row == event(n).body;
+    let asked = Operator::open(tmp.path()).unwrap().unwrap().drop_waiting("people", Some(&is(101))).unwrap();
+    let forgotten = store.forget_sink("events", is(2)).unwrap().unwrap();
+    assert_eq!((forgotten.waiting.rows, store.forget_sink("events", is(2)).unwrap()), (1, None));
+    store.forget_sink("third", |_| false).unwrap();
+    let [(_, people), (_, Lost::Rows(Why::Removed, Notify::Event, events))] = &lost(&store)[..] else {
+        panic!("{:?}", lost(&store))
+    };
+    assert_eq!(*people, Lost::Rows(Why::Asked, Notify::Incident, asked));
+    assert_eq!((asked.waiting.rows, asked.at_most), (1, false));
+    assert_eq!((events.waiting.rows, events.waiting.bytes, events.at_most), (1, event(2).body.len() as u64, false));
+    // Where nobody knows any more, it is at most so many.
+    store.set_sinks(&BOTH).unwrap();
+    store.commit(&batch(vec![], &[4, 5])).unwrap();
+    store.set_sinks(&BOTH[1..]).unwrap();
+    let Some((_, Lost::Rows(Why::Removed, _, last))) = lost(&store).pop() else { panic!("{:?}", lost(&store)) };
+    assert_eq!((last.waiting.rows, last.at_most), (2, true));
 }
 
 #[test]

@@ -1,22 +1,19 @@
-//! `outbox drop`: gives up what waits, or what was given up by the daemon already.
+//! `outbox drop`: gives up what waits, or what was given up by the daemon already. What goes is noted in the store; the daemon
+//! tells it.
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use jiff::Timestamp;
 
-use super::super::setup::{catalog_of, host};
 use super::super::state::{check_sink, operator};
 use super::{rows, size, time};
-use crate::catalog::Catalog;
-use crate::config::{Config, Notify};
+use crate::config::{Config, Filter, Notify};
 use crate::deliver::stdout;
+use crate::deliver::webhook::filter;
 use crate::exit::Exit;
-use crate::notice::{About, Notice, Why};
-use crate::store::{Backlog, Dropped, Outbox, OutboxEvent, SinkBacklog, StateDir, Store};
-use crate::wire::EventWriter;
+use crate::store::{Backlog, Operator, Outbox, SinkBacklog, StateDir};
+use crate::visible::visible;
 
 /// What is to go.
 #[derive(Debug, Clone, Copy)]
@@ -72,25 +69,41 @@ fn everything(dir: &Path, config: &Config) -> Result<String> {
     if !dir.try_exists().with_context(|| dir.display().to_string())? {
         bail!("{}: there is no such state directory", dir.display());
     }
-    let reporter = Reporter::new(dir, config)?;
-    let lock = StateDir::lock(dir).context("stop the daemon first")?;
-    let store = Store::open(&lock, config.state.synchronous)?;
-    let dropped = store.drop_waiting(|dropped| reporter.event(&dropped, None))?;
-    Ok(told(&dropped.waiting, Notify::Event, "were dropped"))
+    let _lock = StateDir::lock(dir).context("stop the daemon first")?;
+    let (mut operator, sinks) = (operator(dir)?, known(dir)?);
+    let mut all = Vec::new();
+    for sink in &sinks {
+        let told = drop_for(&mut operator, config, sink)?;
+        all.push(format!("{}: {told}", visible(&sink.name)));
+    }
+    Ok(if all.is_empty() { "nothing waits".to_owned() } else { all.join("\n") })
 }
 
-fn waiting_for(dir: &Path, config: &Config, sink: &str) -> Result<String> {
-    let reporter = Reporter::new(dir, config)?;
+fn waiting_for(dir: &Path, config: &Config, name: &str) -> Result<String> {
     let mut operator = operator(dir)?;
-    check_sink(&operator.sinks()?, Some(sink))?;
+    let sinks = known(dir)?;
+    let sink = find(&sinks, name)?;
     // It keeps what it has taken out in memory, and does not look whether somebody else has changed it.
-    if let (stdout::NAME, Some(user)) = (sink, Outbox::user_of(dir)?) {
-        bail!("stop the daemon first{user}: what waits for {sink} can be dropped only without it");
+    if let (stdout::NAME, Some(user)) = (name, Outbox::user_of(dir)?) {
+        bail!("stop the daemon first{user}: what waits for {name} can be dropped only without it");
     }
-    let notify = Outbox::open(dir)?.map(|outbox| outbox.sinks()).transpose()?.unwrap_or_default();
-    let notify = find(&notify, sink)?.notify;
-    let dropped = operator.drop_waiting(sink, |dropped| reporter.event(&dropped, Some(sink)))?;
-    Ok(told(&dropped.waiting, notify, "were dropped"))
+    drop_for(&mut operator, config, sink)
+}
+
+/// Drops what waits for one sink. What of it was for the sink is known as long as the configuration has the sink.
+fn drop_for(operator: &mut Operator, config: &Config, sink: &SinkBacklog) -> Result<String> {
+    let webhook = config.webhooks.iter().find(|webhook| (&webhook.name, webhook.notify) == (&sink.name, sink.notify));
+    let everything = Filter::default();
+    let filter = webhook.map(|webhook| &webhook.filter).or((sink.name == stdout::NAME).then_some(&everything));
+    let is_missed = filter.map(|filter| move |row: &[u8]| filter::is_missed(row, filter));
+    let is_lost = is_missed.as_ref().map(|is_missed| is_missed as &dyn Fn(&[u8]) -> bool);
+    let dropped = operator.drop_waiting(&sink.name, is_lost)?;
+    let up_to = if dropped.at_most { "up to " } else { "" };
+    Ok(format!("{up_to}{}", told(&dropped.waiting, sink.notify, "were dropped")))
+}
+
+fn known(dir: &Path) -> Result<Vec<SinkBacklog>> {
+    Ok(Outbox::open(dir)?.map(|outbox| outbox.sinks()).transpose()?.unwrap_or_default())
 }
 
 fn dead_letters(dir: &Path, sink: Option<&str>) -> Result<String> {
@@ -112,34 +125,6 @@ fn find<'s>(sinks: &'s [SinkBacklog], name: &str) -> Result<&'s SinkBacklog> {
 
 fn dead(n: u64) -> String {
     format!("{n} dead letters")
-}
-
-/// Makes the event that tells receivers what they will not get.
-struct Reporter<'a> {
-    dir: &'a Path,
-    catalog: Arc<Catalog>,
-    writer: EventWriter,
-}
-
-impl Reporter<'_> {
-    fn new<'a>(dir: &'a Path, config: &Config) -> Result<Reporter<'a>> {
-        let catalog = Arc::new(catalog_of(&config.catalog, &[])?);
-        let writer = EventWriter::new(&catalog, config.lang);
-        Ok(Reporter { dir, catalog, writer })
-    }
-
-    fn event(&self, dropped: &Dropped, sink: Option<&str>) -> Option<OutboxEvent> {
-        let Dropped { waiting, last_seq } = *dropped;
-        let oldest = time(waiting.oldest_ms);
-        let sink = sink.map(str::to_owned);
-        let notice =
-            Notice::Dropped { sink, why: Why::Asked, events: waiting.rows, bytes: waiting.bytes, oldest, last_seq };
-        let about = About::ourselves(self.dir.display().to_string(), host());
-        let event = notice.event(&about, &self.catalog, Timestamp::now())?;
-        let mut body = Vec::new();
-        self.writer.write(&event, &mut body);
-        Some(OutboxEvent { id: event.id, body })
-    }
 }
 
 fn told(waiting: &Backlog, notify: Notify, verb: &str) -> String {

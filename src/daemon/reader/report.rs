@@ -8,7 +8,9 @@ use jiff::Timestamp;
 
 use super::Reader;
 use super::work::Stall;
+use crate::config::Notify;
 use crate::daemon::meet;
+use crate::event::Missed;
 use crate::identity::FileKey;
 use crate::notice::{About, Notice, Reason, Why};
 use crate::pipeline::Cut;
@@ -58,7 +60,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Reports what was given up and no event has told of yet: for each sink and reason the sum. Of a full outbox is told a few times a
+    /// Reports what was given up and no event has told of yet: for each sink, reason and kind of rows the sum. Of a full outbox is told a few times a
     /// minute at most, however often it makes room.
     pub(super) fn report_losses(&mut self, clock: Instant) {
         let losses = match self.store.losses() {
@@ -71,12 +73,14 @@ impl Reader {
         let mut told = Vec::new();
         for Loss { id, sink, lost } in losses {
             let is_early = self.next_full.is_some_and(|at| clock < at);
-            if self.pending.losses.contains(&id) || is_early && matches!(lost, Lost::Rows(Why::Full, _)) {
+            if self.pending.losses.contains(&id) || is_early && matches!(lost, Lost::Rows(Why::Full, ..)) {
                 continue;
             }
             told.push(id);
             let sum = sums.iter_mut().find_map(|(name, sum)| match (sum, &lost) {
-                (Lost::Rows(why, sum), Lost::Rows(other, more)) if *name == sink && why == other => Some((sum, *more)),
+                (Lost::Rows(why, kind, sum), Lost::Rows(other_why, other_kind, more)) => {
+                    ((&*name, *why, *kind) == (&sink, *other_why, *other_kind)).then_some((sum, *more))
+                }
                 _ => None,
             });
             match sum {
@@ -86,12 +90,16 @@ impl Reader {
         }
         for (sink, lost) in sums {
             let notice = match lost {
-                Lost::Rows(why, Dropped { waiting: Backlog { rows: events, bytes, oldest_ms }, last_seq }) => {
+                Lost::Rows(why, kind, Dropped { waiting: Backlog { rows, bytes, oldest_ms }, last_seq, at_most }) => {
                     if why == Why::Full {
                         self.next_full = Some(clock + FULL_EVERY);
                     }
                     let oldest = oldest_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-                    Notice::Dropped { sink: Some(sink), why, events, bytes, oldest, last_seq }
+                    let lost = match kind {
+                        Notify::Event => Missed { events: rows, messages: 0, at_most },
+                        Notify::Incident => Missed { events: 0, messages: rows, at_most },
+                    };
+                    Notice::Dropped { sink, why, lost, bytes, oldest, last_seq }
                 }
                 Lost::Letter { id, reason } => Notice::DeadLetter { sink, id, reason },
             };

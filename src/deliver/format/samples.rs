@@ -156,6 +156,14 @@ fn dropped(lang: Lang) -> Value {
     dropped
 }
 
+/// Of a sink that takes incidents, and was removed while paytriage was stopped.
+fn dropped_messages(lang: Lang) -> Value {
+    let facts = "sink=finance-team up_to_messages=1200 up_to_bytes=9000000 oldest=2026-11-22T18:00:00Z reason=removed";
+    let mut dropped = own("PT.DROPPED", "opened", facts, lang);
+    (dropped["lost_messages"], dropped["lost_at_most"]) = (1200.into(), true.into());
+    dropped
+}
+
 /// A digest of everything that is told in words of its own.
 fn special(lang: Lang) -> Value {
     let gap = own("PT.GAP", "resolved", "reason=truncated from=3 to=10 bytes=7", lang);
@@ -248,6 +256,7 @@ pub fn cases(lang: Lang) -> Vec<(&'static str, Vec<Value>)> {
         ("sink-down", vec![sink_down("opened", lang)]),
         ("sink-up", vec![sink_down("resolved", lang)]),
         ("dropped", vec![dropped(lang)]),
+        ("dropped-messages", vec![dropped_messages(lang)]),
         ("own-event", vec![own_event(lang)]),
         ("own-events", vec![own_event(lang), event(lang)]),
         ("special", vec![special(lang)]),

@@ -85,7 +85,8 @@ fn requests_are_as_reviewed() {
             for (name, format) in formats() {
                 let is_of_chats = matches!(case, "long" | "storm" | "own-event" | "own-events" | "unfollowed");
                 // What is only wrapped in something needs no more examples.
-                let is_of_people = is_of_chats || matches!(case, "sink-down" | "sink-up" | "dropped" | "special");
+                let is_of_people =
+                    is_of_chats || matches!(case, "sink-down" | "sink-up" | "dropped" | "dropped-messages" | "special");
                 let is_for_people =
                     CHATS.contains(&format) || matches!(format, Format::Alertmanager | Format::PagerDuty);
                 if case == "many" || is_of_chats && !CHATS.contains(&format) || is_of_people && !is_for_people {

@@ -184,12 +184,24 @@ pub fn when(notice: &Notice, timezone: &TimeZone, lang: Lang) -> String {
     text
 }
 
-/// Events that are lost, where some are.
+/// What is lost, where something is: `12 events`, `up to 36,000 messages`.
 pub fn lost(notice: &Notice, lang: Lang) -> Option<String> {
-    (notice.lost > 0).then(|| match lang {
+    let events = (notice.lost > 0).then(|| match lang {
         Lang::En => report::events(notice.lost, lang),
         Lang::Zh => format!("{} 条", grouped(notice.lost)),
-    })
+    });
+    let messages = (notice.lost_messages > 0).then(|| match (lang, notice.lost_messages) {
+        (Lang::En, 1) => "1 message".to_owned(),
+        (Lang::En, n) => format!("{} messages", grouped(n)),
+        (Lang::Zh, n) => format!("{} 条消息", grouped(n)),
+    });
+    let parts: Vec<String> = events.into_iter().chain(messages).collect();
+    let (and, up_to) = match lang {
+        Lang::En => (" and ", "up to "),
+        Lang::Zh => ("和 ", "最多 "),
+    };
+    let up_to = if notice.lost_at_most { up_to } else { "" };
+    (!parts.is_empty()).then(|| format!("{up_to}{}", parts.join(and)))
 }
 
 /// `1,234 events (56 new)`, `about 310 orders`, `4.7 a minute`.

@@ -1,6 +1,7 @@
 //! What paytriage says of itself: a sink that is down is a state, and what is lost is added up.
 
 use super::*;
+use crate::event::Missed;
 use crate::notice as notice_of;
 
 use Reason::*;
@@ -102,15 +103,17 @@ fn a_silence_over_a_sink_that_is_down_holds_all_of_it_back() {
 
 #[test]
 fn what_is_lost_for_a_sink_is_added_up() {
-    let dropped = |events, last_seq| {
+    let dropped = |lost, last_seq| {
         let why = notice_of::Why::Full;
-        of_sink(notice_of::Notice::Dropped { sink: Some("log".into()), why, events, bytes: 9, oldest: None, last_seq })
+        of_sink(notice_of::Notice::Dropped { sink: "log".into(), why, lost, bytes: 9, oldest: None, last_seq })
     };
     let mut driver = Driver::new();
-    driver.observe(dropped(1000, 1));
+    driver.observe(dropped(Missed { events: 1000, ..Missed::default() }, 1));
     driver.restart();
-    driver.observe(dropped(234, 2));
+    driver.observe(dropped(Missed { events: 234, messages: 5, at_most: true }, 2));
     driver.run_until(HOUR);
-    let told: Vec<_> = driver.notices().iter().map(|notice| (notice.status, notice.count, notice.lost)).collect();
-    assert_eq!(told, [(Opened, 1, 1000), (Ongoing, 2, 1234), (Resolved, 2, 1234)]);
+    let told = driver.notices();
+    let told: Vec<_> =
+        told.iter().map(|it| (it.status, it.count, it.lost, it.lost_messages, it.lost_at_most)).collect();
+    assert_eq!(told, [(Opened, 1, 1000, 0, false), (Ongoing, 2, 1234, 5, true), (Resolved, 2, 1234, 5, true)]);
 }

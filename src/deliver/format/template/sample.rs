@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use crate::config::Notify;
+use crate::notice::{PROVIDER, SINK, SINK_DOWN};
 
 /// A message and what it is, for people.
 pub struct Sample {
@@ -21,8 +22,10 @@ pub enum Extent {
 }
 
 /// What a message may be without, wherever it stands.
-const OPTIONAL: [&str; 13] = [
+const OPTIONAL: [&str; 15] = [
     "lost",
+    "lost_messages",
+    "lost_at_most",
     "flapping",
     "provider",
     "remediation",
@@ -41,11 +44,20 @@ const OPTIONAL: [&str; 13] = [
 const EXCERPT: &str =
     r#"ERROR pay {"out_trade_no":"T20261122001","sub_code":"ACQ.SYSTEM_ERROR","sub_msg":"系统繁忙 \"1\""}"#;
 
+const OWN: &str = "a word about paytriage itself";
+/// The facts of a sink that is down.
+const DOWN: &str = "sink=oncall since=2026-11-22T19:10:04Z reason=\"HTTP 503: \\\"busy\\\"\"";
+/// The facts of one that lost something.
+const DROPPED: &str = "sink=oncall up_to_events=3 up_to_bytes=999 oldest=2026-11-22T18:00:00Z reason=removed";
+
 /// One of each kind of message that a sink takes; `labels`: names of those that sources have.
 pub fn samples(notify: Notify, extent: Extent, labels: &BTreeSet<String>) -> Vec<Sample> {
-    let labels: Map<String, Value> = labels.iter().map(|name| (name.clone(), "checkout".into())).collect();
+    let labels = labels.iter().filter(|_| extent == Extent::All);
+    let labels: Map<String, Value> = labels.map(|name| (name.clone(), "checkout".into())).collect();
     let all = match notify {
-        Notify::Event => vec![Sample { what: "an event", row: event(&labels) }],
+        Notify::Event => {
+            vec![Sample { what: "an event", row: event(&labels) }, Sample { what: OWN, row: own_event(&labels) }]
+        }
         Notify::Incident => {
             let notices = [
                 ("opened", "threshold", "an incident that opens"),
@@ -54,8 +66,8 @@ pub fn samples(notify: Notify, extent: Extent, labels: &BTreeSet<String>) -> Vec
                 ("resolved", "quiet", "an incident that is over"),
             ];
             let notices = notices.map(|(status, reason, what)| Sample { what, row: notice(status, reason, &labels) });
-            let own = Sample { what: "a word about paytriage itself", row: own(&labels) };
-            let notices: Vec<_> = notices.into_iter().chain([own]).collect();
+            let own = own_notices(&labels).map(|row| Sample { what: OWN, row });
+            let notices: Vec<_> = notices.into_iter().chain(own).collect();
             let rows: Vec<_> = notices.iter().map(|sample| sample.row.clone()).collect();
             let digest = Sample { what: "a digest of several incidents", row: digest(rows) };
             notices.into_iter().chain([digest]).collect()
@@ -135,13 +147,41 @@ fn notice(status: &str, reason: &str, labels: &Map<String, Value>) -> Value {
     notice
 }
 
-fn own(labels: &Map<String, Value>) -> Value {
-    let own = json!({
-        "code": "PT.DROPPED", "entry": "paytriage.dropped", "provider": "paytriage", "title": "Events were dropped",
-        "scope": "paytriage", "scope_text": "This is about paytriage itself.", "lost": 3,
-        "orders": { "distinct": 0, "exact": true, "samples": [] },
+/// A sink that is down, as [`crate::notice`] writes it. What only some messages have it has like all others here, since to need that
+/// is no more than a doubt.
+fn own_event(labels: &Map<String, Value>) -> Value {
+    let mut own = merged(event(&of_a_sink(labels)), about_down());
+    (own["matched"], own["excerpt"], own["source"]["name"]) = ("PT.SINK_DOWN".into(), DOWN.into(), PROVIDER.into());
+    own
+}
+
+/// A sink that is no longer down, and one that will not get all that was meant for it, as [`crate::incident`] writes them.
+fn own_notices(labels: &Map<String, Value>) -> [Value; 2] {
+    let dropped = json!({
+        "code": "PT.DROPPED", "entry": "paytriage.dropped", "title": "What waited for delivery was dropped", "lost": 3,
+        "lost_messages": 2, "lost_at_most": true,
     });
-    merged(notice("resolved", "recovered", labels), own)
+    [("resolved", "recovered", about_down(), DOWN), ("ongoing", "interval", dropped, DROPPED)].map(
+        |(status, reason, about, facts)| {
+            let own = json!({
+                "provider": PROVIDER, "scope": "paytriage", "scope_text": "This is about paytriage itself.",
+                "orders": { "distinct": 0, "exact": true, "samples": [] },
+            });
+            let mut own = merged(notice(status, reason, &of_a_sink(labels)), merged(about, own));
+            (own["sources"][0]["name"], own["samples"][0]["excerpt"]) = (PROVIDER.into(), facts.into());
+            own
+        },
+    )
+}
+
+fn about_down() -> Value {
+    json!({ "code": "PT.SINK_DOWN", "entry": SINK_DOWN, "provider": PROVIDER, "title": "A sink takes no messages" })
+}
+
+/// With the name of the sink that a message is about.
+fn of_a_sink(labels: &Map<String, Value>) -> Map<String, Value> {
+    let own = (SINK.to_owned(), "oncall".into());
+    labels.clone().into_iter().chain([own]).collect()
 }
 
 fn digest(incidents: Vec<Value>) -> Value {
@@ -151,12 +191,17 @@ fn digest(incidents: Vec<Value>) -> Value {
     })
 }
 
-/// Without what it may be without.
+/// Without what it may be without. What paytriage says of itself always names itself, and the sink that it is about.
 fn least(mut row: Value) -> Value {
+    fn is_always_there(key: &str, value: &Value) -> bool {
+        !OPTIONAL.contains(&key)
+            || key == "provider" && value == PROVIDER
+            || key == "labels" && value.get(SINK).is_some()
+    }
     fn strip(value: &mut Value) {
         match value {
             Value::Object(map) => {
-                map.retain(|key, _| !OPTIONAL.contains(&key.as_str()));
+                map.retain(|key, value| is_always_there(key, value));
                 map.values_mut().for_each(strip);
             }
             Value::Array(values) => values.iter_mut().for_each(strip),
@@ -219,11 +264,14 @@ mod tests {
                 assert_eq!(checked.validate(row).map_err(|error| error.to_string()), Ok(()), "{what}");
             }
             let mut named = labels;
+            named.insert(SINK.to_owned());
             keys(&schema, &mut named);
             assert_eq!(names(&all), named, "everything is there");
             // Whatever else is taken out is missed.
             for Sample { what, row } in &least {
-                for key in row.as_object().unwrap().keys().filter(|key| *key != "resolved_at") {
+                for key in
+                    row.as_object().unwrap().keys().filter(|key| !["resolved_at", "provider"].contains(&key.as_str()))
+                {
                     let mut less = row.clone();
                     less.as_object_mut().unwrap().remove(key);
                     assert!(!checked.is_valid(&less), "{what} may be without {key}");

@@ -110,6 +110,24 @@ fn what_fits_every_message_is_fine() {
     ] {
         assert_eq!(tried(source, Notify::Event, JSON), Ok(None), "{source}");
     }
+    // As the README advises: what paytriage says of a sink names it.
+    for (notify, each, sink) in [
+        (Notify::Event, "{% for it in messages %}", "it.source.labels.sink"),
+        (
+            Notify::Incident,
+            "{% for m in messages %}{% for it in m.incidents|default([m]) %}",
+            "it.sources[0].labels.sink",
+        ),
+    ] {
+        let ends = "{% endfor %}".repeat(each.matches("{% for").count());
+        let own = |provider| {
+            format!("[{each}{{% if {provider} == 'paytriage' %}}{{{{ {sink}|json }}}},{{% endif %}}{ends}0]")
+        };
+        assert_eq!(tried(&own("it.provider|default('')"), notify, JSON), Ok(None));
+        assert!(tried(&own("it.provider"), notify, JSON).unwrap().is_some(), "not every message has a provider");
+        let unasked = tried(&format!("[{each}{{{{ {sink}|json }}}},{ends}0]"), notify, JSON).unwrap_err();
+        assert!(unasked.contains("labels.sink` is undefined"), "{unasked}");
+    }
     let each = "[{% for m in messages %}{% for it in m.incidents|default([m]) %}{{ it.title|json }},{% endfor %}{% endfor %}0]";
     assert_eq!(tried(each, Notify::Incident, JSON), Ok(None));
     assert_eq!(tried("{{ messages[0].excerpt }}", Notify::Event, "text/plain"), Ok(None));
