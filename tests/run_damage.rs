@@ -103,9 +103,9 @@ fn what_was_given_up_just_before_a_crash_is_told_at_the_next_start_and_once() {
     assert!(daemon.stop().success());
     // As it is where the process ended between giving something up and telling of it.
     let database = rusqlite::Connection::open(env.path("state/paytriage.db")).unwrap();
-    let losses = "INSERT INTO loss (sink, reason, rows, bytes, last_seq) VALUES ('away', 'expired', 3, 21, 7); \
+    let losses = "INSERT INTO loss (sink, reason, kind, at_most, rows, bytes, last_seq) VALUES ('away', 'expired', 0, 0, 3, 21, 7); \
                   INSERT INTO loss (sink, letter, reason) VALUES ('away', 'msg_1', 'HTTP 400'); \
-                  INSERT INTO loss (sink, reason, rows, bytes, last_seq) VALUES ('away', 'expired', 4, 30, 11)";
+                  INSERT INTO loss (sink, reason, kind, at_most, rows, bytes, last_seq) VALUES ('away', 'expired', 0, 0, 4, 30, 11)";
     database.execute_batch(losses).unwrap();
     drop(database);
 
@@ -249,7 +249,7 @@ fn a_state_directory_that_cannot_be_made_again_leaves_it_alive_and_not_ready_and
     shell(&env, "rm state");
     daemon.wait_for_log("state can be written again");
     assert_eq!(daemon.numbers(1), [1]);
-    assert!(request(address, "GET", "/readyz").starts_with("HTTP/1.1 200"));
+    eventually("it is ready again", || request(address, "GET", "/readyz").starts_with("HTTP/1.1 200"));
     exactly_once(daemon, []);
 }
 
