@@ -3,6 +3,7 @@
 //! Three threads: the reader (with one more that tells it of changes), the sink, and this one, which waits for signals
 //! and serves HTTP. Each knows the others only through the store and the reader's letter box.
 
+mod dir;
 mod files;
 mod follow;
 mod footprint;

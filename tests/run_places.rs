@@ -198,19 +198,21 @@ fn notified(env: &Env, path: &str) -> Daemon {
     run(env, &["--config", "p.toml", "--state", "state"])
 }
 
+/// Makes `current` lead to a release with one line in its log.
+fn release(env: &Env, n: usize) {
+    env.write(&format!("releases/{n}/log/app.log"), failure(n * 10));
+    symlink(env.path(&format!("releases/{n}")), env.path("next")).unwrap();
+    rename(env, "next", "current");
+}
+
 /// As a deployment does it: `current` is made to lead to the next release, whose predecessor may be gone soon after.
 #[test]
 fn a_link_to_a_directory_switched_to_another_is_noticed_and_no_release_in_between_is_missed() {
     let env = Env::new();
-    let switch = |n: usize| {
-        env.write(&format!("releases/{n}/log/app.log"), failure(n * 10));
-        symlink(env.path(&format!("releases/{n}")), env.path("next")).unwrap();
-        rename(&env, "next", "current");
-    };
-    switch(0);
+    release(&env, 0);
     let mut daemon = notified(&env, "current/log/*.log");
     for n in 1..5 {
-        switch(n);
+        release(&env, n);
         append(&env, &format!("releases/{n}/log/app.log"), &failure(n * 10 + 1));
         assert_eq!(daemon.numbers(2), [n * 10, n * 10 + 1]);
         fs::remove_dir_all(env.path(&format!("releases/{}", n - 1))).unwrap();
@@ -221,12 +223,7 @@ fn a_link_to_a_directory_switched_to_another_is_noticed_and_no_release_in_betwee
 #[test]
 fn what_was_written_to_a_release_before_the_link_left_it_is_read_by_the_next_run() {
     let env = Env::new();
-    let switch = |n: usize| {
-        env.write(&format!("releases/{n}/log/app.log"), failure(n * 10));
-        symlink(env.path(&format!("releases/{n}")), env.path("next")).unwrap();
-        rename(&env, "next", "current");
-    };
-    switch(0);
+    release(&env, 0);
     let mut daemon = notified(&env, "current/log/*.log");
     let mut left = Vec::new();
     for n in 1..4 {
@@ -238,7 +235,7 @@ fn what_was_written_to_a_release_before_the_link_left_it_is_read_by_the_next_run
         append(&env, &before, &failure(n * 10 + 1));
         rename(&env, &before, &format!("{before}.1"));
         append(&env, &before, &failure(n * 10 + 2));
-        switch(n);
+        release(&env, n);
         daemon = notified(&env, "current/log/*.log");
         let mut seen = daemon.numbers(3);
         seen.sort_unstable();

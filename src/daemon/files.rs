@@ -62,7 +62,7 @@ impl Files {
     pub fn remove(&mut self, key: FileKey) -> Option<Follow> {
         let follow = self.follows.remove(&key)?;
         self.names.retain(|_, named| named.key != key);
-        self.listed_again(&follow.path, key);
+        self.displaced_no_more(&follow.path, key);
         Some(*follow)
     }
 
@@ -85,11 +85,11 @@ impl Files {
         if let Some(follow) = self.follows.get_mut(&key).filter(displaced) {
             follow.moved(Place::Listed, clock);
             let before = std::mem::replace(&mut follow.path, path.to_path_buf());
-            self.listed_again(&before, key);
+            self.displaced_no_more(&before, key);
         }
     }
 
-    fn listed_again(&mut self, before: &Path, key: FileKey) {
+    fn displaced_no_more(&mut self, before: &Path, key: FileKey) {
         if let Some(same) = self.displaced.get_mut(before) {
             same.remove(&key);
             if same.is_empty() {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::dir;
 use super::follow::{Follow, Met};
 use super::links::Links;
 use super::plan::Plan;
@@ -343,7 +344,7 @@ impl Newcomers {
         let names = kin::written_as(path);
         let written = names.iter().flat_map(|name| [Some(name.clone()), links.listed(name)]);
         // A link may have led to it until it was switched. What one leads to now is no stray.
-        let left = links.listed(path).filter(|link| !is_same(link, metadata));
+        let left = links.listed(path).filter(|link| !dir::leads_to(link, FileKey::of(metadata)));
         let listed = std::iter::once(left).chain(written).flatten();
         listed.into_iter().find(is_meant)
     }
@@ -358,11 +359,6 @@ impl Newcomers {
     pub fn forget_old(&self, store: &Store) -> Result<usize, StateError> {
         store.forget_files_before(jiff::Timestamp::now().as_second() - FORGET_AFTER_SECONDS)
     }
-}
-
-/// True if a path leads to this file.
-fn is_same(path: &Path, file: &fs::Metadata) -> bool {
-    fs::metadata(path).is_ok_and(|there| FileKey::of(&there) == FileKey::of(file))
 }
 
 /// The inode on a device that got another number is the same file.

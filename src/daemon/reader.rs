@@ -3,7 +3,6 @@
 //! It sleeps until something is notified, asked or due; then it looks at what changed, reads files in turns, and
 //! commits positions and events together. Nothing it waits for is outside this host's disk.
 
-mod dir;
 mod incidents;
 mod kin;
 mod leap;

@@ -12,10 +12,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Reader;
-use super::dir;
 use super::leap::Head;
 use super::look::DISPLACED_INTERVAL;
 use super::truncated::Truncated;
+use crate::daemon::dir;
 use crate::daemon::follow::{Follow, reported_up_to};
 use crate::daemon::meet::{self, Moment, Newcomer};
 use crate::identity::FileKey;

@@ -8,10 +8,10 @@ use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use super::Reader;
-use super::dir;
 use super::kin::{likeness, needs_turn, progress};
 use super::look::DISPLACED_INTERVAL;
 use super::room::RESERVE;
+use crate::daemon::dir;
 use crate::daemon::follow::Follow;
 use crate::identity::FileKey;
 use crate::source::kin::{self, COPY_PAUSE, Likeness, Lines, Verdict, judge};

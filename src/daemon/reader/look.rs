@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::Reader;
-use super::dir;
 use crate::config::Watch;
+use crate::daemon::dir;
 use crate::daemon::follow::Follow;
 use crate::daemon::meet::{self, Moment, Newcomer};
 use crate::identity::FileKey;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Reader;
-use super::dir::names_in;
+use crate::daemon::dir::names_in;
 use crate::daemon::meet::Newcomer;
 use crate::identity::FileKey;
 use crate::source::kin;

@@ -9,8 +9,8 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::Reader;
-use super::dir;
 use super::kin::Kin;
+use crate::daemon::dir;
 use crate::daemon::follow::Follow;
 use crate::daemon::meet::Newcomer;
 use crate::notice::{About, Reason};
