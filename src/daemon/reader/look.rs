@@ -311,9 +311,15 @@ impl Reader {
             self.kin.seen_at(found.key, &found.path);
             return self.look_at_held_file(found.key, clock);
         }
-        let met = Newcomer::open(&found.path).and_then(|newcomer| match self.is_new(newcomer.key) {
-            true => self.newcomer(newcomer, &found.path, clock),
-            false => Ok(()),
+        let met = Newcomer::open(&found.path).and_then(|newcomer| {
+            if newcomer.key != found.key {
+                // A link that was switched since it was followed.
+                self.watch_link(&found.path);
+            }
+            match self.is_new(newcomer.key) {
+                true => self.newcomer(newcomer, &found.path, clock),
+                false => Ok(()),
+            }
         });
         if let Err(error) = met {
             self.unreadable(&found.path, &error);
