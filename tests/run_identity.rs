@@ -200,6 +200,33 @@ fn copied_over_the_backup_of_last_time_and_truncated_repeats_nothing() {
     }
 }
 
+/// As scripts do it that keep all of it: `cat app.log >> app.log.old; : > app.log`.
+#[test]
+fn appended_to_what_was_kept_before_and_truncated_repeats_nothing() {
+    for args in [ARGS, &["logs", "--state", "state"]] {
+        let env = Env::new();
+        env.write("logs/app.log", "");
+        let archive = |env: &Env| {
+            let log = fs::read_to_string(env.path("logs/app.log")).unwrap();
+            append(env, "logs/app.log.old", &log);
+            env.write("logs/app.log", "");
+        };
+        let mut daemon = run(&env, args);
+        for n in (0..60).step_by(10) {
+            append(&env, "logs/app.log", &failures(n..n + 10));
+            assert_eq!(daemon.numbers(10), (n..n + 10).collect::<Vec<_>>(), "{args:?}");
+            archive(&env);
+        }
+        // Also while nobody watches, for one time.
+        append(&env, "logs/app.log", &failures(60..70));
+        assert_eq!(daemon.numbers(10), (60..70).collect::<Vec<_>>(), "{args:?}");
+        assert!(daemon.stop().success());
+        archive(&env);
+        append(&env, "logs/app.log", &failure(70));
+        exactly_once(run(&env, args), [70]);
+    }
+}
+
 #[test]
 fn restored_from_a_backup_goes_on_and_repeats_nothing() {
     let env = Env::new();

@@ -3,18 +3,20 @@
 //! A turn looks at the file, does what `step` decides, and reads a bounded amount, so that one huge file never
 //! keeps the others waiting. Between turns an idle file needs no more than its checkpoint.
 
+mod handle;
 mod read;
 mod trail;
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use handle::device_of_directory;
 use read::{Read, read_into};
 use trail::Trail;
 pub use trail::reported_up_to;
@@ -222,9 +224,18 @@ impl Follow {
     /// # Errors
     /// It cannot be read.
     pub fn has_read_all(&self, file: &File) -> io::Result<bool> {
-        let behind = matches!(self.state, State::Behind(_));
-        let is_reported = self.lag() == 0 && !behind && self.pending() == Pending::Nothing;
+        let is_reported = self.lag() == 0 && !self.is_behind() && self.pending() == Pending::Nothing;
         Ok(is_reported && file.metadata()?.size() == self.full_size && self.is_at_end(file)?)
+    }
+
+    /// True if some of what was read has to be seen again before it is known what to report.
+    pub fn is_behind(&self) -> bool {
+        matches!(self.state, State::Behind(_))
+    }
+
+    /// True if reading has stopped between two lines.
+    pub fn ends_a_line(&self) -> bool {
+        self.tail.ends_a_line()
     }
 
     /// True if nothing was written where reading has stopped. Zeros there are room for what is to come: written into them,
@@ -236,14 +247,6 @@ impl Follow {
         let (size, position) = (file.metadata()?.size(), self.tail.position());
         let next = || Ok(tail::read_range(file, position, LONGEST_CHARACTER)?.iter().all(|&byte| byte == 0));
         if size > position { next() } else { Ok(size == position) }
-    }
-
-    /// A handle of one's own.
-    ///
-    /// # Errors
-    /// It is closed and no longer found under its name.
-    pub fn handle(&self) -> io::Result<File> {
-        self.file.as_ref().map_or_else(|| self.open_by_name(), File::try_clone)
     }
 
     /// True if a look at the file could tell something new.
@@ -295,19 +298,10 @@ impl Follow {
         self.tail.position()..self.size
     }
 
-    pub fn is_open(&self) -> bool {
-        self.file.is_some()
-    }
-
     /// True if it is open, and shorter than what was read of it.
     pub fn has_shrunk(&self) -> bool {
         let size = self.file.as_ref().and_then(|file| file.metadata().ok()).map(|metadata| metadata.size());
         size.is_some_and(|size| size < self.tail.position())
-    }
-
-    /// The file, where it is open.
-    pub fn descriptor(&self) -> Option<&File> {
-        self.file.as_ref()
     }
 
     /// What was found in it and is not reported, because its record may go on.
@@ -353,7 +347,7 @@ impl Follow {
         let content = if self.is_gone_unread(file)? { Content::Different } else { content };
         let step = self.next_step(content, with.clock);
         match step {
-            Step::Wait | Step::Gone if matches!(self.state, State::Behind(_)) => self.read(file, with),
+            Step::Wait | Step::Gone if self.is_behind() => self.read(file, with),
             Step::Wait => Ok(Turned::Drained),
             Step::Read => self.read_on(file, content, with),
             Step::Truncated | Step::Replaced => {
@@ -458,21 +452,6 @@ impl Follow {
         }
     }
 
-    /// Gives the descriptor back; the file is opened again by its name when it changes.
-    pub fn close(&mut self) {
-        self.file = None;
-    }
-
-    /// It was renamed and stands here now.
-    pub fn seen_at(&mut self, path: &Path) {
-        self.moved_to = Some(path.to_path_buf());
-    }
-
-    /// True if it can be opened again although its descriptor is given back.
-    pub fn can_be_reopened(&self) -> bool {
-        self.place == Place::Listed || (self.place == Place::Moved && self.moved_to.is_some())
-    }
-
     /// Belongs to this source from now on.
     pub fn assign(&mut self, source: Arc<Source>, origin: Arc<Origin>) {
         self.unload();
@@ -494,33 +473,6 @@ impl Follow {
 
     pub fn key(&self) -> FileKey {
         self.tail.key
-    }
-
-    fn opened(&mut self) -> io::Result<File> {
-        self.file.take().map_or_else(|| self.open_by_name(), Ok)
-    }
-
-    fn open_by_name(&self) -> io::Result<File> {
-        let moved_to = self.moved_to.as_deref().filter(|_| self.place != Place::Listed);
-        let (file, metadata) = tail::open(moved_to.unwrap_or(&self.path))?;
-        if FileKey::of(&metadata) == self.tail.key {
-            return Ok(file);
-        }
-        Err(io::Error::new(io::ErrorKind::NotFound, "another file has its name now"))
-    }
-
-    fn notice_place(&mut self, metadata: &Metadata) {
-        if self.place == Place::Listed {
-            return;
-        }
-        let is_elsewhere = || device_of_directory(&self.path).is_some_and(|device| device != metadata.dev());
-        self.place = if metadata.nlink() == 0 {
-            Place::Deleted
-        } else if self.is_at_home && is_elsewhere() {
-            Place::Unmounted
-        } else {
-            Place::Moved
-        };
     }
 
     fn read(&mut self, file: &File, with: &mut Turn) -> io::Result<Turned> {
@@ -589,10 +541,6 @@ impl State {
             State::Idle(checkpoint) | State::Behind(checkpoint) => checkpoint.clone(),
         }
     }
-}
-
-fn device_of_directory(path: &Path) -> Option<u64> {
-    path.parent()?.metadata().ok().map(|dir| dir.dev())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! It sleeps until something is notified, asked or due; then it looks at what changed, reads files in turns, and
 //! commits positions and events together. Nothing it waits for is outside this host's disk.
 
+mod appended;
 mod incidents;
 mod kin;
 mod leap;

@@ -7,6 +7,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -113,16 +114,44 @@ pub fn set_aside(path: &Path) -> PathBuf {
 
 /// True if the file holds what a proof was made of, and that is not likely to stand in another file.
 pub fn holds(file: &File, proof: &Proof) -> io::Result<bool> {
-    if proof.at == 0 {
-        return Ok(false);
+    let parts = Parts::read(file, 0, proof)?;
+    Ok(proof.at > 0 && parts.are_those_of(proof))
+}
+
+/// The proof of a file up to the last whole line of what `added` was made of, if that stands in it behind what was read of it.
+/// `None` also where there is no such line.
+pub fn joined(file: &File, read: &Proof, added: &Proof) -> io::Result<Option<Proof>> {
+    let parts = Parts::read(file, read.at, added)?;
+    if added.at == 0 || !parts.are_those_of(added) {
+        return Ok(None);
     }
-    let head = read_range(file, 0, proof.head_len as usize)?;
-    let tail = read_range(file, proof.tail_from, (proof.at - proof.tail_from) as usize)?;
-    // Lines begin alike; only whole ones tell files apart.
-    let is_line = |bytes: &[u8]| bytes.contains(&b'\n') && is_telling(bytes);
-    // Nobody reads so much of one line by chance.
-    let is_long = || tail.len() >= TAIL_MAX && is_telling(&head);
-    Ok(proof.check(&head, &tail) == Content::Same && (is_line(&tail) || is_line(&head) || is_long()))
+    let Some(newline) = memchr::memrchr(b'\n', &parts.tail) else { return Ok(None) };
+    let tail = &parts.tail[..=newline];
+    let at = read.at + added.tail_from + tail.len() as u64;
+    let head = read_range(file, 0, HEAD_MAX.min(at as usize))?;
+    Ok(Some(Prover::at(at, &head, tail).proof().clone()))
+}
+
+/// What stands in a file where a proof was made of the same bytes.
+struct Parts {
+    head: Vec<u8>,
+    tail: Vec<u8>,
+}
+
+impl Parts {
+    fn read(file: &File, from: u64, proof: &Proof) -> io::Result<Parts> {
+        let part = |range: Range<u64>| read_range(file, from + range.start, (range.end - range.start) as usize);
+        Ok(Parts { head: part(proof.head_range())?, tail: part(proof.tail_range())? })
+    }
+
+    fn are_those_of(&self, proof: &Proof) -> bool {
+        let Parts { head, tail } = self;
+        // Lines begin alike; only whole ones tell files apart.
+        let is_line = |bytes: &[u8]| bytes.contains(&b'\n') && is_telling(bytes);
+        // Nobody reads so much of one line by chance.
+        let is_long = || tail.len() >= TAIL_MAX && is_telling(head);
+        proof.check(head, tail) == Content::Same && (is_line(tail) || is_line(head) || is_long())
+    }
 }
 
 /// What the whole lines of one file are to another.
@@ -135,14 +164,14 @@ pub enum Lines {
     Others,
 }
 
-/// Compares the whole lines that `copy` holds with what `original` begins with. A character has at least `unit` bytes.
-pub fn lines(copy: (&File, u64), original: &File, unit: u64) -> io::Result<Lines> {
-    let at = whole_lines(copy.0, copy.1)?.next_multiple_of(unit);
+/// Compares the whole lines that `copy` holds in this range with what `original` begins with. A character has at least `unit` bytes.
+pub fn lines((copy, range): (&File, Range<u64>), original: &File, unit: u64) -> io::Result<Lines> {
+    let at = whole_lines(copy, range.end)?.saturating_sub(range.start).next_multiple_of(unit);
     let head = (0, (HEAD_MAX as u64).min(at));
     let tail_from = at.saturating_sub(TAIL_MAX as u64);
     let mut compared = Vec::new();
     for (from, len) in [head, (tail_from, at - tail_from)] {
-        let bytes = read_range(copy.0, from, len as usize)?;
+        let bytes = read_range(copy, range.start + from, len as usize)?;
         if (bytes.len() as u64) < len || read_range(original, from, len as usize)? != bytes {
             return Ok(Lines::Others);
         }
@@ -251,7 +280,7 @@ mod tests {
             (b"x\n", Err(())),
         ] {
             let part = file(bytes);
-            let found = lines((&part.0, part.1), &whole, 1).unwrap();
+            let found = lines((&part.0, 0..part.1), &whole, 1).unwrap();
             let at = match &found {
                 Lines::Beginning(proof) => Ok(Some(proof.at)),
                 Lines::Nothing => Ok(None),
@@ -263,6 +292,6 @@ mod tests {
             }
         }
         let (boot, again) = (file(b"started\n"), file(b"started\nready\n"));
-        assert_eq!(lines((&boot.0, boot.1), &again.0, 1).unwrap(), Lines::Nothing);
+        assert_eq!(lines((&boot.0, 0..boot.1), &again.0, 1).unwrap(), Lines::Nothing);
     }
 }

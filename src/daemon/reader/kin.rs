@@ -452,7 +452,7 @@ pub(super) fn likeness(
     } else if kin::holds(file, &now.proof)? {
         Likeness::Current(now)
     } else {
-        let lines = kin::lines((file, size), there, unit)?;
+        let lines = kin::lines((file, 0..size), there, unit)?;
         // Only now: what it was compared with is what was read.
         if !original.is_as_read(there)? {
             Likeness::Unclear
@@ -466,7 +466,13 @@ pub(super) fn likeness(
             Likeness::None
         }
     };
-    Ok((found, if original.has_read_all(there)? { Original::Read } else { Original::Unread }))
+    Ok((found, is_read(original, there)?))
+}
+
+/// # Errors
+/// The original cannot be read.
+pub(super) fn is_read(original: &Follow, there: &File) -> io::Result<Original> {
+    Ok(if original.has_read_all(there)? { Original::Read } else { Original::Unread })
 }
 
 fn former_in<'a>(original: &'a Follow, file: &File) -> io::Result<Option<&'a FileState>> {

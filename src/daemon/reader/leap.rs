@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use super::Reader;
+use super::appended::appended;
 use super::kin::{likeness, needs_turn, progress};
 use super::look::DISPLACED_INTERVAL;
 use super::room::RESERVE;
@@ -111,8 +112,15 @@ impl Reader {
             if size <= position {
                 return Ok(Leap::UpTo(size));
             }
-            let (likeness, read) = likeness(&file, size, first, &first.handle()?)?;
-            let is_being_made = matches!(likeness, Likeness::FormerBeginning(_));
+            let there = first.handle()?;
+            let appended = appended(copy, (&file, size), (first, &there))?;
+            let is_appended = appended.is_some();
+            let (likeness, read) = appended.map_or_else(|| likeness(&file, size, first, &there), Ok)?;
+            let is_being_made = match likeness {
+                Likeness::FormerBeginning(_) => true,
+                Likeness::Beginning(_) => is_appended,
+                _ => false,
+            };
             // One that has no whole line yet may be a copy still when both have other names.
             let may_be_copy = matches!(likeness, Likeness::Nothing).then_some(original);
             match judge(likeness, read, COPY_PAUSE) {
@@ -123,7 +131,12 @@ impl Reader {
                     }
                     return Ok(Leap::UpTo(size));
                 }
+                // What stands before has been read, and is reported first.
+                Verdict::Heir(_) if is_appended && copy.is_behind() => return Ok(Leap::UpTo(position)),
                 Verdict::Heir(before) => {
+                    if is_appended {
+                        self.flush(key, clock);
+                    }
                     self.leap(key, &before, &file, clock)?;
                     // All of the original stands in a copy that is whole.
                     let is_part = is_being_made && before.proof.at < size;
@@ -202,7 +215,7 @@ impl Reader {
             }
             let is_twin = match size >= proof.at {
                 true => kin::holds(file, proof)?,
-                false => matches!(kin::lines((file, size), &other.handle()?, 1)?, Lines::Beginning(_)),
+                false => matches!(kin::lines((file, 0..size), &other.handle()?, 1)?, Lines::Beginning(_)),
             };
             if is_twin && twin.is_none_or(|twin| progress(&twin.to_store()) < progress(&other.to_store())) {
                 twin = Some(other);

@@ -225,6 +225,13 @@ impl Model {
                 self.round(mail);
                 self.disk.complete(&copy, &rest);
             }
+            Op::Archive(file) => {
+                self.look(News::Notified);
+                if self.up.is_some() && self.disk.archived(file) {
+                    self.look(News::Notified);
+                    self.disk.step(Op::Truncate(file), true);
+                }
+            }
             Op::Edit(file) => {
                 let Some(edited) = self.disk.edited(file) else { return };
                 let mail = self.news(News::Notified);

@@ -354,6 +354,25 @@ impl Disk {
         self.copy(file, &copy).then_some(copy)
     }
 
+    /// Appends all of it, which was read, to what was kept of it before. False if it does not end with a line, or has none by which
+    /// it can be known.
+    pub fn archived(&mut self, file: u8) -> bool {
+        let is_whole = |inode: &Inode| inode.known && inode.open_line.is_none();
+        if !self.inode(file).is_some_and(|i| is_whole(&self.inodes[i])) {
+            return false;
+        }
+        let archive = self.logs.join(format!("{file}.log.archive.log"));
+        let bytes = fs::read(self.name(file)).unwrap();
+        let mut kept = OpenOptions::new().append(true).create(true).open(&archive).unwrap();
+        kept.write_all(&bytes).unwrap();
+        self.news.paths.insert(archive.clone());
+        if !self.names.contains_key(&archive) {
+            self.names.insert(archive, self.inodes.len());
+            self.inodes.push(Inode { telling: true, ..Inode::default() });
+        }
+        true
+    }
+
     /// Half of a copy, under a name of the source; returns also the other half.
     pub fn half_copied(&mut self, file: u8) -> Option<(PathBuf, Vec<u8>)> {
         self.next += 1;

@@ -6,10 +6,10 @@ use super::script::{News, Op, Text};
 #[test]
 fn scripts_that_once_failed() {
     use Op::{
-        CopyIn, CopyTruncate, Crash, Delete, Edit, Glance, HardLink, Look, NewFile, Reload, Replace, Restore, RotateIn,
-        RotateOut, Start, Stop, Truncate, Wait, Write, WriteLate,
+        Archive, CopyIn, CopyTruncate, Crash, Delete, Edit, Glance, HardLink, Look, NewFile, Reload, Replace, Restore,
+        RotateIn, RotateOut, Start, Stop, Truncate, Wait, Write, WriteLate,
     };
-    let scripts: [&[Op]; 51] = [
+    let scripts: [&[Op]; 53] = [
         // Born and rotated away while nobody watched, in a directory without any file that was known.
         &[Stop, Write(0, Text::Lines(1)), RotateOut(0), Start, Look(News::None)],
         // Another content than the one that was read, and rotated away before anybody saw it.
@@ -232,6 +232,9 @@ fn scripts_that_once_failed() {
             Delete(2),
             Reload,
         ],
+        // Appended to what was kept before, again and again, in one run and in several.
+        &[Write(0, Text::Lines(3)), Archive(0), Write(0, Text::Long), Archive(0), Write(0, Text::Lines(1)), Archive(0)],
+        &[Write(0, Text::Lines(3)), Archive(0), Crash, Start, Write(0, Text::Lines(3)), Archive(0), Crash],
     ];
     for script in scripts {
         run(script);

@@ -47,6 +47,8 @@ pub enum Op {
     CopyTruncate(u8),
     /// A copy with a name of the source, which the reader looks at before it is whole.
     CopyIn(u8),
+    /// It is appended to what was kept of it before, under a name of the source, and truncated.
+    Archive(u8),
     /// A copy takes its name, after the reader has looked at it, as `sed -i` does it.
     Edit(u8),
     Truncate(u8),
@@ -98,6 +100,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => file().prop_map(Op::RotateIn),
         2 => file().prop_map(Op::CopyTruncate),
         2 => file().prop_map(Op::CopyIn),
+        1 => file().prop_map(Op::Archive),
         1 => file().prop_map(Op::Edit),
         2 => file().prop_map(Op::Truncate),
         2 => file().prop_map(Op::Delete),
