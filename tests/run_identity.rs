@@ -477,3 +477,25 @@ fn a_copy_made_anew_each_night_is_read_once() {
     append(&env, "logs/app.log.bak", &failure(n + 2));
     exactly_once(daemon, [n + 2]);
 }
+
+/// gedit writes the new one beside it, and gives the old one a second name before it takes its place.
+#[test]
+fn written_anew_by_an_editor_that_links_the_backup_repeats_nothing() {
+    for args in [ARGS, &["logs", "--state", "state"]] {
+        let env = Env::new();
+        env.write("logs/app.log", "");
+        let mut daemon = run(&env, args);
+        append(&env, "logs/app.log", &failures(0..20));
+        assert_eq!(daemon.numbers(20), (0..20).collect::<Vec<_>>());
+        for n in 20..26 {
+            let text = fs::read_to_string(env.path("logs/app.log")).unwrap() + &failure(n);
+            env.write("logs/.goutputstream-AB", text);
+            drop(fs::remove_file(env.path("logs/app.log~")));
+            fs::hard_link(env.path("logs/app.log"), env.path("logs/app.log~")).unwrap();
+            rename(&env, "logs/.goutputstream-AB", "logs/app.log");
+            assert_eq!(daemon.numbers(1), [n], "{args:?}");
+        }
+        append(&env, "logs/app.log", &failure(26));
+        exactly_once(daemon, [26]);
+    }
+}

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::cli_env::Env;
-use crate::daemon::{Daemon, append, command, eventually, failure, number, run, tally};
+use crate::daemon::{Daemon, append, command, eventually, exactly_once, failure, number, rename, run, tally};
 use crate::run_control::{CONFIGURED, config, free_address, request};
 
 const ARGS: &[&str] = &["logs/*.log", "--from-start", "--state", "state"];
@@ -174,6 +174,45 @@ fn what_a_removed_source_had_is_still_delivered() {
     each_once(seen, N + 1);
     assert_eq!(daemon.stop().code(), Some(0));
     assert_eq!(lines.count(), 0);
+}
+
+/// A source that comes back is known: also what was rotated away, or copied and truncated, while no configuration meant it.
+#[test]
+fn a_source_that_was_removed_goes_on_where_it_was() {
+    for (glob, watch) in [("logs/*.log", ""), ("logs", "watch = \"poll\"\npoll_interval = \"1s\"\n")] {
+        let env = Env::new();
+        env.write("logs/app.log", "").write("other/app.log", "");
+        let sources = |names: &[&str]| {
+            let source = |name: &&str| format!("[[source]]\npaths = [\"{}\"]\n{watch}", env.path(name).display());
+            env.write("p.toml", names.iter().map(source).collect::<String>());
+        };
+        sources(&[glob, "other"]);
+        let mut daemon = run(&env, CONFIGURED);
+        let reload = |daemon: &mut Daemon, names: &[&str]| {
+            sources(names);
+            daemon.signal("HUP");
+            daemon.wait_for_log("configuration reloaded");
+            daemon.wait_for_log("watching");
+        };
+        append(&env, "logs/app.log", &failure(1));
+        assert_eq!(daemon.numbers(1), [1]);
+        reload(&mut daemon, &["other"]);
+        append(&env, "logs/app.log", &failure(2));
+        rename(&env, "logs/app.log", "logs/app.log.1");
+        env.write("logs/app.log", "");
+        reload(&mut daemon, &[glob, "other"]);
+        append(&env, "logs/app.log", &failure(3));
+        let mut seen = daemon.numbers(2);
+        seen.sort_unstable();
+        assert_eq!(seen, [2, 3], "{glob}");
+        // Nobody may have noticed before the source is removed.
+        std::fs::copy(env.path("logs/app.log"), env.path("logs/app.log.2")).unwrap();
+        env.write("logs/app.log", "");
+        reload(&mut daemon, &["other"]);
+        reload(&mut daemon, &[glob, "other"]);
+        append(&env, "logs/app.log", &failure(4));
+        exactly_once(daemon, [4]);
+    }
 }
 
 /// A file of the catalogue comes through a pipe, so that the test decides how long the start takes.

@@ -107,38 +107,42 @@ pub struct Newcomers {
 }
 
 impl Newcomers {
+    /// # Errors
+    /// The store cannot be read.
     pub fn load(store: &Store) -> Result<Newcomers, StateError> {
-        let (mut stored, mut left_behind, mut devices) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let ended = store.seen_until_ms()?.map(|ms| UNIX_EPOCH + Duration::from_millis(ms.cast_unsigned()));
+        let mut newcomers = Newcomers {
+            stored: HashMap::new(),
+            let_go: HashMap::new(),
+            left_behind: HashMap::new(),
+            doomed: HashMap::new(),
+            devices: HashMap::new(),
+            watched: store.watched()?,
+            first_walk: true,
+            gap: ended.map(|ended| Gap { from: ended - SLACK, to: None }),
+            began: Moment::now(),
+            max_open: raise_open_files_limit() / 2,
+        };
+        newcomers.remember_stored(store)?;
+        let doomed = newcomers.stored.iter().filter(|(_, file)| file.unread_to.is_some());
+        newcomers.doomed = doomed.map(|(&key, file)| (key, file.clone())).collect();
+        Ok(newcomers)
+    }
+
+    fn remember_stored(&mut self, store: &Store) -> Result<(), StateError> {
+        (self.stored, self.left_behind, self.devices) = Default::default();
         for file in store.files()? {
             let FileKey { device, inode, birth } = file.key;
             if birth != 0 {
-                devices.entry((inode, birth)).or_insert_with(Vec::new).push(device);
+                self.devices.entry((inode, birth)).or_default().push(device);
             }
-            left_behind.entry(file.path.clone()).or_insert_with(Vec::new).push(file.clone());
-            stored.insert(file.key, file);
+            self.left_behind.entry(file.path.clone()).or_default().push(file.clone());
+            self.stored.insert(file.key, file);
         }
-        let doomed = stored.iter().filter(|(_, file)| file.unread_to.is_some());
-        let doomed = doomed.map(|(&key, file)| (key, file.clone())).collect();
-        for files in left_behind.values_mut() {
+        for files in self.left_behind.values_mut() {
             files.sort_by_key(|file: &FileState| Reverse(file.proof.at));
         }
-        let ended = store.seen_until_ms()?.map(|ms| UNIX_EPOCH + Duration::from_millis(ms.cast_unsigned()));
-        let gap = ended.map(|ended| Gap { from: ended - SLACK, to: None });
-        let let_go = HashMap::new();
-        let max_open = raise_open_files_limit() / 2;
-        let watched = store.watched()?;
-        Ok(Newcomers {
-            stored,
-            let_go,
-            left_behind,
-            doomed,
-            devices,
-            watched,
-            first_walk: true,
-            gap,
-            began: Moment::now(),
-            max_open,
-        })
+        Ok(())
     }
 
     pub fn is_first_walk(&self) -> bool {
@@ -178,8 +182,18 @@ impl Newcomers {
         }
     }
 
-    pub fn new_plan(&mut self) {
+    /// Everything is looked at by another plan. What it means again may have been rotated away while no plan meant it, and is
+    /// looked for as after a start.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn new_plan(&mut self, plan: &Plan, store: &Store) -> Result<(), StateError> {
         self.first_walk = true;
+        if plan.selection.written().iter().any(|path| !self.watched.contains(path)) {
+            self.remember_stored(store)?;
+            self.gap = Some(Gap { from: SystemTime::now() - SLACK, to: None });
+        }
+        Ok(())
     }
 
     /// Decides where to begin with a file of a source. `None` if it belongs to no source.
@@ -283,6 +297,11 @@ impl Newcomers {
     /// What an earlier run left behind under this name; the longest proof, which says most, comes first.
     pub fn left_behind_as<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = &'a FileState> {
         self.left_behind.get(path).into_iter().flatten()
+    }
+
+    /// True until it is clear what the files of the first walk are, if an earlier run, or plan, left anything behind.
+    pub fn is_any_left_behind(&self) -> bool {
+        !self.left_behind.is_empty()
     }
 
     /// What an earlier run left behind in this directory.

@@ -290,15 +290,15 @@ impl Reader {
 
     /// Goes over to another plan, between two rounds. Files that it still means go on where they are.
     fn reload(&mut self, plan: Plan, clock: Instant) {
+        let is_removed = |it: &&Follow| plan.selection.source_of(&it.path).is_none();
+        let removed: Vec<_> = self.files.iter().filter(is_removed).map(Follow::key).collect();
+        if self.may_read(clock) && !self.pending.is_full() {
+            // What was written just before its source was removed is still wanted, also where only a copy has it by now.
+            removed.iter().for_each(|&key| self.turn(key, clock));
+            self.look_for_copies(clock);
+        }
+        removed.into_iter().for_each(|key| self.flush(key, clock));
         for key in self.files.keys() {
-            let removed = self.files.get(key).is_some_and(|follow| plan.selection.source_of(&follow.path).is_none());
-            if removed && self.may_read(clock) && !self.pending.is_full() {
-                // What was written just before its source was removed is still wanted.
-                self.turn(key, clock);
-            }
-            if removed {
-                self.flush(key, clock);
-            }
             let Some(follow) = self.files.get_mut(key) else { continue };
             let source = plan.selection.source_of(&follow.path);
             match (follow.place, source) {
@@ -317,7 +317,10 @@ impl Reader {
         self.writer = EventWriter::new(&plan.setup.catalog, plan.setup.config.lang);
         self.watcher = watcher(&plan, &self.wake);
         self.plan = plan;
-        self.newcomers.new_plan();
+        self.commit(clock);
+        if let Err(error) = self.newcomers.new_plan(&self.plan, &self.store) {
+            tracing::warn!(%error, "cannot look for files that were rotated away while they were not watched");
+        }
         self.reload_incidents(clock);
         self.report_losses(clock);
         self.next_walk = clock;

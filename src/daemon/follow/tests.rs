@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use jiff::tz::TimeZone;

@@ -292,7 +292,9 @@ impl Reader {
 
     fn what_is(&self, held: &Held, metadata: &Metadata, clock: Instant) -> io::Result<Finding> {
         let newcomer = &held.newcomer;
-        if !self.newcomers.appears_later(&newcomer.path, &self.plan) || self.newcomers.is_as_known(newcomer)? {
+        let may_be_copy =
+            self.newcomers.appears_later(&newcomer.path, &self.plan) || self.newcomers.is_any_left_behind();
+        if !may_be_copy || self.newcomers.is_as_known(newcomer)? {
             return Ok(Finding::Stranger);
         }
         match self.by_its_name(held, metadata, clock)? {

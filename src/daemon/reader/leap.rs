@@ -99,7 +99,9 @@ impl Reader {
             let there = self.files.get(*key).and_then(|it| it.handle().ok());
             there.is_some_and(|there| dir::is_replaced(&there, &follow.path).unwrap_or(false))
         };
-        self.files.displaced_from(&follow.path).into_iter().filter(is_replaced).collect()
+        // An editor may have set it aside under a name of the source.
+        let set_aside = self.files.named(&kin::set_aside(&follow.path));
+        self.files.displaced_from(&follow.path).into_iter().chain(set_aside).filter(is_replaced).collect()
     }
 
     fn compare_with(&mut self, original: FileKey, key: FileKey, clock: Instant) -> io::Result<Leap> {
