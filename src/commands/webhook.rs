@@ -156,6 +156,7 @@ fn judged(answered: &Answered, webhook: &Webhook) -> (Exit, String) {
 fn afterwards(webhook: &Webhook) -> &'static str {
     match (&webhook.format, webhook.notify) {
         (Format::PagerDuty, _) => "; an incident is open in PagerDuty now: resolve it there",
+        (Format::Alertmanager, _) => "; the receiver has an alert that fires now: resolve it there",
         (Format::AlertmanagerAlerts, Notify::Incident) => {
             "; Alertmanager shows it for 5 h, unless it is silenced there"
         }

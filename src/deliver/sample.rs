@@ -91,7 +91,7 @@ fn as_json(labels: &BTreeMap<String, String>) -> Map<String, Value> {
 /// What a test says beside its words.
 #[derive(Debug)]
 pub struct Test<'a> {
-    /// A template may need what would only puzzle people: that it comes and goes.
+    /// A template may need what would only puzzle people: that it comes and goes, and where to read on.
     pub is_for_template: bool,
     pub id: EventId,
     pub now: Timestamp,
@@ -138,7 +138,7 @@ pub fn test(notify: Notify, test: &Test<'_>) -> Value {
     if !test.is_for_template
         && let Some(row) = row.as_object_mut()
     {
-        row.remove("flapping");
+        row.retain(|name, _| name != "flapping" && name != "docs");
     }
     let source = match notify {
         Notify::Event => &mut row["source"],

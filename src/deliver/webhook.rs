@@ -100,7 +100,7 @@ pub enum SinkState {
     Failing { since: Timestamp, reason: String },
     /// That is over.
     Recovered { since: Timestamp },
-    /// Its receiver wants nothing any more; what waits stays until the sink is started again.
+    /// Its receiver wants nothing any more; what waits stays until the sink is started again, or an operator has it tried.
     Stopped { since: Timestamp, reason: String },
     /// So much has waited for too long and is given up.
     Expired(Dropped),
