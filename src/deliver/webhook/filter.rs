@@ -252,6 +252,30 @@ mod tests {
     }
 
     #[test]
+    fn of_what_is_only_counted_a_sink_is_told_what_would_have_been_for_it() {
+        let unheard = |severity, count| {
+            json!({ "code": "C", "entry": "wechatpay.c", "provider": "wechatpay", "title": "t", "severity": severity, "source": "a",
+                "labels": { "env": "prod" }, "count": count })
+        };
+        let row = json!({
+            "schema": "paytriage.digest/1", "id": "d", "time": "t", "more": 30, "opened": 0, "ongoing": 0, "resolved": 0, "unfollowed": 30,
+            "count": 90, "incidents": [], "unheard": [unheard("error", 5), unheard("warning", 2)],
+        });
+        let text = row.to_string();
+        let part = |filter: &Filter| {
+            passing(text.as_bytes(), filter).map(|row| serde_json::from_slice::<Value>(&row).unwrap())
+        };
+        let errors = part(&Filter { min_severity: Severity::Error, ..Filter::default() }).expect("one is for it");
+        assert_eq!(errors["unheard"], json!([unheard("error", 5)]));
+        let numbers = ["more", "unfollowed", "count", "opened"].map(|name| errors[name].as_u64());
+        assert_eq!(numbers, [Some(1), Some(1), Some(5), Some(0)], "of the others nothing is known");
+        let prod = Filter { labels: labels(&[("env", "prod")]), ..Filter::default() };
+        assert_eq!(part(&prod), Some(row.clone()));
+        let other = Filter { labels: labels(&[("env", "test")]), ..Filter::default() };
+        assert_eq!(part(&other), None);
+    }
+
+    #[test]
     fn a_sink_misses_what_is_for_it_but_no_word_about_what_it_missed() {
         let filter = |codes| Filter { codes: words(codes), ..Filter::default() };
         let is_missed = |row: &Value, codes| is_missed(row.to_string().as_bytes(), &filter(codes));
