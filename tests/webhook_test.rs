@@ -113,7 +113,10 @@ fn a_template_is_tested_with_what_it_can_be_used_for() {
     receiver.then([Step::status(200), Step::status(200)]);
     let env = Env::new();
     for (notify, template) in [
-        ("event", "[{% for m in messages %}{{ m.source.labels.env|json }}, {{ m.ids.out_trade_no|json }},{% endfor %} 0]"),
+        (
+            "event",
+            "[{% for m in messages %}{{ m.source.labels.env|json }}, {{ m.ids.out_trade_no|json }},{% endfor %} 0]",
+        ),
         (
             "incident",
             "[{% for m in messages %}{% for it in m.incidents|default([m]) %}{{ it.sources[0].labels.env|json }}, {{ it.docs[0]|json }}, \
@@ -132,7 +135,10 @@ fn a_template_is_tested_with_what_it_can_be_used_for() {
         test(&env, "own").code(0).quiet();
     }
     let bodies = receiver.wait_for(2).into_iter().map(|request| String::from_utf8(request.body.to_vec()).unwrap());
-    assert_eq!(bodies.collect::<Vec<_>>(), ["[\"prod\", \"TEST\", 0]", "[\"prod\", \"https://example.com/\", true, 0]"]);
+    assert_eq!(
+        bodies.collect::<Vec<_>>(),
+        ["[\"prod\", \"TEST\", 0]", "[\"prod\", \"https://example.com/\", true, 0]"]
+    );
 }
 
 #[test]

@@ -34,7 +34,7 @@ use super::message::{Item, Message};
 use crate::catalog::Lang;
 use crate::config::Format;
 
-pub use card::{Voice, headline, one_line};
+pub use card::{Voice, counted_line, headline, one_line};
 pub use template::{CompiledTemplate, TemplateError, Trial, compile};
 
 /// What a format must know besides the messages.

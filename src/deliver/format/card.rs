@@ -138,6 +138,11 @@ pub fn one_line(notice: &Notice, voice: Voice<'_>) -> String {
     Writer::new(voice).entry(Subject::Incident(notice))
 }
 
+/// One that is only counted, likewise.
+pub fn counted_line(unheard: &Unheard, voice: Voice<'_>) -> String {
+    Writer::new(voice).unheard(unheard)
+}
+
 /// What a digest is about, in numbers.
 pub fn headline(digest: &Digest, lang: Lang) -> String {
     words::incidents(&Totals::of(digest), lang)
