@@ -100,7 +100,7 @@ fn status_says_how_each_sink_fares() {
         "          2 requests, 1 of them refused and put apart, 3 attempts, next try in 59m",
         "          last error: HTTP 503: a\\x1b[2Jb\n",
         "          1 dead letter given up; see `outbox list --dead`",
-        "sink    log: 1 notices, ",
+        "sink    log: 1 notice, ",
     ] {
         assert!(people.contains(text), "{text:?} is not in {people}");
     }
@@ -130,7 +130,7 @@ fn retrying_makes_what_waits_due_and_revives_the_dead() {
     let nothing = outbox(&env, &["retry", "--sink", "log"]).code(0).quiet().stdout;
     assert_eq!(nothing, "there is nothing to try again\n");
     let told = outbox(&env, &["retry"]).code(0).quiet().stdout;
-    assert_eq!(told, "2 requests and 1 dead letters are tried again once `paytriage run` works with this state\n");
+    assert_eq!(told, "2 requests and 1 dead letter are tried again once `paytriage run` works with this state\n");
     let status = status(&env);
     let oncall = sink(&status, "oncall");
     assert_eq!((&oncall["dead_letters"], &oncall["batches"], &oncall["apart"]), (&0.into(), &3.into(), &2.into()));
@@ -157,7 +157,7 @@ fn what_waits_for_one_webhook_is_dropped_alone_and_reported() {
     assert_eq!(codes(&env, &["--sink", "log"]), ["C9"]);
     // Nobody says what was for this one.
     let told = outbox(&env, &["drop", "--sink", "log", "--yes"]).code(0).quiet().stdout;
-    assert!(told.starts_with("up to 1 notices ("), "{told}");
+    assert!(told.starts_with("up to 1 notice ("), "{told}");
     assert_eq!(losses(&env), ["asked oncall event 2", "asked log incident 1 at most"]);
 }
 
@@ -238,7 +238,7 @@ fn a_sink_that_fails_is_seen_and_helped_beside_the_daemon() {
     daemon::eventually("the failure is known", || sink(&status(&env), "own")["last_error"] == "HTTP 503");
     assert_eq!(codes(&env, &["--sink", "own"]), ["ACQ.TRADE_HAS_SUCCESS"]);
     let told = outbox(&env, &["retry", "--sink", "own"]).code(0).quiet().stdout;
-    assert_eq!(told, "1 requests and 0 dead letters are tried again within seconds\n");
+    assert_eq!(told, "1 request is tried again within seconds\n");
     let requests = receiver.wait_for(2);
     assert_eq!(requests[0].header("webhook-id"), requests[1].header("webhook-id"));
     daemon::eventually("it is delivered", || status(&env)["events"] == 0);

@@ -106,6 +106,41 @@ fn a_test_counts_as_one_of_the_requests_that_a_robot_takes_within_a_minute() {
     assert_eq!(known(), 2);
 }
 
+/// Not every message has order numbers or labels, but the daemon delivers those that do.
+#[test]
+fn a_template_is_tested_with_what_it_can_be_used_for() {
+    let receiver = Receiver::start();
+    receiver.then([Step::status(200), Step::status(200)]);
+    let env = Env::new();
+    for (notify, template) in [
+        (
+            "event",
+            "[{% for m in messages %}{{ m.source.labels.env|json }}, {{ m.ids.out_trade_no|json }},{% endfor %} 0]",
+        ),
+        (
+            "incident",
+            "[{% for m in messages %}{% for it in m.incidents|default([m]) %}{{ it.sources[0].labels.env|json }}, {{ it.docs[0]|json }}, \
+             {{ it.flapping|json }},{% endfor %}{% endfor %} 0]",
+        ),
+    ] {
+        env.write("t.jinja", template);
+        let (file, url) = (env.path("t.jinja"), receiver.url("/hook"));
+        env.write(
+            "p.toml",
+            format!(
+                "[[source]]\nname = \"shop\"\npaths = [\"/var/log/*.log\"]\nlabels = {{ env = \"prod\" }}\n\
+                 [[sink.webhook]]\nname = \"own\"\nformat = \"template\"\ntemplate = {file:?}\nnotify = \"{notify}\"\nurl = \"{url}\"\n"
+            ),
+        );
+        test(&env, "own").code(0).quiet();
+    }
+    let bodies = receiver.wait_for(2).into_iter().map(|request| String::from_utf8(request.body.to_vec()).unwrap());
+    assert_eq!(
+        bodies.collect::<Vec<_>>(),
+        ["[\"prod\", \"TEST\", 0]", "[\"prod\", \"https://example.com/\", true, 0]"]
+    );
+}
+
 #[test]
 fn two_tests_are_two_messages() {
     let receiver = Receiver::start();

@@ -162,15 +162,29 @@ fn retry(dir: &Path, sink: Option<&str>, out: &mut dyn Write) -> Result<Exit> {
         Some(_) => "within seconds",
         None => "once `paytriage run` works with this state",
     };
-    writeln!(out, "{due} requests and {revived} dead letters are tried again {when}")?;
+    let what = match (due, revived) {
+        (due, 0) => several(due, "request"),
+        (0, revived) => several(revived, "dead letter"),
+        (due, revived) => format!("{} and {}", several(due, "request"), several(revived, "dead letter")),
+    };
+    let are = if due + revived == 1 { "is" } else { "are" };
+    writeln!(out, "{what} {are} tried again {when}")?;
     Ok(Exit::Done)
+}
+
+/// `1 request`, `3 requests`
+fn several(n: u64, what: &str) -> String {
+    match n {
+        1 => format!("1 {what}"),
+        n => format!("{n} {what}s"),
+    }
 }
 
 /// `3 events`
 fn rows(n: u64, notify: Notify) -> String {
     match notify {
-        Notify::Event => format!("{n} events"),
-        Notify::Incident => format!("{n} notices"),
+        Notify::Event => several(n, "event"),
+        Notify::Incident => several(n, "notice"),
     }
 }
 

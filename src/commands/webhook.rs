@@ -1,24 +1,28 @@
 //! `paytriage webhook test`: does a message reach its receiver, and what does that say?
 
-mod sample;
-
 use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
+use jiff::Timestamp;
 
 use super::setup::{config_from, host};
 use super::state::config_file;
 use crate::cli::{StateArgs, WebhookCommand};
 use crate::config::{Config, DEFAULT_FILE, Format, Notify, Webhook};
+use crate::deliver::sample;
 use crate::deliver::webhook::batch;
 use crate::deliver::webhook::client::Kind;
 use crate::deliver::webhook::trial::{Answered, Trial};
 use crate::deliver::webhook::verdict::Verdict;
 use crate::deliver::webhook::{Sender, Sink};
+use crate::event::EventId;
 use crate::exit::Exit;
-use crate::store::Operator;
+use crate::store::{Operator, OutboxEvent};
 use crate::visible::visible;
+
+/// Ids of tests begin like this; the rest is random, so that no receiver takes a test for the repeat of another.
+const ID: u128 = 0x7e57 << 112;
 
 /// Runs the subcommand.
 ///
@@ -40,8 +44,9 @@ fn test(name: &str, config: &Config, out: &mut dyn Write) -> Result<Exit> {
     let Some(webhook) = config.webhooks.iter().find(|webhook| webhook.name == name) else {
         return unknown(name, config);
     };
-    let sink = Sink::new(webhook.clone(), Sender::new(config, host()))?;
-    let row = sample::row(webhook, config.lang, host());
+    let sender = Sender::new(config, host());
+    let row = row(webhook, &sender);
+    let sink = Sink::new(webhook.clone(), sender)?;
     count(&sink, config);
     let trial = sink.attempt_once(row)?;
     let exit = report(&trial, webhook, out)?;
@@ -49,6 +54,17 @@ fn test(name: &str, config: &Config, out: &mut dyn Write) -> Result<Exit> {
         writeln!(out, "note     {note}")?;
     }
     Ok(exit)
+}
+
+/// The message, as the outbox would hold it.
+fn row(webhook: &Webhook, sender: &Sender) -> OutboxEvent {
+    let Sender { lang, host, labels, .. } = sender;
+    let id = EventId((ID | fastrand::u128(..) >> 16).to_be_bytes());
+    let (now, host, sink) = (Timestamp::now(), host.as_deref(), &*webhook.name);
+    let is_for_template = matches!(webhook.format, Format::Template(_));
+    let test = sample::Test { is_for_template, id, now, lang: *lang, host, sink, labels };
+    let row = sample::test(webhook.notify, &test);
+    OutboxEvent { id, body: row.to_string().into_bytes() }
 }
 
 /// Lets a daemon beside us know that its receiver gets one request more, so that it keeps within what that takes. Who may not
@@ -140,6 +156,7 @@ fn judged(answered: &Answered, webhook: &Webhook) -> (Exit, String) {
 fn afterwards(webhook: &Webhook) -> &'static str {
     match (&webhook.format, webhook.notify) {
         (Format::PagerDuty, _) => "; an incident is open in PagerDuty now: resolve it there",
+        (Format::Alertmanager, _) => "; the receiver has an alert that fires now: resolve it there",
         (Format::AlertmanagerAlerts, Notify::Incident) => {
             "; Alertmanager shows it for 5 h, unless it is silenced there"
         }

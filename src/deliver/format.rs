@@ -30,11 +30,11 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::message::Message;
+use super::message::{Item, Message};
 use crate::catalog::Lang;
 use crate::config::Format;
 
-pub use card::{Voice, headline, one_line};
+pub use card::{Voice, counted_line, headline, one_line};
 pub use template::{CompiledTemplate, TemplateError, Trial, compile};
 
 /// What a format must know besides the messages.
@@ -72,8 +72,8 @@ pub enum RenderError {
     /// Fewer messages may fit.
     #[error("the request would be larger than the {max_bytes} bytes that its target takes")]
     TooBig { max_bytes: usize },
-    /// See [`requests`].
-    #[error("this format tells of incidents one by one")]
+    /// Fewer messages go together, see [`requests`].
+    #[error("these messages do not go into one request")]
     NotAlone,
     #[error("a waiting row is not JSON: {0}")]
     NotJson(#[from] serde_json::Error),
@@ -125,11 +125,25 @@ pub fn limits(format: &Format) -> Limits {
     }
 }
 
+/// Whether there is anything in a row for this format: those that tell of incidents one by one have no place for a digest that
+/// only counts what nobody can be told the end of.
+pub fn tells_of(format: &Format, row: &[u8]) -> bool {
+    let is_one_by_one =
+        matches!(format, Format::PagerDuty | Format::CloudEvents | Format::Alertmanager | Format::AlertmanagerAlerts);
+    let only_counts = |row| match Message::parse(row).map(|message| message.item) {
+        Ok(Item::Digest(digest)) => digest.incidents.is_empty(),
+        Ok(Item::Event(_) | Item::Incident(_)) | Err(_) => false,
+    };
+    !is_one_by_one || !only_counts(row)
+}
+
 /// What goes into one request each: for PagerDuty every incident alone, also those of a digest, since one request is about one; for
-/// CloudEvents every incident as an event of its own, `max_batch` of them together; for all others everything together.
+/// CloudEvents every incident as an event of its own, `max_batch` of them together; for receivers of Alertmanager every incident
+/// alone; for all others everything together.
 ///
 /// # Errors
-/// A digest holds something else than incidents.
+/// They do not go together: for receivers of Alertmanager what is no group, for Alertmanager several states of one incident. Or a
+/// digest holds something else than incidents.
 pub fn requests<'a>(
     format: &Format,
     max_batch: usize,
@@ -138,6 +152,11 @@ pub fn requests<'a>(
     let together = match format {
         Format::PagerDuty => 1,
         Format::CloudEvents => max_batch.max(1),
+        Format::Alertmanager if messages.len() == 1 => 1,
+        Format::Alertmanager if !alertmanager::are_a_group(messages) => return Err(RenderError::NotAlone),
+        Format::AlertmanagerAlerts if messages.len() > 1 && !alerts_api::are_states_of_one_time(messages) => {
+            return Err(RenderError::NotAlone);
+        }
         _ => return Ok(vec![messages.to_vec()]),
     };
     let one_by_one = messages.iter().map(Message::one_by_one).collect::<Result<Vec<_>, _>>()?.concat();

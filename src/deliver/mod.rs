@@ -3,5 +3,6 @@
 pub mod format;
 pub mod message;
 pub mod pretty;
+pub mod sample;
 pub mod stdout;
 pub mod webhook;

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::format::{Voice, headline, one_line, words};
+use super::format::{Voice, counted_line, headline, one_line, words};
 use super::message::{Item, Message};
 use crate::incident::notice::{Digest, Notice};
 use crate::visible::visible;
@@ -49,8 +49,9 @@ fn incident(notice: &Notice, voice: Voice<'_>) -> String {
 
 fn several(digest: &Digest, voice: Voice<'_>) -> String {
     let mut lines = vec![joined(&[words::time(&digest.time, voice.timezone), headline(digest, voice.lang)])];
-    let listed = digest.incidents.iter().take(MAX_LISTED);
-    lines.extend(listed.map(|notice| visible(&format!("  · {}", one_line(notice, voice))).into_owned()));
+    let incidents = digest.incidents.iter().map(|notice| one_line(notice, voice));
+    let listed = incidents.chain(digest.unheard.iter().map(|unheard| counted_line(unheard, voice))).take(MAX_LISTED);
+    lines.extend(listed.map(|line| visible(&format!("  · {line}")).into_owned()));
     lines.join("\n")
 }
 
@@ -118,6 +119,14 @@ mod tests {
         let first = "2026-07-01 20:00:30 +08:00  10 incidents: 3 new, 7 not followed one by one";
         let [critical, error] = ["CRITICAL", "ERROR"].map(en);
         assert_eq!(shown(digest.as_bytes(), Lang::En), format!("{first}\n  · {critical}\n  · {error}"));
+        let counted = r#"{"schema":"paytriage.digest/1","id":"1","time":"2026-07-01T12:00:30Z","incidents":[],"more":1,"opened":0,
+            "ongoing":0,"resolved":0,"unfollowed":1,"count":3,"unheard":[{"code":"C","entry":"e","title":"t","severity":"error",
+            "source":"shop","count":3}]}"#;
+        let first = "2026-07-01 20:00:30 +08:00  1 项异常：因数量过多未逐项跟踪 1";
+        assert_eq!(
+            shown(counted.as_bytes(), Lang::Zh),
+            format!("{first}\n  · 未逐项跟踪 · 错误 · t（C） · 3 次 · shop")
+        );
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub mod trial;
 pub mod verdict;
 mod worker;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
@@ -63,14 +63,14 @@ pub struct Sender {
     pub host: Option<String>,
     /// See [`longest_pause`].
     pub longest_pause: Duration,
-    /// Names of the labels that sources have.
-    pub labels: BTreeSet<String>,
+    /// Labels that sources have, each with the value of the first one.
+    pub labels: BTreeMap<String, String>,
 }
 
 impl Sender {
     pub fn new(config: &Config, host: Option<String>) -> Sender {
         let Config { lang, timezone, incident, .. } = config;
-        let labels = config.sources.iter().flat_map(|source| source.labels.keys().cloned()).collect();
+        let labels = config.sources.iter().rev().flat_map(|source| source.labels.clone()).collect();
         Sender { lang: *lang, timezone: timezone.clone(), host, longest_pause: longest_pause(incident), labels }
     }
 
@@ -100,7 +100,7 @@ pub enum SinkState {
     Failing { since: Timestamp, reason: String },
     /// That is over.
     Recovered { since: Timestamp },
-    /// Its receiver wants nothing any more; what waits stays until the sink is started again.
+    /// Its receiver wants nothing any more; what waits stays until the sink is started again, or an operator has it tried.
     Stopped { since: Timestamp, reason: String },
     /// So much has waited for too long and is given up.
     Expired(Dropped),

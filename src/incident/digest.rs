@@ -1,19 +1,23 @@
 //! What is due together as messages: a notice where it is only one, else a digest of all of them, the worst first.
 //!
-//! Nothing is left out of which anybody has heard: who was told that something began, and works by its id, is told that it is over.
-//! How many of them to show is for each format to decide.
+//! Nothing is left out of which anybody has heard: who was told that something began, and works by its id, is told that no more of
+//! it follows. What nobody has heard of has no end to be told: it is counted, and the worst of it is named. How many incidents to
+//! show is for each format to decide.
+
+use std::cmp::Reverse;
 
 use serde::{Deserialize, Serialize};
 
 use super::group::hex;
 use super::key::hash;
-use super::notice::{Digest, Notice, Status};
+use super::notice::{Digest, Notice, Status, Unheard};
 use super::{Clock, Outgoing, json};
+use crate::catalog::Severity;
 use crate::event::EventId;
 
 /// Of the notices in one message. What is more goes into another one, so that each fits into a request of every target.
 const MAX_BYTES: usize = 256 * 1024;
-/// Incidents that had to make room are told in full as long as there are no more than these; what somebody has heard of, always.
+/// Of what nobody has heard of, so many are named.
 const MAX_UNHEARD: usize = 20;
 
 /// What is due together.
@@ -21,41 +25,44 @@ const MAX_UNHEARD: usize = 20;
 pub(super) struct Due {
     /// The worst first.
     pub listed: Vec<Notice>,
-    unheard: Unheard,
+    counted: Counted,
 }
 
 /// Incidents that are only counted: they had to make room before anything was said of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-struct Unheard {
+struct Counted {
     /// A hash over all of their ids.
     ids: String,
     more: u64,
     count: u64,
+    /// The worst of them, the worst first.
+    named: Vec<Unheard>,
 }
 
 impl Due {
     pub fn is_empty(&self) -> bool {
-        self.listed.is_empty()
+        self.listed.is_empty() && self.counted.more == 0
     }
 
-    /// Adds an incident that had to make room.
-    pub fn crowd_out(&mut self, notice: Notice, was_told: bool) {
-        if was_told || self.listed.len() < MAX_UNHEARD {
-            self.listed.push(notice);
-        } else {
-            let Unheard { ids, more, count } = &mut self.unheard;
-            *ids = hex(&hash(&[ids.as_bytes(), notice.id.as_bytes()]));
-            *more += 1;
-            *count += notice.count;
-        }
+    /// Adds an incident that had to make room before anything was said of it.
+    pub fn count(&mut self, notice: Notice) {
+        let Counted { ids, more, count, named } = &mut self.counted;
+        *ids = hex(&hash(&[ids.as_bytes(), notice.id.as_bytes()]));
+        *more += 1;
+        *count += notice.count;
+        let rank = |it: &Unheard| Reverse((Severity::parse(&it.severity), it.count));
+        let unheard = unheard(notice);
+        let at = named.partition_point(|it| rank(it) <= rank(&unheard));
+        named.insert(at, unheard);
+        named.truncate(MAX_UNHEARD);
     }
 
     /// As few messages as it fits in; none where nothing is due.
     pub fn messages(self, now: Clock) -> Vec<Outgoing> {
-        let Due { listed, unheard } = self;
+        let Due { listed, counted } = self;
         let mut parts = parts(listed);
-        let last = parts.pop().map(|part| message(part, unheard, now));
-        let first = parts.into_iter().map(|part| message(part, Unheard::default(), now));
+        let last = parts.pop().or_else(|| (counted.more > 0).then(Vec::new)).map(|part| message(part, counted, now));
+        let first = parts.into_iter().map(|part| message(part, Counted::default(), now));
         first.chain(last).flatten().collect()
     }
 }
@@ -77,17 +84,23 @@ fn parts(notices: Vec<Notice>) -> Vec<Vec<Notice>> {
     parts
 }
 
-fn message(notices: Vec<Notice>, unheard: Unheard, now: Clock) -> Option<Outgoing> {
-    if let ([notice], 0) = (notices.as_slice(), unheard.more) {
+fn unheard(notice: Notice) -> Unheard {
+    let Notice { code, entry, provider, title, severity, count, sources, .. } = notice;
+    let (source, labels) = sources.into_iter().next().map(|it| (it.name, it.labels)).unwrap_or_default();
+    Unheard { code, entry, provider, title, severity, source, labels, count }
+}
+
+fn message(notices: Vec<Notice>, counted: Counted, now: Clock) -> Option<Outgoing> {
+    if let ([notice], 0) = (notices.as_slice(), counted.more) {
         return Some(Outgoing { id: EventId::parse(&notice.id)?, body: json::notice(notice) });
     }
-    let digest = digest(notices, unheard, now);
+    let digest = digest(notices, counted, now);
     Some(Outgoing { id: EventId::parse(&digest.id)?, body: json::digest(&digest) })
 }
 
-fn digest(incidents: Vec<Notice>, unheard: Unheard, now: Clock) -> Digest {
+fn digest(incidents: Vec<Notice>, counted: Counted, now: Clock) -> Digest {
     let ids = incidents.iter().map(|notice| notice.id.as_bytes());
-    let parts: Vec<&[u8]> = ids.chain([unheard.ids.as_bytes()]).collect();
+    let parts: Vec<&[u8]> = ids.chain([counted.ids.as_bytes()]).collect();
     let with = |status| {
         let of = |notice: &&Notice| notice.status == status && !notice.is_unfollowed();
         incidents.iter().filter(of).count() as u64
@@ -95,12 +108,13 @@ fn digest(incidents: Vec<Notice>, unheard: Unheard, now: Clock) -> Digest {
     Digest {
         id: hex(&hash(&parts)),
         time: now.wall.to_string(),
-        more: unheard.more,
+        more: counted.more,
+        unheard: counted.named,
         opened: with(Status::Opened),
         ongoing: with(Status::Ongoing),
         resolved: with(Status::Resolved),
-        unfollowed: incidents.iter().filter(|notice| notice.is_unfollowed()).count() as u64 + unheard.more,
-        count: unheard.count + incidents.iter().map(|notice| notice.count).sum::<u64>(),
+        unfollowed: incidents.iter().filter(|notice| notice.is_unfollowed()).count() as u64 + counted.more,
+        count: counted.count + incidents.iter().map(|notice| notice.count).sum::<u64>(),
         incidents,
     }
 }

@@ -450,9 +450,9 @@ impl Open {
         }
     }
 
-    /// Somebody has heard of it, now or before it was over the last time.
+    /// Somebody has heard that it opened, and not that it is over.
     pub fn is_told(&self) -> bool {
-        self.notices > 0
+        matches!(self.said, Said::Opened | Said::OpenedHushed)
     }
 
     pub fn is_flapping(&self) -> bool {

@@ -305,11 +305,14 @@ impl Incidents {
         let Some(key) = least.map(|(key, _)| key.clone()) else { return };
         let Some(mut group) = self.groups.remove(&key) else { return };
         match group.open() {
-            // Who heard of it hears that it is over, also where it is silenced by now.
+            // Who heard of it hears that no more follows, also where it is silenced by now.
             Some(open) if open.is_told() || open.state() == State::Open => {
                 let decision = Decision { status: Status::Resolved, reason: Reason::CrowdedOut, now };
-                let context = (&self.settings, &self.rest.seen, Vec::new());
-                self.rest.crowded_out.crowd_out(notice(&group, open, decision, context), open.is_told());
+                let notice = notice(&group, open, decision, (&self.settings, &self.rest.seen, Vec::new()));
+                match open.is_told() {
+                    true => self.rest.crowded_out.listed.push(notice),
+                    false => self.rest.crowded_out.count(notice),
+                }
                 self.rest_change = Change::ToStore;
             }
             _ => self.unsaid += group.forget(now.steady_ms),

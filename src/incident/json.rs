@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::notice::{Digest, Notice};
+use super::notice::{Digest, Notice, Unheard};
 use crate::wire;
 
 #[derive(Serialize)]
@@ -21,6 +21,8 @@ struct Listed<'a> {
     time: &'a str,
     incidents: Vec<Row<'a>>,
     more: u64,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    unheard: &'a [Unheard],
     opened: u64,
     ongoing: u64,
     resolved: u64,
@@ -33,12 +35,13 @@ pub(super) fn notice(notice: &Notice) -> Vec<u8> {
 }
 
 pub(super) fn digest(digest: &Digest) -> Vec<u8> {
-    let Digest { id, time, incidents, more, opened, ongoing, resolved, unfollowed, count } = digest;
+    let Digest { id, time, incidents, more, unheard, opened, ongoing, resolved, unfollowed, count } = digest;
     let listed = Listed {
         id,
         time,
         incidents: incidents.iter().map(Row::Incident).collect(),
         more: *more,
+        unheard,
         opened: *opened,
         ongoing: *ongoing,
         resolved: *resolved,

@@ -196,21 +196,39 @@ impl Notice {
     }
 }
 
+/// What an incident was that had to make room before anything was said of it. It has no id: nobody can be told of its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unheard {
+    pub code: String,
+    pub entry: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    pub title: String,
+    pub severity: String,
+    pub source: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    pub count: u64,
+}
+
 /// Several notices that were due together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Digest {
-    /// 32 hex digits: of the notices in it.
+    /// 32 hex digits: of all incidents that it tells of.
     pub id: String,
     pub time: String,
-    /// The worst first; never none.
+    /// The worst first; none where it tells only of what nobody has heard of.
     pub incidents: Vec<Notice>,
-    /// Those of `unfollowed` that are not listed: they had to make room before anything was said of them.
+    /// Incidents that had to make room before anything was said of them; they are in no other figure but `unfollowed` and `count`.
     pub more: u64,
-    /// Of all, by status.
+    /// What some of these were, the worst first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unheard: Vec<Unheard>,
+    /// Of `incidents`, by status.
     pub opened: u64,
     pub ongoing: u64,
     pub resolved: u64,
-    /// Those that are not followed any longer, since there are too many; they may well go on.
+    /// Those that are not followed any longer, since there are too many, and `more`; they may well go on.
     #[serde(default)]
     pub unfollowed: u64,
     /// Events of all.

@@ -1,12 +1,15 @@
 //! What Alertmanager sends to its webhook receivers, version 4, so that whatever takes alerts from it takes ours.
 //!
+//! A receiver takes the status of a group for that of all that was ever sent under its key. So a group is one incident, for as long as
+//! that lasts, each of its notices a request; of events, which nothing ends, those of one code and place.
+//!
 //! <https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::super::message::Message;
+use super::super::message::{Item, Message};
 use super::subject::{Place, Subject, order, subjects};
 use super::{Context, RenderError, Rendered, cut, text, words};
 use crate::incident::notice::Notice;
@@ -17,6 +20,12 @@ use crate::visible::visible;
 const MAX_TEXT: usize = 1000;
 /// Of a label's value.
 const MAX_VALUE: usize = 256;
+/// The label that names an incident. An Alertmanager itself does not get it: who silences an alert there means also the next one.
+const INCIDENT: &str = "incident";
+/// Labels that a group of one incident has; none of them changes while that lasts.
+const OF_INCIDENT: [&str; 4] = ["alertname", "entry", INCIDENT, "source"];
+/// Those of a group of events.
+const OF_EVENTS: [&str; 4] = ["alertname", "entry", "host", "source"];
 /// What Alertmanager writes for "not yet".
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
@@ -50,24 +59,47 @@ struct Alert<'a> {
     #[serde(rename = "generatorURL")]
     generator_url: &'a str,
     fingerprint: String,
+    #[serde(skip)]
+    is_incident: bool,
+}
+
+/// Whether they are events of one code and place.
+pub fn are_a_group(messages: &[Message<'_>]) -> bool {
+    let group = |message: &Message<'_>| match &message.item {
+        Item::Event(event) => {
+            let source = &event.source;
+            Some(
+                [Some(&event.code), Some(&event.entry), Some(&source.name), source.host.as_ref()]
+                    .map(Option::<&String>::cloned),
+            )
+        }
+        Item::Incident(_) | Item::Digest(_) => None,
+    };
+    let first = messages.first().and_then(group);
+    first.is_some() && messages.iter().all(|message| group(message) == first)
 }
 
 pub fn render(messages: &[Message<'_>], context: &Context<'_>) -> Result<Rendered, RenderError> {
     let all = subjects(messages);
     let alerts: Vec<_> = all.list.iter().map(|&subject| alert(subject, context)).collect();
     // Whole or not at all: who was sent an alert is sent its end.
-    context.request("application/json", serde_json::to_vec(&body(&alerts, all.more, context))?)
+    context.request("application/json", serde_json::to_vec(&body(&alerts, context))?)
 }
 
-fn body<'a>(alerts: &'a [Alert<'a>], truncated_alerts: u64, context: &Context<'a>) -> Body<'a> {
+fn body<'a>(alerts: &'a [Alert<'a>], context: &Context<'a>) -> Body<'a> {
+    let common_labels = common(alerts.iter().map(|alert| &alert.labels));
+    let names = if alerts.iter().any(|alert| alert.is_incident) { OF_INCIDENT } else { OF_EVENTS };
+    let group_labels: Labels =
+        names.iter().filter_map(|&name| Some((name.to_owned(), common_labels.get(name)?.clone()))).collect();
+    let group: Vec<_> = group_labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
     Body {
         version: "4",
-        group_key: format!("{{}}/{{sink={:?}}}:{{}}", context.sink),
-        truncated_alerts,
+        group_key: format!("{{}}/{{sink={:?}}}:{{{}}}", context.sink, group.join(", ")),
+        truncated_alerts: 0,
         status: if alerts.iter().all(|alert| alert.status == "resolved") { "resolved" } else { "firing" },
         receiver: context.sink,
-        group_labels: Labels::new(),
-        common_labels: common(alerts.iter().map(|alert| &alert.labels)),
+        group_labels,
+        common_labels,
         common_annotations: common(alerts.iter().map(|alert| &alert.annotations)),
         external_url: "",
         alerts,
@@ -75,7 +107,11 @@ fn body<'a>(alerts: &'a [Alert<'a>], truncated_alerts: u64, context: &Context<'a
 }
 
 fn alert<'a>(subject: Subject<'a>, context: &Context<'_>) -> Alert<'a> {
-    let labels = labels(subject, context);
+    let mut labels = labels(subject, context);
+    if let Subject::Incident(notice) = subject {
+        let theirs = labels.insert(INCIDENT.to_owned(), notice.incident.clone());
+        labels.extend(theirs.map(|theirs| (format!("exported_{INCIDENT}"), theirs)));
+    }
     let (status, ends_at) = match subject {
         Subject::Incident(notice) if subject.is_closed() => {
             ("resolved", notice.resolved_at.as_deref().unwrap_or(&notice.time))
@@ -90,6 +126,7 @@ fn alert<'a>(subject: Subject<'a>, context: &Context<'_>) -> Alert<'a> {
         starts_at: starts_at(subject),
         ends_at,
         generator_url: "",
+        is_incident: matches!(subject, Subject::Incident(_)),
     }
 }
 
@@ -152,7 +189,7 @@ pub fn annotations(subject: Subject<'_>, context: &Context<'_>) -> Annotations {
     let steps: Vec<_> =
         about.operator.iter().enumerate().map(|(n, step)| format!("{}. {}", n + 1, plain(step))).collect();
     let mut annotations = Annotations::from([
-        ("summary", plain(&words::title(subject, lang))),
+        ("summary", summary(subject, context)),
         ("description", plain(about.cause)),
         ("steps", steps.join("\n")),
     ]);
@@ -174,7 +211,8 @@ pub fn annotations(subject: Subject<'_>, context: &Context<'_>) -> Annotations {
             annotations.insert("details", plain(&words::facts(&event.excerpt, context.timezone)));
         }
         Subject::Incident(notice) => {
-            annotations.insert("count", words::count(notice, context.timezone, lang));
+            let count = if subject.is_closed() { words::over } else { words::count };
+            annotations.insert("count", count(notice, context.timezone, lang));
             annotations.insert("scope", plain(&notice.scope_text));
             annotations.insert("orders", orders(notice));
         }
@@ -189,6 +227,18 @@ pub fn annotations(subject: Subject<'_>, context: &Context<'_>) -> Annotations {
     }
     annotations.retain(|_, text| !text.is_empty());
     annotations
+}
+
+/// Receivers show little more than this and the status, which says of what is no longer followed that it is over.
+fn summary(subject: Subject<'_>, context: &Context<'_>) -> String {
+    let title = words::title(subject, context.lang);
+    match subject {
+        Subject::Incident(notice) if subject.is_closed() && !subject.is_over() => {
+            let status = words::status(notice, context.lang);
+            plain(&format!("{status}{}{title}", words::words(context.lang).colon))
+        }
+        Subject::Event(_) | Subject::Incident(_) => plain(&title),
+    }
 }
 
 fn orders(notice: &Notice) -> String {

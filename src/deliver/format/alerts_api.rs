@@ -2,14 +2,16 @@
 //!
 //! <https://prometheus.io/docs/alerting/latest/alerts_api/>. An alert without an end is over after `resolve_timeout` (5 min) unless it is
 //! sent again, so each has one: beyond the longest time between two notices for what goes on, and that of its resolution
-//! once it is over.
+//! once it is over. Of two states of one alert in a request, Alertmanager keeps the later end, and so would miss that it is over:
+//! they go in requests of their own.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::super::message::Message;
+use super::super::message::{Item, Message};
 use super::alertmanager::{Annotations, Labels, annotations, labels, starts_at};
 use super::subject::{Subject, subjects};
 use super::{Context, RenderError, Rendered};
@@ -27,6 +29,16 @@ struct Alert<'a> {
     starts_at: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     ends_at: Option<Timestamp>,
+}
+
+/// Whether there is no more than one of each incident.
+pub fn are_states_of_one_time(messages: &[Message<'_>]) -> bool {
+    let mut seen = BTreeSet::new();
+    messages.iter().all(|message| match &message.item {
+        Item::Event(_) => true,
+        Item::Incident(notice) => seen.insert(&notice.incident),
+        Item::Digest(digest) => digest.incidents.iter().all(|notice| seen.insert(&notice.incident)),
+    })
 }
 
 pub fn render(messages: &[Message<'_>], context: &Context<'_>) -> Result<Rendered, RenderError> {

@@ -14,7 +14,7 @@ use super::subject::{Subject, Subjects, Totals, order, subjects};
 use super::words::{self, Words};
 use super::{Context, RenderError, Rendered, cut, text};
 use crate::catalog::{Lang, Severity};
-use crate::incident::notice::{Digest, Notice, Reason, Sample, Scope};
+use crate::incident::notice::{Digest, Notice, Reason, Sample, Scope, Unheard};
 use crate::notice::PROVIDER;
 use crate::render::words as report;
 
@@ -120,7 +120,11 @@ impl Tone {
         if subject.is_over() {
             return Tone::Resolved;
         }
-        match Severity::parse(subject.annotation().severity) {
+        Tone::of_severity(subject.annotation().severity)
+    }
+
+    fn of_severity(severity: &str) -> Tone {
+        match Severity::parse(severity) {
             Some(Severity::Info) => Tone::Info,
             Some(Severity::Warning) => Tone::Warning,
             Some(Severity::Critical) => Tone::Critical,
@@ -132,6 +136,11 @@ impl Tone {
 /// An incident in one line: what it is and how bad, how much of it and since when, where.
 pub fn one_line(notice: &Notice, voice: Voice<'_>) -> String {
     Writer::new(voice).entry(Subject::Incident(notice))
+}
+
+/// One that is only counted, likewise.
+pub fn counted_line(unheard: &Unheard, voice: Voice<'_>) -> String {
+    Writer::new(voice).unheard(unheard)
 }
 
 /// What a digest is about, in numbers.
@@ -230,11 +239,17 @@ impl<'w> Writer<'w> {
             (n, m) => words::notifications(n + m, self.lang()),
         };
         let (listed, rest) = all.list.split_at(all.list.len().min(MAX_LISTED));
+        let unheard = &all.unheard[..all.unheard.len().min(MAX_LISTED - listed.len())];
+        let entries = listed.iter().map(|&subject| self.entry(subject));
+        let entries = entries.chain(unheard.iter().map(|unheard| self.unheard(unheard)));
         // The mark keeps what follows from being a heading or a list of its own.
-        let lines =
-            listed.iter().map(|&subject| Line { label: None, text: format!("· {}", self.entry(subject)) }).collect();
-        let more = all.more + rest.len() as u64;
-        let tone = all.list.iter().map(|&subject| Tone::of(subject)).max().unwrap_or(Tone::Info);
+        let entries = entries.map(|entry| Line { label: None, text: format!("· {entry}") });
+        let note = (all.more > 0).then(|| line(self.words.note, words::only_counted(self.lang()).to_owned()));
+        let lines = note.into_iter().chain(entries).collect();
+        let more = all.more + rest.len() as u64 - unheard.len() as u64;
+        let tones = all.list.iter().map(|&subject| Tone::of(subject));
+        let tone =
+            tones.chain(all.unheard.iter().map(|it| Tone::of_severity(&it.severity))).max().unwrap_or(Tone::Info);
         Card { tone, title, lines, more, links: Vec::new(), footer: self.footer() }
     }
 
@@ -316,6 +331,19 @@ impl<'w> Writer<'w> {
             }
         }
         parts.join(" · ")
+    }
+
+    /// The same of an incident that is only counted.
+    fn unheard(&self, unheard: &Unheard) -> String {
+        let code = words::bracketed(&text::plain(&unheard.code, MAX_CODE), self.lang());
+        [
+            words::not_followed(self.lang()).to_owned(),
+            text::plain(words::severity(&unheard.severity, self.lang()), MAX_NAME),
+            text::plain(&unheard.title, MAX_TITLE) + &code,
+            report::events(unheard.count, self.lang()),
+            text::plain(&unheard.source, MAX_NAME),
+        ]
+        .join(" · ")
     }
 
     fn facts(&self, event: &Event) -> String {

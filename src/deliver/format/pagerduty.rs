@@ -20,12 +20,10 @@ const MAX_NAME: usize = 255;
 struct Request<'a> {
     event_action: &'static str,
     dedup_key: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client: Option<&'static str>,
+    client: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     links: Vec<Link<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payload: Option<Payload<'a>>,
+    payload: Payload<'a>,
 }
 
 #[derive(Serialize)]
@@ -65,17 +63,14 @@ pub fn render(messages: &[Message<'_>], context: &Context<'_>) -> Result<Rendere
         Subject::Incident(notice) => notice.incident.as_str(),
     };
     let card = card(messages, context);
-    let request = if subject.is_closed() {
-        Request { event_action: "resolve", dedup_key, client: None, links: Vec::new(), payload: None }
-    } else {
-        let text = report::words(context.lang).docs;
-        Request {
-            event_action: "trigger",
-            dedup_key,
-            client: Some("paytriage"),
-            links: card.links.iter().map(|&href| Link { href, text }).collect(),
-            payload: Some(payload(*subject, &card, context)),
-        }
+    let text = report::words(context.lang).docs;
+    let request = Request {
+        event_action: if subject.is_closed() { "resolve" } else { "trigger" },
+        dedup_key,
+        client: "paytriage",
+        links: card.links.iter().map(|&href| Link { href, text }).collect(),
+        // A resolution needs none; the page's history says with it how it ended.
+        payload: payload(*subject, &card, context),
     };
     context.request("application/json", serde_json::to_vec(&request)?)
 }

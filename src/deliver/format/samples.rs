@@ -97,7 +97,21 @@ pub fn digest(lang: Lang) -> Value {
     incidents[0]["severity"] = "critical".into();
     incidents[0]["flapping"] = true.into();
     json!({ "schema": "paytriage.digest/1", "id": "dddddddddddddddddddddddddddddddd", "time": "2026-11-22T19:23:00Z", "incidents": incidents,
-        "more": 4, "opened": 1, "ongoing": 1, "resolved": 1, "unfollowed": 4, "count": 5000 })
+        "more": 4, "unheard": [unheard("warning", lang), unheard("info", lang)], "opened": 1, "ongoing": 1, "resolved": 1,
+        "unfollowed": 4, "count": 5000 })
+}
+
+/// A digest of what nobody can be told the end of.
+fn counted(lang: Lang) -> Value {
+    let unheard: Vec<_> = (0..20).map(|n| unheard(if n < 2 { "error" } else { "warning" }, lang)).collect();
+    json!({ "schema": "paytriage.digest/1", "id": "dddddddddddddddddddddddddddddddd", "time": "2026-11-22T19:23:00Z", "incidents": [],
+        "more": 1500, "unheard": unheard, "opened": 0, "ongoing": 0, "resolved": 0, "unfollowed": 1500, "count": 1731 })
+}
+
+fn unheard(severity: &str, lang: Lang) -> Value {
+    let event = event(lang);
+    json!({ "code": event["code"], "entry": event["entry"], "provider": "alipay", "title": event["title"], "severity": severity,
+        "source": "shop", "labels": { "env": "prod" }, "count": 3 })
 }
 
 /// A digest of 30 incidents, the second half of them over.
@@ -261,6 +275,7 @@ pub fn cases(lang: Lang) -> Vec<(&'static str, Vec<Value>)> {
         ("own-events", vec![own_event(lang), event(lang)]),
         ("special", vec![special(lang)]),
         ("unfollowed", vec![unfollowed(lang)]),
+        ("counted", vec![counted(lang)]),
         ("hostile", vec![with_texts(notice("opened", lang), &hostile)]),
         ("hostile-event", vec![with_texts(event(lang), &hostile)]),
         ("long", vec![long_notice]),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::message::{Event, Item, Message};
 use crate::incident::is_own;
-use crate::incident::notice::{Digest, Notice, Status};
+use crate::incident::notice::{Digest, Notice, Status, Unheard};
 use crate::notice::SINK;
 
 /// One thing to speak of.
@@ -20,6 +20,8 @@ pub struct Subjects<'a> {
     pub list: Vec<Subject<'a>>,
     /// Incidents that are counted in digests, but not listed; nobody has heard of them.
     pub more: u64,
+    /// What some of these were.
+    pub unheard: Vec<&'a Unheard>,
     pub totals: Totals,
 }
 
@@ -96,6 +98,7 @@ pub fn subjects<'a>(messages: &'a [Message<'_>]) -> Subjects<'a> {
             Item::Digest(digest) => {
                 all.list.extend(digest.incidents.iter().map(Subject::Incident));
                 all.more += digest.more;
+                all.unheard.extend(&digest.unheard);
                 all.totals.add(Totals::of(digest));
             }
         }

@@ -5,9 +5,7 @@
 //! included, and a template for JSON that gives anything else is refused. Steps, output and size are bounded. Before it is used
 //! it is tried with messages of every kind ([`CompiledTemplate::try_out`]).
 
-mod sample;
-
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::{fmt, fs};
@@ -16,9 +14,8 @@ use minijinja::filters::tojson;
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, context};
 
-use self::sample::{Extent, Sample, samples};
-
 use super::super::message::Message;
+use super::super::sample::{Extent, Sample, names, samples};
 use super::{Context, RenderError, Rendered};
 use crate::config::{self, Notify};
 
@@ -97,7 +94,7 @@ impl CompiledTemplate {
     /// There is a kind of message that it cannot render, whatever is in it.
     pub fn try_out(&self, trial: &Trial, context: &Context<'_>) -> Result<Option<TemplateError>, TemplateError> {
         let all = samples(trial.notify, Extent::All, &trial.labels);
-        let names = sample::names(&all);
+        let names = names(&all);
         self.try_samples(&all, trial, context).map_err(|failed| failed.explained(&names))?;
         let least = samples(trial.notify, Extent::Least, &trial.labels);
         Ok(self.try_samples(&least, trial, context).map_err(|failed| failed.doubted()).err())
@@ -189,8 +186,8 @@ impl CompiledTemplate {
 pub struct Trial {
     pub notify: Notify,
     pub max_batch: usize,
-    /// Names of the labels that sources have.
-    pub labels: BTreeSet<String>,
+    /// Labels that sources have.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// A template that failed, and with which messages.

@@ -48,7 +48,8 @@ pub fn unmarked(text: &str) -> String {
         shown.push(match c {
             '_' if !is_within_word(chars.peek()) => '＿',
             '*' => '＊',
-            '`' => '｀',
+            // What stands for code elsewhere is quoted, so that a command reads as one.
+            '`' => '\'',
             '~' => '～',
             '[' => '［',
             ']' => '］',
@@ -132,7 +133,7 @@ mod tests {
         let shown = unmarked(hostile);
         assert_eq!(
             shown,
-            "＜＠U1＞ ［x］(y) !［i］(z) ＊＊b＊＊ ｀c｀ ＿d＿ ～e～ ＆lt;at＆gt; ＼＊ SYSTEM_ERROR ＿＿init＿＿"
+            "＜＠U1＞ ［x］(y) !［i］(z) ＊＊b＊＊ 'c' ＿d＿ ～e～ ＆lt;at＆gt; ＼＊ SYSTEM_ERROR ＿＿init＿＿"
         );
         assert_eq!(untagged("<at user_id=\"all\">"), "＜at user_id=\"all\"＞");
     }

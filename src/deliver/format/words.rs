@@ -120,6 +120,24 @@ pub fn unfollowed(lang: Lang) -> &'static str {
     }
 }
 
+/// What it is called that was only counted.
+pub fn not_followed(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => "Not followed",
+        Lang::Zh => "未逐项跟踪",
+    }
+}
+
+/// Why some incidents are only counted.
+pub fn only_counted(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => {
+            "Too many different failures at once to follow each. Those not followed were counted; they may well go on."
+        }
+        Lang::Zh => "同时出现的异常种类过多，无法逐项跟踪。未逐项跟踪的只计入总数，可能仍在继续。",
+    }
+}
+
 pub fn flapping(lang: Lang) -> &'static str {
     match lang {
         Lang::En => "comes and goes",
@@ -282,6 +300,7 @@ pub fn incidents(totals: &Totals, lang: Lang) -> String {
     };
     let parts: Vec<_> = parts.iter().filter(|(n, _)| *n > 0).map(named).collect();
     match lang {
+        Lang::En if totals.incidents() == 1 => format!("1 incident: {}", parts.join(", ")),
         Lang::En => format!("{} incidents: {}", grouped(totals.incidents()), parts.join(", ")),
         Lang::Zh => format!("{} 项异常：{}", grouped(totals.incidents()), parts.join("，")),
     }

@@ -4,7 +4,7 @@
 use sha2::{Digest, Sha256};
 
 use super::filter;
-use crate::config::{Filter, Format};
+use crate::config::{Format, Webhook};
 use crate::deliver::format::{self, Context, RenderError};
 use crate::deliver::message::Message;
 use crate::event::EventId;
@@ -20,9 +20,9 @@ pub struct Member {
 
 impl Member {
     /// `None` if the sink is not told of it.
-    pub fn of(row: &Row, filter: &Filter) -> Option<Member> {
-        let body = filter::passing(&row.body, filter)?.into_owned();
-        Some(Member { seq: row.seq, id: row.id, body })
+    pub fn of(row: &Row, config: &Webhook) -> Option<Member> {
+        let body = filter::passing(&row.body, &config.filter)?.into_owned();
+        format::tells_of(&config.format, &body).then_some(Member { seq: row.seq, id: row.id, body })
     }
 }
 
@@ -41,7 +41,9 @@ impl Maker<'_> {
     pub fn deliveries(&self, members: &[Member], through: i64) -> Vec<Delivery> {
         let Some(first) = members.first() else { return Vec::new() };
         let requests = match self.requests(members) {
-            Err(RenderError::TooBig { .. }) if members.len() > 1 => return self.halves(members, through),
+            Err(RenderError::TooBig { .. } | RenderError::NotAlone) if members.len() > 1 => {
+                return self.halves(members, through);
+            }
             Err(_) => vec![None],
             Ok(requests) => requests.into_iter().map(Some).collect(),
         };

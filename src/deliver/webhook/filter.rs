@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::catalog::Severity;
 use crate::config::Filter;
 use crate::deliver::message::{Event, Item, Message, listed};
-use crate::incident::notice::{DIGEST_SCHEMA, Digest, Notice, Status};
+use crate::incident::notice::{DIGEST_SCHEMA, Digest, Notice, Status, Unheard};
 
 /// The code of what paytriage says of rows that were given up.
 const DROPPED: &str = "PT.DROPPED";
@@ -45,32 +45,35 @@ pub fn is_missed(row: &[u8], filter: &Filter) -> bool {
 
 fn of_digest<'a>(row: &'a [u8], digest: &Digest, filter: &Filter) -> Option<Cow<'a, [u8]>> {
     let passes: Vec<bool> = digest.incidents.iter().map(|notice| about_notice(notice).passes(filter)).collect();
-    if !passes.contains(&true) {
+    let unheard: Vec<&Unheard> = digest.unheard.iter().filter(|it| about_unheard(it).passes(filter)).collect();
+    if !passes.contains(&true) && unheard.is_empty() {
         return None;
     }
-    if !passes.contains(&false) {
+    if !passes.contains(&false) && unheard.len() == digest.unheard.len() {
         return Some(Cow::Borrowed(row));
     }
     // What was read from JSON is JSON again.
-    Some(part(row, digest, &passes).map_or(Cow::Borrowed(row), Cow::Owned))
+    Some(part(row, digest, &passes, unheard).map_or(Cow::Borrowed(row), Cow::Owned))
 }
 
 /// A digest of those incidents only, each as it was.
-fn part(row: &[u8], digest: &Digest, passes: &[bool]) -> serde_json::Result<Vec<u8>> {
+fn part(row: &[u8], digest: &Digest, passes: &[bool], unheard: Vec<&Unheard>) -> serde_json::Result<Vec<u8>> {
     let notices = || digest.incidents.iter().zip(passes).filter_map(|(notice, passes)| passes.then_some(notice));
+    let more = unheard.len() as u64;
     let count = |status| notices().filter(|it| it.status == status && !it.is_unfollowed()).count() as u64;
     serde_json::to_vec(&Part {
         schema: DIGEST_SCHEMA,
         id: &digest.id,
         time: &digest.time,
         incidents: listed(row)?.into_iter().zip(passes).filter_map(|(it, passes)| passes.then_some(it)).collect(),
-        // Nothing is known of those that are not listed.
-        more: 0,
+        // Nothing is known of those that are not named.
+        more,
         opened: count(Status::Opened),
         ongoing: count(Status::Ongoing),
         resolved: count(Status::Resolved),
-        unfollowed: notices().filter(|notice| notice.is_unfollowed()).count() as u64,
-        count: notices().map(|notice| notice.count).sum(),
+        unfollowed: notices().filter(|notice| notice.is_unfollowed()).count() as u64 + more,
+        count: notices().map(|notice| notice.count).chain(unheard.iter().map(|it| it.count)).sum(),
+        unheard,
     })
 }
 
@@ -81,6 +84,8 @@ struct Part<'a> {
     time: &'a str,
     incidents: Vec<&'a RawValue>,
     more: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unheard: Vec<&'a Unheard>,
     opened: u64,
     ongoing: u64,
     resolved: u64,
@@ -115,6 +120,16 @@ fn about_notice(notice: &Notice) -> About<'_> {
         code: &notice.code,
         entry: &notice.entry,
         labels: notice.sources.iter().map(|source| &source.labels).collect(),
+    }
+}
+
+fn about_unheard(unheard: &Unheard) -> About<'_> {
+    About {
+        severity: &unheard.severity,
+        provider: unheard.provider.as_deref(),
+        code: &unheard.code,
+        entry: &unheard.entry,
+        labels: vec![&unheard.labels],
     }
 }
 
@@ -234,6 +249,30 @@ mod tests {
         assert_eq!(passing(text.as_bytes(), &filter(Severity::Info)).unwrap(), text.as_bytes());
         let other = Filter { providers: words(&["alipay"]), ..Filter::default() };
         assert_eq!(passing(text.as_bytes(), &other), None);
+    }
+
+    #[test]
+    fn of_what_is_only_counted_a_sink_is_told_what_would_have_been_for_it() {
+        let unheard = |severity, count| {
+            json!({ "code": "C", "entry": "wechatpay.c", "provider": "wechatpay", "title": "t", "severity": severity, "source": "a",
+                "labels": { "env": "prod" }, "count": count })
+        };
+        let row = json!({
+            "schema": "paytriage.digest/1", "id": "d", "time": "t", "more": 30, "opened": 0, "ongoing": 0, "resolved": 0, "unfollowed": 30,
+            "count": 90, "incidents": [], "unheard": [unheard("error", 5), unheard("warning", 2)],
+        });
+        let text = row.to_string();
+        let part = |filter: &Filter| {
+            passing(text.as_bytes(), filter).map(|row| serde_json::from_slice::<Value>(&row).unwrap())
+        };
+        let errors = part(&Filter { min_severity: Severity::Error, ..Filter::default() }).expect("one is for it");
+        assert_eq!(errors["unheard"], json!([unheard("error", 5)]));
+        let numbers = ["more", "unfollowed", "count", "opened"].map(|name| errors[name].as_u64());
+        assert_eq!(numbers, [Some(1), Some(1), Some(5), Some(0)], "of the others nothing is known");
+        let prod = Filter { labels: labels(&[("env", "prod")]), ..Filter::default() };
+        assert_eq!(part(&prod), Some(row.clone()));
+        let other = Filter { labels: labels(&[("env", "test")]), ..Filter::default() };
+        assert_eq!(part(&other), None);
     }
 
     #[test]

@@ -310,6 +310,24 @@ fn another_format_is_told_under_another_id() {
 }
 
 #[test]
+fn a_digest_without_anything_for_the_target_is_passed_over() {
+    let receiver = Receiver::new(|_, _| Reply::Status(200));
+    let mut case = Case::new(receiver.at);
+    (case.config.format, case.config.notify) = (config::Format::Alertmanager, Notify::Incident);
+    let up = case.up();
+    let digest = json!({
+        "schema": "paytriage.digest/1", "id": "d", "time": "t", "more": 3, "opened": 0, "ongoing": 0, "resolved": 0, "unfollowed": 3,
+        "count": 3, "incidents": [],
+    });
+    let notices = vec![OutboxEvent { id: EventId([7; 16]), body: digest.to_string().into_bytes() }];
+    up.store.commit(&Batch { notices, ..Batch::default() }).unwrap();
+    let running = case.run(&up);
+    wait_for("it is passed over", || is_empty(&up));
+    running.stop();
+    assert!(receiver.got().is_empty());
+}
+
+#[test]
 fn a_digest_for_a_target_that_takes_one_incident_is_several_requests() {
     let receiver = Receiver::new(|n, _| Reply::Status(if n == 1 { 500 } else { 202 }));
     let mut case = Case::new(receiver.at);

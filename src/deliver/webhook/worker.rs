@@ -246,7 +246,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         loop {
             let rows = self.store.rows_after(config.notify, seen, SCAN)?;
             seen = rows.last().map_or(seen, |row| row.seq);
-            members.extend(rows.iter().filter_map(|row| Member::of(row, &config.filter)));
+            members.extend(rows.iter().filter_map(|row| Member::of(row, config)));
             if rows.len() < SCAN || members.len() >= max {
                 return Ok((members, seen));
             }
@@ -303,7 +303,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
 
     fn members(&self, delivery: &Delivery) -> Result<Vec<Member>, StateError> {
         let rows = self.store.rows_of(delivery)?;
-        Ok(rows.iter().filter_map(|row| Member::of(row, &self.sink.config.filter)).collect())
+        Ok(rows.iter().filter_map(|row| Member::of(row, &self.sink.config)).collect())
     }
 
     /// The sink was given another format since the request was made.

@@ -1,6 +1,7 @@
 //! An outage: many failures of many kinds at once, then silence.
 
 use super::*;
+use crate::catalog::Severity;
 
 #[test]
 fn a_hundred_thousand_failures_make_few_messages_and_every_one_is_counted() {
@@ -48,9 +49,7 @@ fn of(told: &Told, status: Status) -> u64 {
 #[test]
 fn a_flood_of_kinds_stays_bounded_and_the_least_important_make_room() {
     let mut driver = Driver::new();
-    let mut worst = Arc::unwrap_or_clone(entry("worst"));
-    worst.severity = crate::catalog::Severity::Critical;
-    driver.observe(event(&Arc::new(worst), "shop", "A"));
+    driver.observe(event(&of_severity("worst", Severity::Critical), "shop", "A"));
     for i in 0..3000 {
         driver.observe(event(&entry(&format!("kind-{i}")), "shop", "A"));
     }
@@ -60,10 +59,12 @@ fn a_flood_of_kinds_stays_bounded_and_the_least_important_make_room() {
     assert!(known.iter().any(|known| known.entry == "worst"), "it is more important than what came later");
     let digests: Vec<&Digest> = driver.said[1..].iter().map(|told| told.digest.as_ref().unwrap()).collect();
     let sum = |of: fn(&Digest) -> u64| digests.iter().map(|digest| of(digest)).sum::<u64>();
-    let crowded_out = |notice: &&&Notice| notice.reason == Reason::CrowdedOut;
-    assert_eq!(driver.notices().iter().filter(crowded_out).count(), 20);
+    assert!(!driver.notices().iter().any(|notice| notice.is_unfollowed()), "nobody has heard of them");
+    let unheard = digests.iter().flat_map(|digest| &digest.unheard);
+    assert!(unheard.clone().all(|it| it.severity == "error" && it.source == "shop" && it.count == 1));
+    assert_eq!(unheard.count(), 20);
     assert_eq!((sum(|it| it.opened), sum(|it| it.resolved), sum(|it| it.unfollowed)), (999, 0, 2001), "none is over");
-    assert_eq!((sum(|it| it.more), sum(|it| it.count)), (1981, 3000));
+    assert_eq!((sum(|it| it.more), sum(|it| it.count)), (2001, 3000));
     assert!(digests.len() <= 20, "{} digests", digests.len());
     assert!(driver.rows.len() <= 1001);
 }
@@ -84,24 +85,82 @@ fn who_is_told_of_a_beginning_is_told_of_the_end_whatever_has_to_make_room() {
     driver.run_until(6 * MINUTE);
     assert_eq!(driver.incidents.open().filter(|known| known.state == State::Hushed).count(), 100);
     for i in 0..1500 {
-        let mut late = Arc::unwrap_or_clone(entry(&format!("late-{i}")));
-        late.severity = crate::catalog::Severity::Critical;
-        driver.observe(event(&Arc::new(late), "shop", "A"));
+        driver.observe(event(&of_severity(&format!("late-{i}"), Severity::Critical), "shop", "A"));
     }
     driver.run_until(10 * HOUR);
-    let of = |status: Status, reason: Option<Reason>| {
-        let of = driver.notices().into_iter().filter(|it| it.status == status && reason.is_none_or(|r| r == it.reason));
+    let of = |is_meant: fn(&Notice) -> bool| {
+        let of = driver.notices().into_iter().filter(|notice| is_meant(notice));
         of.map(|notice| notice.incident.clone()).collect::<Vec<_>>()
     };
-    let (mut opened, mut resolved) = (of(Status::Opened, None), of(Status::Resolved, None));
-    let made_room = of(Status::Resolved, Some(Reason::CrowdedOut));
-    assert!(made_room.len() >= 300, "{}", made_room.len());
+    let (mut opened, mut resolved) = (of(|it| it.status == Status::Opened), of(|it| it.status == Status::Resolved));
+    assert_eq!(of(Notice::is_unfollowed).len(), 300);
     // The first of the late ones is told at once, and stays.
     assert_eq!(opened.len(), 300 + 1000);
-    resolved.retain(|incident| opened.contains(incident));
     opened.sort_unstable();
     resolved.sort_unstable();
     assert_eq!(opened, resolved, "once each");
+}
+
+#[test]
+fn of_what_nobody_has_heard_of_the_worst_is_named() {
+    let mut driver = Driver::new();
+    for i in 0..1000 {
+        driver.observe(event(&of_severity(&format!("early-{i}"), Severity::Critical), "shop", "A"));
+    }
+    driver.run_until(MINUTE);
+    for i in 0..100 {
+        let severity = if i % 10 == 7 { Severity::Critical } else { Severity::Warning };
+        driver.observe(event(&of_severity(&format!("late-{i}"), severity), "shop", "A"));
+    }
+    driver.run_until(10 * MINUTE);
+    let digests = driver.said.iter().filter_map(|told| told.digest.as_ref());
+    let with_unheard: Vec<_> = digests.filter(|digest| digest.more > 0).collect();
+    let [digest] = with_unheard.as_slice() else { panic!("{} of them", with_unheard.len()) };
+    let named: Vec<_> = digest.unheard.iter().map(|it| &*it.severity).collect();
+    assert_eq!((digest.more, named), (98, [["critical"; 10], ["warning"; 10]].concat()));
+}
+
+#[test]
+fn what_nobody_has_heard_of_is_counted_also_where_there_is_nothing_else_to_say() {
+    let mut driver = Driver::new();
+    for i in 0..998 {
+        driver.observe(event(&of_severity(&format!("early-{i}"), Severity::Critical), "shop", "A"));
+    }
+    driver.run_until(MINUTE);
+    for (id, severity) in [("told", Severity::Critical), ("counted", Severity::Error), ("silenced", Severity::Error)] {
+        driver.observe(event(&of_severity(id, severity), "shop", "A"));
+    }
+    let until = driver.clock().wall + SignedDuration::from_hours(1);
+    driver.silences = vec![Silence { matcher: config::Matcher::default(), until, comment: String::new() }];
+    driver.run_until(2 * MINUTE);
+    let last = driver.said.last().and_then(|told| told.digest.as_ref()).expect("a digest");
+    assert_eq!((last.incidents.len(), last.more, last.unfollowed, last.count), (0, 1, 1, 1));
+    assert_eq!(last.unheard[0].entry, "counted");
+}
+
+fn of_severity(id: &str, severity: Severity) -> Arc<Entry> {
+    Arc::new(Entry { severity, ..Arc::unwrap_or_clone(entry(id)) })
+}
+
+/// Its receivers have closed it, and would hear of an end without a beginning.
+#[test]
+fn what_opened_again_and_was_not_told_is_not_ended() {
+    let mut driver = Driver::new();
+    let again = event(&entry("again"), "shop", "A");
+    driver.observe(again.clone());
+    driver.run_until(HOUR);
+    assert_eq!(driver.reasons(), [(Status::Opened, Reason::Threshold), (Status::Resolved, Reason::Quiet)]);
+    // The gate is closed: what comes now waits for the next message.
+    driver.observe(event(&entry("first"), "shop", "A"));
+    driver.observe(again);
+    for i in 0..1000 {
+        driver.observe(event(&of_severity(&format!("late-{i}"), Severity::Critical), "shop", "A"));
+    }
+    driver.run_until(2 * HOUR);
+    let of_again: Vec<_> = driver.notices().into_iter().filter(|it| it.entry == "again").map(|it| it.status).collect();
+    assert_eq!(of_again, [Status::Opened, Status::Resolved]);
+    let unheard = driver.said.iter().filter_map(|told| told.digest.as_ref()).flat_map(|digest| &digest.unheard);
+    assert_eq!(unheard.filter(|it| it.entry == "again").count(), 1);
 }
 
 #[test]
@@ -120,7 +179,9 @@ fn a_storm_does_not_close_what_it_has_just_opened() {
         driver.said.iter().filter(|told| told.at_ms >= MINUTE).map(|told| told.digest.as_ref().unwrap()).collect();
     let sum = |of: fn(&Digest) -> u64| digests.iter().map(|digest| of(digest)).sum::<u64>();
     assert_eq!((sum(|it| it.opened), sum(|it| it.resolved), sum(|it| it.unfollowed)), (2, 0, 1500));
-    assert_eq!(driver.notices().iter().filter(|it| it.is_unfollowed() && it.entry.starts_with("early")).count(), 2);
+    let unfollowed: Vec<_> = driver.notices().into_iter().filter(|it| it.is_unfollowed()).collect();
+    assert!(unfollowed.len() == 2 && unfollowed.iter().all(|it| it.entry.starts_with("early")), "{unfollowed:?}");
+    assert_eq!(sum(|it| it.more), 1498, "who heard of nothing is told of no end");
     driver.run_until(HOUR);
     let ends =
         |reason| driver.notices().iter().filter(|it| it.status == Status::Resolved && it.reason == reason).count();

@@ -27,7 +27,7 @@ fn tried(source: &str, notify: Notify, content_type: &str) -> Result<Option<Stri
         max_bytes: 1 << 20,
         template: None,
     };
-    let trial = Trial { notify, max_batch: 100, labels: ["env".to_owned()].into() };
+    let trial = Trial { notify, max_batch: 100, labels: [("env".to_owned(), "prod".to_owned())].into() };
     template.try_out(&trial, &context).map(|doubt| doubt.map(said)).map_err(said)
 }
 

@@ -1,11 +1,15 @@
 //! Messages of every kind, to try a template with before anything depends on it: with everything that one can have, and with no
-//! more than each has.
+//! more than each has. One of them, marked as a test, is what `webhook test` sends: what a template can be used for reaches its
+//! receiver.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use crate::catalog::Lang;
 use crate::config::Notify;
+use crate::event::EventId;
 use crate::notice::{PROVIDER, SINK, SINK_DOWN};
 
 /// A message and what it is, for people.
@@ -22,7 +26,7 @@ pub enum Extent {
 }
 
 /// What a message may be without, wherever it stands.
-const OPTIONAL: [&str; 15] = [
+const OPTIONAL: [&str; 16] = [
     "lost",
     "lost_messages",
     "lost_at_most",
@@ -38,6 +42,7 @@ const OPTIONAL: [&str; 15] = [
     "guides",
     "alternatives",
     "level",
+    "unheard",
 ];
 
 /// As logs are: with quotes and backslashes, which no template may take for granted that there are none.
@@ -50,10 +55,9 @@ const DOWN: &str = "sink=oncall since=2026-11-22T19:10:04Z reason=\"HTTP 503: \\
 /// The facts of one that lost something.
 const DROPPED: &str = "sink=oncall up_to_events=3 up_to_bytes=999 oldest=2026-11-22T18:00:00Z reason=removed";
 
-/// One of each kind of message that a sink takes; `labels`: names of those that sources have.
-pub fn samples(notify: Notify, extent: Extent, labels: &BTreeSet<String>) -> Vec<Sample> {
-    let labels = labels.iter().filter(|_| extent == Extent::All);
-    let labels: Map<String, Value> = labels.map(|name| (name.clone(), "checkout".into())).collect();
+/// One of each kind of message that a sink takes; `labels`: those that sources have.
+pub fn samples(notify: Notify, extent: Extent, labels: &BTreeMap<String, String>) -> Vec<Sample> {
+    let labels = if extent == Extent::All { as_json(labels) } else { Map::new() };
     let all = match notify {
         Notify::Event => {
             vec![Sample { what: "an event", row: event(&labels) }, Sample { what: OWN, row: own_event(&labels) }]
@@ -69,13 +73,120 @@ pub fn samples(notify: Notify, extent: Extent, labels: &BTreeSet<String>) -> Vec
             let own = own_notices(&labels).map(|row| Sample { what: OWN, row });
             let notices: Vec<_> = notices.into_iter().chain(own).collect();
             let rows: Vec<_> = notices.iter().map(|sample| sample.row.clone()).collect();
-            let digest = Sample { what: "a digest of several incidents", row: digest(rows) };
-            notices.into_iter().chain([digest]).collect()
+            let counts = Sample { what: "a digest that only counts incidents", row: digest(Vec::new(), &labels) };
+            let digest = Sample { what: "a digest of several incidents", row: digest(rows, &labels) };
+            notices.into_iter().chain([digest, counts]).collect()
         }
     };
     match extent {
         Extent::All => all,
         Extent::Least => all.into_iter().map(|sample| Sample { row: least(sample.row), ..sample }).collect(),
+    }
+}
+
+fn as_json(labels: &BTreeMap<String, String>) -> Map<String, Value> {
+    labels.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect()
+}
+
+/// What a test says beside its words.
+#[derive(Debug)]
+pub struct Test<'a> {
+    /// A template may need what would only puzzle people: that it comes and goes, and where to read on.
+    pub is_for_template: bool,
+    pub id: EventId,
+    pub now: Timestamp,
+    pub lang: Lang,
+    pub host: Option<&'a str>,
+    /// The sink that is tested.
+    pub sink: &'a str,
+    /// Those that sources have.
+    pub labels: &'a BTreeMap<String, String>,
+}
+
+/// An event or an incident with everything that one can have, which says that it is none.
+pub fn test(notify: Notify, test: &Test<'_>) -> Value {
+    let Words { title, cause, step, scope } = words(test.lang);
+    let (id, now) = (test.id.to_string(), test.now.to_string());
+    let mut labels = as_json(test.labels);
+    labels.insert(SINK.to_owned(), test.sink.into());
+    let mut ids: Map<String, Value> = ids().into_iter().map(|(name, _)| (name, "TEST".into())).collect();
+    // The code that ISO 4217 has for tests.
+    ids.extend([("amount".to_owned(), "0.00".into()), ("currency".to_owned(), "XTS".into())]);
+    let about = json!({
+        "id": id, "code": "PT.TEST", "entry": "paytriage.test", "provider": PROVIDER, "title": title, "category": "other",
+        "severity": "info", "advice": "none", "retry": "safe", "cause": cause,
+        "remediation": { "operator": [step], "payer": [step] }, "docs": [DOCS],
+    });
+    let rest = match notify {
+        Notify::Event => json!({
+            "time": now, "observed_time": now, "matched": "PT.TEST", "ids": ids, "level": "INFO", "excerpt": title,
+            "guides": [{ "id": "test", "title": title, "url": DOCS }], "alternatives": ["paytriage.test"], "redactions": 0,
+        }),
+        Notify::Incident => json!({
+            "incident": id, "time": now, "opened_at": now, "first_seen": now, "last_seen": now, "count": 1, "new": 1,
+            "rate_per_minute": 1.0, "orders": { "distinct": 1, "exact": true, "samples": ["TEST"] },
+            "scope": "paytriage", "scope_text": scope, "merchants": [{ "mch_id": "TEST", "count": 1 }],
+            "related": [{ "incident": id, "entry": "paytriage.test", "code": "PT.TEST", "title": title, "shared_orders": 1 }],
+            "samples": [{ "event": id, "time": now, "path": PATH, "line": 1, "ids": ids, "excerpt": title }],
+        }),
+    };
+    let sample = match notify {
+        Notify::Event => event(&labels),
+        Notify::Incident => notice("opened", "threshold", &labels),
+    };
+    let mut row = merged(sample, merged(about, rest));
+    if !test.is_for_template
+        && let Some(row) = row.as_object_mut()
+    {
+        row.retain(|name, _| name != "flapping" && name != "docs");
+    }
+    let source = match notify {
+        Notify::Event => &mut row["source"],
+        Notify::Incident => &mut row["sources"][0],
+    };
+    source["name"] = PROVIDER.into();
+    match notify {
+        Notify::Event => {
+            source["path"] = PATH.into();
+            for (key, value) in [("line", 1), ("offset", 0), ("record_first_line", 1), ("record_last_line", 1)] {
+                source[key] = value.into();
+            }
+        }
+        Notify::Incident => source["count"] = 1.into(),
+    }
+    match (test.host, source.as_object_mut()) {
+        (Some(host), _) => source["host"] = host.into(),
+        (None, source) => drop(source.map(|source| source.remove("host"))),
+    }
+    row
+}
+
+/// Where a test comes from.
+const PATH: &str = "paytriage webhook test";
+/// Leads nowhere.
+const DOCS: &str = "https://example.com/";
+
+struct Words {
+    title: &'static str,
+    cause: &'static str,
+    step: &'static str,
+    scope: &'static str,
+}
+
+fn words(lang: Lang) -> Words {
+    match lang {
+        Lang::En => Words {
+            title: "TEST, nothing has failed",
+            cause: "Somebody ran \"paytriage webhook test\" to see whether messages arrive here.",
+            step: "Nothing has to be done.",
+            scope: "This is a test: there is nothing to look at.",
+        },
+        Lang::Zh => Words {
+            title: "测试消息，没有支付失败",
+            cause: "有人运行了 \"paytriage webhook test\"，以确认消息能否送达这里。",
+            step: "无需处理。",
+            scope: "这是一条测试消息，无需排查。",
+        },
     }
 }
 
@@ -107,11 +218,19 @@ fn annotation() -> Value {
     })
 }
 
-fn ids() -> Value {
-    json!({
-        "out_trade_no": "T20261122001", "trade_no": "2026112222001", "transaction_id": "4200001", "request_id": "r1",
-        "trace_id": "t1", "mch_id": "1900000109", "app_id": "2021001", "amount": "12.80", "currency": "CNY",
-    })
+fn ids() -> Map<String, Value> {
+    let ids = [
+        ("out_trade_no", "T20261122001"),
+        ("trade_no", "2026112222001"),
+        ("transaction_id", "4200001"),
+        ("request_id", "r1"),
+        ("trace_id", "t1"),
+        ("mch_id", "1900000109"),
+        ("app_id", "2021001"),
+        ("amount", "12.80"),
+        ("currency", "CNY"),
+    ];
+    ids.map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect()
 }
 
 fn event(labels: &Map<String, Value>) -> Value {
@@ -184,10 +303,14 @@ fn of_a_sink(labels: &Map<String, Value>) -> Map<String, Value> {
     labels.clone().into_iter().chain([own]).collect()
 }
 
-fn digest(incidents: Vec<Value>) -> Value {
+fn digest(incidents: Vec<Value>, labels: &Map<String, Value>) -> Value {
+    let unheard = json!({
+        "code": "ACQ.NEW_CODE", "entry": "paytriage.unknown-code", "provider": "alipay", "title": "A code that nobody knows",
+        "severity": "warning", "source": "shop", "labels": labels, "count": 3,
+    });
     json!({
         "schema": "paytriage.digest/1", "id": "101112131415161718191a1b1c1d1e1f", "time": "2026-11-22T19:23:00Z",
-        "incidents": incidents, "more": 4, "opened": 1, "ongoing": 2, "resolved": 2, "unfollowed": 5, "count": 5000,
+        "incidents": incidents, "more": 4, "unheard": [unheard], "opened": 1, "ongoing": 2, "resolved": 2, "unfollowed": 5, "count": 5000,
     })
 }
 
@@ -253,18 +376,47 @@ mod tests {
     }
 
     #[test]
+    fn a_test_has_all_that_a_message_can_have() {
+        let labels = BTreeMap::from([("env".to_owned(), "prod".to_owned())]);
+        for (notify, lang, host) in [Notify::Event, Notify::Incident]
+            .into_iter()
+            .flat_map(|notify| [(notify, Lang::En, Some("pay-1")), (notify, Lang::Zh, None)])
+        {
+            let schema = schema(notify);
+            let options = jsonschema::draft202012::options().should_validate_formats(true);
+            let about = Test {
+                is_for_template: true,
+                id: EventId([7; 16]),
+                now: Timestamp::UNIX_EPOCH,
+                lang,
+                host,
+                sink: "oncall",
+                labels: &labels,
+            };
+            let row = test(notify, &about);
+            let checked = options.build(&schema).unwrap();
+            assert_eq!(checked.validate(&row).map_err(|error| error.to_string()), Ok(()), "{notify:?}");
+            let all = samples(notify, Extent::All, &labels).swap_remove(0);
+            let names = |row: &Value| names(&[Sample { what: "", row: row.clone() }]);
+            let missing: BTreeSet<_> = names(&all.row).difference(&names(&row)).cloned().collect();
+            assert!(missing.iter().all(|name| name == "host" && host.is_none()), "{notify:?} {missing:?}");
+            let is_said = |word: &str| row.to_string().contains(word);
+            assert!(is_said("TEST") && !is_said("ACQ.") && !is_said("T2026"), "{row}");
+        }
+    }
+
+    #[test]
     fn they_are_what_the_schemas_say_with_everything_and_with_the_least() {
         for notify in [Notify::Event, Notify::Incident] {
             let schema = schema(notify);
             let options = jsonschema::draft202012::options().should_validate_formats(true);
             let checked = options.build(&schema).unwrap();
-            let labels = BTreeSet::from(["env".to_owned()]);
+            let labels = BTreeMap::from([("env".to_owned(), "prod".to_owned())]);
             let [all, least] = [Extent::All, Extent::Least].map(|extent| samples(notify, extent, &labels));
             for Sample { what, row } in all.iter().chain(&least) {
                 assert_eq!(checked.validate(row).map_err(|error| error.to_string()), Ok(()), "{what}");
             }
-            let mut named = labels;
-            named.insert(SINK.to_owned());
+            let mut named: BTreeSet<_> = labels.keys().cloned().chain([SINK.to_owned()]).collect();
             keys(&schema, &mut named);
             assert_eq!(names(&all), named, "everything is there");
             // Whatever else is taken out is missed.
