@@ -9,7 +9,7 @@ use crate::daemon::follow::{Follow, PER_TURN};
 use crate::daemon::plan::Plan;
 use crate::deliver::webhook::filter;
 use crate::identity::FileKey;
-use crate::store::Store;
+use crate::store::{Heard, Store};
 
 /// Reading pauses while so many events wait for delivery, or so many bytes of them as are configured.
 const MAX_WAITING: u64 = 100_000;
@@ -108,9 +108,9 @@ impl Reader {
         let rows = (self.store.waiting().rows + 1).saturating_sub(FEW_WAITING);
         let bytes = (self.room_to_go_on() + A_ROW).saturating_sub(self.room()).max(self.max_outbox / 8);
         let webhooks = &self.plan.setup.config.webhooks;
-        let is_lost = |sink: &str, row: &[u8]| {
+        let is_lost = |sink: &str, row: &[u8], heard: &Heard| {
             let webhook = webhooks.iter().find(|webhook| webhook.name == sink);
-            webhook.is_none_or(|webhook| filter::is_missed(row, &webhook.filter))
+            webhook.is_none_or(|webhook| filter::is_missed(row, &webhook.filter, heard))
         };
         match self.store.make_room(rows, bytes, self.fullness.loser(clock), is_lost) {
             Ok(Some((sink, lost))) => {
@@ -119,7 +119,6 @@ impl Reader {
                 if lost.waiting.rows == 0 {
                     return;
                 }
-                self.metrics.dropped_events.fetch_add(lost.waiting.rows, Relaxed);
                 tracing::error!(
                     sink,
                     events = lost.waiting.rows,
