@@ -19,7 +19,6 @@ mod unknown;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
 
@@ -113,7 +112,7 @@ pub fn run(
     let stdout = config.stdout.enabled.then_some((config.stdout.format, config.stdout.notify));
     let sender = Sender::new(config, plan.setup.host.clone());
     let metrics = Arc::new(Metrics::default());
-    set_sinks(&store, stdout.map(|(_, notify)| notify), &config.webhooks, &metrics)?;
+    set_sinks(&store, stdout.map(|(_, notify)| notify), &config.webhooks)?;
     let in_force = config.webhooks.clone();
     let webhooks = std::mem::take(&mut plan.setup.webhooks);
     let own = Own::new(dir.as_ref().map(StateDir::path));
@@ -201,8 +200,8 @@ impl<F: Fn() -> Result<Setup, Vec<String>>> Reload<F> {
             // What standard output gets changes only with the next start.
             let stdout = parts.stdout.as_ref().map(|stdout| stdout.notify);
             let wanted = &plan.setup.config.webhooks;
-            let replaced = forget_sinks(&parts.store, &parts.in_force, wanted, &parts.metrics)
-                .and_then(|()| set_sinks(&parts.store, stdout, wanted, &parts.metrics))
+            let replaced = forget_sinks(&parts.store, &parts.in_force, wanted)
+                .and_then(|()| set_sinks(&parts.store, stdout, wanted))
                 .map(|()| parts.in_force.clone_from(wanted))
                 .and_then(|()| parts.sinks.replace(webhooks).map_err(start));
             replaced.map(|()| plan).map_err(|failure| vec![failure.to_string()])
@@ -282,9 +281,9 @@ impl Parts {
             return false;
         }
         tracing::warn!("standard output cannot be written any more; the webhooks go on");
-        match self.store.forget_sink(stdout::NAME, |row| filter::is_missed(row, &Filter::default())) {
+        match self.store.forget_sink(stdout::NAME, |row, heard| filter::is_missed(row, &Filter::default(), heard)) {
             Ok(forgotten) => {
-                log_forgotten(forgotten, &self.metrics);
+                log_forgotten(forgotten);
                 self.wake.request(Request::Losses);
             }
             Err(error) => tracing::error!(%error, "cannot forget what waits for standard output"),
@@ -310,29 +309,29 @@ impl Parts {
 }
 
 /// Tells the store who takes what. What nobody will get any more is a loss, which the reader reports.
-fn set_sinks(store: &Store, stdout: Option<Notify>, webhooks: &[Webhook], metrics: &Metrics) -> Result<(), Failure> {
+fn set_sinks(store: &Store, stdout: Option<Notify>, webhooks: &[Webhook]) -> Result<(), Failure> {
     let stdout = stdout.map(|notify| (stdout::NAME, notify));
     let webhooks = webhooks.iter().map(|webhook| (webhook.name.as_str(), webhook.notify));
     let sinks: Vec<(&str, Notify)> = stdout.into_iter().chain(webhooks).collect();
-    log_forgotten(store.set_sinks(&sinks).map_err(start)?, metrics);
+    log_forgotten(store.set_sinks(&sinks).map_err(start)?);
     Ok(())
 }
 
 /// Takes those from the store that are no longer wanted, while it is known what they were to get.
-fn forget_sinks(store: &Store, in_force: &[Webhook], wanted: &[Webhook], metrics: &Metrics) -> Result<(), Failure> {
+fn forget_sinks(store: &Store, in_force: &[Webhook], wanted: &[Webhook]) -> Result<(), Failure> {
     let is_wanted = |old: &Webhook| wanted.iter().any(|new| (&new.name, new.notify) == (&old.name, old.notify));
     for old in in_force.iter().filter(|old| !is_wanted(old)) {
-        let forgotten = store.forget_sink(&old.name, |row| filter::is_missed(row, &old.filter)).map_err(start)?;
-        log_forgotten(forgotten, metrics);
+        let forgotten =
+            store.forget_sink(&old.name, |row, heard| filter::is_missed(row, &old.filter, heard)).map_err(start)?;
+        log_forgotten(forgotten);
     }
     Ok(())
 }
 
-fn log_forgotten(forgotten: impl IntoIterator<Item = Forgotten>, metrics: &Metrics) {
+fn log_forgotten(forgotten: impl IntoIterator<Item = Forgotten>) {
     for Forgotten { sink, waiting, dead } in forgotten {
         let rows = waiting.rows + dead;
         if rows > 0 {
-            metrics.dropped_events.fetch_add(rows, Relaxed);
             tracing::warn!(
                 sink,
                 rows,

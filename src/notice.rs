@@ -56,10 +56,12 @@ pub enum Why {
     Removed,
     /// `outbox drop`.
     Asked,
+    /// Messages that were refused, of incidents of which something later was accepted.
+    Superseded,
 }
 
 impl Why {
-    const ALL: [Why; 4] = [Why::Expired, Why::Full, Why::Removed, Why::Asked];
+    const ALL: [Why; 5] = [Why::Expired, Why::Full, Why::Removed, Why::Asked, Why::Superseded];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -67,6 +69,7 @@ impl Why {
             Why::Full => "full",
             Why::Removed => "removed",
             Why::Asked => "asked",
+            Why::Superseded => "superseded",
         }
     }
 
@@ -205,9 +208,9 @@ impl Notice {
         match self {
             Notice::Gap { .. } | Notice::LineCut { .. } => {}
             Notice::StateLost { kept_as } => identity.extend_from_slice(kept_as.as_bytes()),
-            // What two sinks lose at once are two things.
-            Notice::Dropped { sink, oldest, last_seq, .. } => {
-                identity.extend_from_slice(format!("{sink} {last_seq} {oldest:?}").as_bytes());
+            // What two sinks lose at once are two things, and so are parts of what waited together that are told apart.
+            Notice::Dropped { oldest, last_seq, .. } => {
+                identity.extend_from_slice(format!("{} {last_seq} {oldest:?}", self.facts()).as_bytes());
             }
             Notice::SinkDown { sink, since, .. } | Notice::SinkUp { sink, since } => {
                 identity.extend_from_slice(format!("{sink} {since}").as_bytes());
@@ -331,6 +334,8 @@ mod tests {
         assert_ne!(id(gap(3), 1), id(gap(4), 1));
         assert_ne!(id(gap(3), 1), id(Notice::LineCut { offset: 3 }, 1));
         assert_ne!(id(lost("a"), 1), id(lost("b"), 1));
-        assert_ne!(id(dropped("a", TWO, Why::Asked, None), 1), id(dropped("b", TWO, Why::Asked, None), 1));
+        let of = |sink: &str, lost| id(dropped(sink, lost, Why::Asked, None), 1);
+        assert_ne!(of("a", TWO), of("b", TWO));
+        assert_ne!(of("a", TWO), of("a", Missed { events: 1, ..TWO }));
     }
 }

@@ -289,7 +289,7 @@ impl Metrics {
             ("paytriage_commit_errors_total", "counter", "Times that the state could not be written.", get(&self.commit_errors)),
             ("paytriage_outbox_events", "gauge", "Events that wait for delivery.", get(&self.outbox_events)),
             ("paytriage_outbox_bytes", "gauge", "Bytes of events that wait for delivery.", get(&self.outbox_bytes)),
-            ("paytriage_dropped_events_total", "counter", "Events that waited for a sink and were dropped: they were too old or too many, or it is no longer configured.", get(&self.dropped_events)),
+            ("paytriage_dropped_events_total", "counter", "Events, or messages about incidents, that waited for a sink and were dropped, as PT.DROPPED says why.", get(&self.dropped_events)),
             ("paytriage_dead_letters_total", "counter", "Messages that a sink has refused for too long.", get(&self.dead_letters)),
             ("paytriage_incidents_open", "gauge", "Incidents that go on.", get(&self.incidents_open)),
             ("paytriage_unsaid_events_total", "counter", "Events of which no incident was told: too few of their kind, or silenced.", get(&self.unsaid)),

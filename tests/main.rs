@@ -16,6 +16,7 @@ mod run_clock;
 mod run_content;
 mod run_control;
 mod run_damage;
+mod run_ends;
 mod run_follow;
 mod run_full;
 mod run_hostile;

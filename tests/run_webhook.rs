@@ -466,7 +466,11 @@ fn a_sink_that_is_removed_while_it_hangs_and_comes_back_begins_anew() {
         write(&env, range);
         arrive(&mut daemon, n, &[&stays]);
     }
-    let sent_again = || kept(&[&returns]).iter().skip(1).flat_map(events).map(|event| number(&event)).collect();
+    let sent_again = || {
+        let events = kept(&[&returns]).into_iter().skip(1).flat_map(|request| events(&request));
+        // What it did not get may be told after that.
+        events.filter(|event| event["provider"] != "paytriage").map(|event| number(&event)).collect()
+    };
     eventually("it is told what is new", || Vec::len(&sent_again()) == 5);
     assert!(daemon.stop().success());
     assert_eq!(sent_again(), [10, 11, 12, 13, 14]);
@@ -599,14 +603,8 @@ fn a_sink_that_takes_incidents_from_now_on_is_told_of_each_and_of_no_event() {
     daemon.signal("HUP");
     daemon.wait_for_log("reloaded");
     write(&env, 2..50);
-    // The event that was under way is nobody's any more, and that is told.
-    let events = (0..49).map(|_| daemon.event());
-    let (dropped, others): (Vec<_>, Vec<_>) = events.partition(|event| event["code"] == "PT.DROPPED");
-    assert!(
-        matches!(&dropped[..], [it] if it["excerpt"].as_str().is_some_and(|facts| facts.starts_with("sink=own events=1 ") && facts.ends_with(" reason=removed"))),
-        "{dropped:?}"
-    );
-    assert_eq!(others.iter().map(number).collect::<Vec<_>>(), (2..50).collect::<Vec<_>>());
+    // The event that was under way arrives all the same, and is no loss.
+    assert_eq!(daemon.numbers(48), (2..50).collect::<Vec<_>>());
     let told = || {
         let bodies =
             kept(&[&receiver]).into_iter().skip(2).map(|it| serde_json::from_slice::<Value>(&it.body).unwrap());

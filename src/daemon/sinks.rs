@@ -137,8 +137,10 @@ impl Surroundings {
     }
 
     fn work(&self, sink: &Sink, stop: watch::Receiver<bool>) {
-        self.metrics.sink_up(sink.name(), true);
         let name = sink.name();
+        // As others were told, before a reload or restart too.
+        let is_down = self.store.standing(name).is_ok_and(|standing| standing.down_ms.is_some());
+        self.metrics.sink_up(name, !is_down);
         let mut has_accepted = false;
         let tell = |state| {
             // Whether it was down is known to the incidents, from before a restart too.
@@ -185,8 +187,15 @@ impl Surroundings {
                 Request::Tell(Notice::SinkDown { sink: sink(), since, reason })
             }
             SinkState::Expired(dropped) => {
-                self.metrics.dropped_events.fetch_add(dropped.waiting.rows, Relaxed);
                 tracing::error!(sink = name, events = dropped.waiting.rows, "gave up what has waited for too long");
+                Request::Losses
+            }
+            SinkState::Superseded { id } => {
+                tracing::warn!(
+                    sink = name,
+                    id,
+                    "refused, and something later of the same incident was accepted; gave it up"
+                );
                 Request::Losses
             }
             SinkState::Dead { id, reason } => {

@@ -104,6 +104,8 @@ pub enum SinkState {
     Stopped { since: Timestamp, reason: String },
     /// So much has waited for too long and is given up.
     Expired(Dropped),
+    /// A row was refused, and something later of its incidents was accepted: it is given up.
+    Superseded { id: String },
     /// A row was refused for too long; it is a dead letter now.
     Dead { id: String, reason: String },
 }
@@ -177,6 +179,9 @@ fn context<'a>(config: &'a Webhook, sender: &'a Sender, template: Option<&'a Com
 pub fn run(sink: &Sink, store: &Store, stop: watch::Receiver<bool>, tell: impl FnMut(SinkState)) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(Worker::new(sink, store, stop, tell).run());
+    if let Err(error) = store.at_rest(sink.name()) {
+        tracing::warn!(sink = sink.name(), %error, "cannot record that nothing is under way; done at the next start");
+    }
     // A name look-up that hangs holds up nobody.
     runtime.shutdown_background();
     Ok(())

@@ -50,7 +50,7 @@ pub(super) struct Window(VecDeque<Early>);
 pub(super) enum Added {
     /// There are not enough yet; so many were forgotten to make room.
     Waits(u64),
-    /// These are enough; so many others are forgotten.
+    /// These are enough, and all that was written since the first of them; so many older ones are forgotten.
     Reached(Vec<Early>, u64),
 }
 
@@ -72,9 +72,8 @@ impl Window {
             self.0.drain(..n_more);
             return Added::Waits(n_more as u64);
         };
-        let (enough, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.0)
-            .into_iter()
-            .partition(|early| (0..within).contains(&early.sighting().written_ms().saturating_sub(first)));
+        let (enough, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.0).into_iter().partition(|early| early.sighting().written_ms() >= first);
         Added::Reached(enough, others.len() as u64)
     }
 

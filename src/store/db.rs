@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::home::{Home, Reopened};
 use super::rows::Stored;
-use super::{Backlog, Batch, Forgotten, Row, StateDir, StateError, rows, schema};
+use super::{Backlog, Batch, Forgotten, Heard, Row, StateDir, StateError, loss, rows, schema};
 use crate::config::{Durability, Notify};
 
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) struct Db {
     missing: Option<String>,
     /// SQLite's `data_version` at the last look: it changes with what others write.
     data_version: i64,
-    /// Who has to do with what others write.
+    /// Who has to do with what others write, and with what is lost.
     pub written_elsewhere: watch::Sender<()>,
 }
 
@@ -220,7 +220,7 @@ impl Db {
     pub fn forget_sink(
         &mut self,
         name: &str,
-        is_lost: &dyn Fn(&[u8]) -> bool,
+        is_lost: &dyn Fn(&[u8], &Heard) -> bool,
     ) -> Result<Option<Forgotten>, StateError> {
         self.sinks.retain(|(sink, _)| sink != name);
         self.transact(|transaction| {
@@ -228,6 +228,15 @@ impl Db {
             rows::prune(transaction)?;
             Ok(forgotten)
         })
+    }
+
+    /// Nothing is under way, to one sink or to any: what was held back of what was given up is lost.
+    pub fn release(&mut self, sink: Option<&str>) -> Result<(), StateError> {
+        if self.with(|connection| loss::is_held(connection, sink))? {
+            self.transact_soon(|transaction| loss::release(transaction, sink))?;
+            self.written_elsewhere.send_replace(());
+        }
+        Ok(())
     }
 
     /// Does all of `work` or nothing.

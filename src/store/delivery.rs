@@ -2,20 +2,23 @@
 //!
 //! A request is stored before its first attempt, so that each attempt, also after a crash, repeats its id and its bytes. Requests
 //! of a sink are made and tried in the order of their rows. Only a row that its receiver keeps refusing is put apart, with
-//! a copy of it, so that those behind it go on; and one that was refused for too long becomes a dead letter.
+//! a copy of it, so that those behind it go on; and one that was refused for too long becomes a dead letter. What stands apart and
+//! speaks of an incident of which something later was accepted is not sent any more (`heard`).
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, OptionalExtension, Row as SqlRow, Transaction, params};
 
+use super::heard::{self, Incidents};
 use super::rows::Receiver;
-use super::{Backlog, DeadLetter, Row, StateError, Store, loss, rows};
+use super::{Backlog, DeadLetter, Dropped, Row, StateError, Store, loss, rows};
 use crate::config::Notify;
+use crate::notice::Why;
 
 /// Dead letters of one sink; more of them push out the oldest.
 const MAX_DEAD: i64 = 1000;
 
 const COLUMNS: &str = "id, members, through, format, content_type, headers, body, attempts, refusals, first_tried_ms, \
-                       first_refused_ms, next_ms, last_error, row, part";
+                       first_refused_ms, next_ms, last_error, row, part, incidents";
 
 /// Rows of the outbox that go to a sink together, in one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +38,7 @@ pub struct Delivery {
     pub tries: Tries,
     /// The only row, if it was put apart.
     pub row: Option<Vec<u8>>,
+    pub incidents: Incidents,
 }
 
 /// What is sent, but for what differs between attempts.
@@ -76,10 +80,28 @@ pub struct Standing {
     pub down_ms: Option<i64>,
 }
 
+/// A request that a worker may be sending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnderWay {
+    pub request: String,
+    /// What its sink has with it.
+    pub rows: Backlog,
+    /// The number of the last row.
+    pub last_seq: i64,
+}
+
+impl UnderWay {
+    /// Rows of all of them.
+    pub fn rows(all: &[UnderWay]) -> u64 {
+        all.iter().map(|it| it.rows.rows).sum()
+    }
+}
+
 impl Store {
-    /// How far a sink is, also where somebody else has just changed that.
+    /// How far a sink is, between two attempts of its worker, also where somebody else has just changed that.
     pub fn standing(&self, sink: &str) -> Result<Standing, StateError> {
         let mut db = self.lock();
+        db.release(Some(sink))?;
         if db.changed_elsewhere() {
             db.settle(|_| Ok(()))?;
             self.set_waiting(db.backlog()?);
@@ -120,7 +142,10 @@ impl Store {
             if !rows::sink(transaction, sink)?.is_some_and(wants) {
                 return Ok(false);
             }
-            deliveries.iter().try_for_each(|it| insert(transaction, sink, it))?;
+            for delivery in deliveries {
+                insert(transaction, sink, delivery)?;
+                heard::made(transaction, sink, delivery)?;
+            }
             Ok(true)
         })
     }
@@ -191,14 +216,35 @@ impl Store {
     }
 
     /// A request was accepted: its rows are delivered, and it is forgotten, in one transaction. Nothing happens if it is no longer
-    /// there: its sink was given up, or takes something else by now, and its rows are nobody's.
+    /// there, since its sink was given up, or takes something else by now, and its rows are nobody's; but if they were given up
+    /// during this attempt, they are no loss.
     pub fn accept_delivery(&self, sink: &str, delivery: &Delivery) -> Result<(), StateError> {
         self.settle(|transaction| {
-            if delete(transaction, sink, &delivery.id)? > 0 {
-                rows::delivered_up_to(transaction, sink, delivery.through)?;
+            heard::accepted(transaction, sink, delivery)?;
+            if delete(transaction, sink, &delivery.id)? == 0 {
+                return loss::is_none(transaction, sink, &delivery.id);
+            }
+            rows::delivered_up_to(transaction, sink, delivery.through).map(drop)
+        })
+    }
+
+    /// Gives up a request that stands apart: something later of all its incidents was accepted. It becomes a loss, where it is one.
+    pub fn supersede(&self, sink: &str, delivery: &Delivery, is_lost: bool) -> Result<(), StateError> {
+        self.settle(|transaction| {
+            let bytes = delivery.row.as_ref().map_or(0, Vec::len) as u64;
+            let rows = Backlog { rows: 1, bytes, oldest_ms: delivery.tries.first_tried_ms };
+            let last_seq = delivery.members.last().copied().unwrap_or_default();
+            let dropped = Dropped { waiting: rows, last_seq, ..Dropped::default() };
+            if delete(transaction, sink, &delivery.id)? > 0 && is_lost {
+                loss::of_rows(transaction, (sink, Notify::Incident), Why::Superseded, &dropped, &[])?;
             }
             Ok(())
         })
+    }
+
+    /// The worker of a sink has ended: nothing is under way to it.
+    pub fn at_rest(&self, sink: &str) -> Result<(), StateError> {
+        self.lock().release(Some(sink))
     }
 
     /// Lets the rows behind a request of one row go first. It keeps a copy of its row, so the outbox need not.
@@ -217,9 +263,9 @@ impl Store {
     /// Gives up a request of one row: it becomes a dead letter, and a loss.
     pub fn bury(&self, sink: &str, delivery: &Delivery, reason: &str, at_ms: i64) -> Result<(), StateError> {
         self.settle(|transaction| {
-            let bury = "INSERT OR REPLACE INTO dead (sink, id, seq, part, reason, at_ms, body) \
-                        SELECT sink, id, position, part, ?3, ?4, coalesce(row, (SELECT body FROM outbox WHERE seq = position), x'') \
-                        FROM batch WHERE sink = ?1 AND id = ?2";
+            let bury = "INSERT OR REPLACE INTO dead (sink, id, seq, part, reason, at_ms, body, incidents) \
+                        SELECT sink, id, position, part, ?3, ?4, coalesce(row, (SELECT body FROM outbox WHERE seq = position), x''), \
+                        incidents                         FROM batch WHERE sink = ?1 AND id = ?2";
             transaction.prepare_cached(bury)?.execute(params![sink, delivery.id, reason, at_ms])?;
             let oldest = "DELETE FROM dead WHERE sink = ?1 AND id NOT IN \
                           (SELECT id FROM dead WHERE sink = ?1 ORDER BY at_ms DESC, seq DESC LIMIT ?2)";
@@ -244,6 +290,36 @@ impl Store {
 pub fn next(connection: &Connection, sink: &str) -> rusqlite::Result<Option<Delivery>> {
     let next = format!("SELECT {COLUMNS} FROM batch WHERE sink = ?1 AND row IS NULL ORDER BY position, part LIMIT 1");
     connection.prepare_cached(&next)?.query_row([sink], from_row).optional()
+}
+
+/// What a worker may be sending of what waits in order up to a row: the rows that its sink has once the first request is accepted.
+pub fn head_under_way(
+    connection: &Connection,
+    sink: &str,
+    through: i64,
+    is_lost: impl Fn(&[u8]) -> bool,
+) -> rusqlite::Result<Option<UnderWay>> {
+    let Some(head) = next(connection, sink)? else { return Ok(None) };
+    // Of a row that makes several requests the last one completes it.
+    let is_whole = head.members.last().is_some_and(|last| (*last..=through).contains(&head.through));
+    let mut rows = Backlog::default();
+    for row in rows::with_seqs(connection, if is_whole { &head.members } else { &[] })? {
+        if is_lost(&row.body) {
+            rows.rows += 1;
+            rows.bytes += row.body.len() as u64;
+        }
+    }
+    Ok((rows.rows > 0).then_some(UnderWay { request: head.id, rows, last_seq: head.through }))
+}
+
+/// What a worker may be sending of what stands apart.
+pub fn apart_under_way(connection: &Connection, sink: &str) -> rusqlite::Result<Vec<UnderWay>> {
+    let apart = "SELECT id, length(row), position FROM batch WHERE sink = ?1 AND row IS NOT NULL";
+    let under_way = |row: &SqlRow| {
+        let rows = Backlog { rows: 1, bytes: row.get::<_, i64>(1)?.cast_unsigned(), oldest_ms: None };
+        Ok(UnderWay { request: row.get(0)?, rows, last_seq: row.get(2)? })
+    };
+    connection.prepare_cached(apart)?.query_map([sink], under_way)?.collect()
 }
 
 /// Rows that were put apart.
@@ -272,12 +348,12 @@ pub fn dead_letters(connection: &Connection, sink: Option<&str>, limit: usize) -
 }
 
 fn insert(transaction: &Transaction, sink: &str, delivery: &Delivery) -> rusqlite::Result<()> {
-    let Delivery { id, members, part, through, format, request, tries, row } = delivery;
+    let Delivery { id, members, part, through, format, request, tries, row, incidents } = delivery;
     let (content_type, headers, body) = columns(request.as_ref())?;
-    let (position, members) = (members.first(), json(members)?);
+    let (position, members, incidents) = (members.first(), json(members)?, json(incidents)?);
     let insert = "INSERT OR IGNORE INTO batch \
-                  (sink, id, position, part, through, members, format, content_type, headers, body, row) \
-                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+                  (sink, id, position, part, through, members, format, content_type, headers, body, row, incidents) \
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     let n_inserted = transaction.prepare_cached(insert)?.execute(params![
         sink,
         id,
@@ -289,7 +365,8 @@ fn insert(transaction: &Transaction, sink: &str, delivery: &Delivery) -> rusqlit
         content_type,
         headers,
         body,
-        row
+        row,
+        incidents
     ])?;
     if n_inserted == 0 { Ok(()) } else { update_tries(transaction, sink, id, tries) }
 }
@@ -353,5 +430,6 @@ fn from_row(row: &SqlRow) -> rusqlite::Result<Delivery> {
         },
         row: row.get(13)?,
         part: row.get(14)?,
+        incidents: from_json(15, &row.get::<_, String>(15)?)?,
     })
 }

@@ -5,6 +5,8 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::delivery::{self, UnderWay};
+use super::heard::{self, Heard};
 use super::outbox::Dropped;
 use super::{StateError, Store, loss, rows};
 use crate::config::Notify;
@@ -17,7 +19,7 @@ impl Store {
         &self,
         sink: &str,
         cutoff_ms: i64,
-        is_lost: impl Fn(&[u8]) -> bool,
+        is_lost: impl Fn(&[u8], &Heard) -> bool,
     ) -> Result<Dropped, StateError> {
         let mut expired = Dropped::default();
         self.settle(|transaction| {
@@ -41,7 +43,7 @@ impl Store {
         rows: u64,
         bytes: u64,
         again: Option<&str>,
-        is_lost: impl Fn(&str, &[u8]) -> bool,
+        is_lost: impl Fn(&str, &[u8], &Heard) -> bool,
     ) -> Result<Option<(String, Dropped)>, StateError> {
         let (mut expired, mut in_the_way) = (Dropped::default(), None);
         self.settle(|transaction| {
@@ -49,7 +51,7 @@ impl Store {
             if let Some((name, notify, delivered)) = &in_the_way {
                 let sink = (name.as_str(), *notify, *delivered);
                 let through = oldest(transaction, sink, (rows, bytes))?;
-                expired = give_up(transaction, sink, through, Why::Full, |row| is_lost(name, row))?;
+                expired = give_up(transaction, sink, through, Why::Full, |row, heard| is_lost(name, row, heard))?;
             }
             Ok(())
         })?;
@@ -66,16 +68,23 @@ fn give_up(
     sink: Sink,
     through: i64,
     why: Why,
-    is_lost: impl Fn(&[u8]) -> bool,
+    is_lost: impl Fn(&[u8], &Heard) -> bool,
 ) -> rusqlite::Result<Dropped> {
     let (name, notify, delivered) = sink;
     if through <= delivered {
         return Ok(Dropped::default());
     }
+    let heard = heard::of(transaction, name)?;
+    let is_lost = |row: &[u8]| is_lost(row, &heard);
     let waiting = rows::lost(transaction, notify, (delivered, through), is_lost)?;
+    let under_way: Vec<_> = match why {
+        // Its own worker gives that up, between two attempts.
+        Why::Expired => Vec::new(),
+        _ => delivery::head_under_way(transaction, name, through, is_lost)?.into_iter().collect(),
+    };
     drop_through(transaction, name, through)?;
-    let dropped = Dropped { waiting, last_seq: through, at_most: false };
-    loss::of_rows(transaction, name, why, notify, &dropped)?;
+    let dropped = Dropped { waiting, last_seq: through, at_most: false, under_way: UnderWay::rows(&under_way) };
+    loss::of_rows(transaction, (name, notify), why, &dropped, &under_way)?;
     Ok(dropped)
 }
 

@@ -17,6 +17,7 @@ mod db;
 mod delivery;
 mod dir;
 mod expire;
+mod heard;
 mod home;
 mod loss;
 mod operator;
@@ -38,6 +39,7 @@ use rusqlite::OptionalExtension;
 use db::Db;
 pub use delivery::{Delivery, Request, Standing, Tries};
 pub use dir::{StateDir, StateError};
+pub use heard::{Heard, Incidents};
 pub use loss::{Loss, Lost};
 pub use operator::{Operator, Retried};
 pub use outbox::{DeadLetter, Dropped, Outbox, SinkBacklog};
@@ -174,6 +176,8 @@ impl Store {
     }
 
     fn new(mut db: Db) -> Result<Store, StateError> {
+        // Of an earlier run: whatever was under way then has come to nothing that anybody knows of.
+        db.release(None)?;
         let waiting = db.backlog()?;
         let store = Store {
             db: Mutex::new(db),
@@ -266,7 +270,11 @@ impl Store {
     }
 
     /// One sink less, until the next time that they are set. Counted is what `is_lost` says of the rows that wait.
-    pub fn forget_sink(&self, name: &str, is_lost: impl Fn(&[u8]) -> bool) -> Result<Option<Forgotten>, StateError> {
+    pub fn forget_sink(
+        &self,
+        name: &str,
+        is_lost: impl Fn(&[u8], &Heard) -> bool,
+    ) -> Result<Option<Forgotten>, StateError> {
         let mut db = self.lock();
         let forgotten = db.forget_sink(name, &is_lost)?;
         self.set_waiting(db.backlog()?);
@@ -314,7 +322,7 @@ impl Store {
         self.lock().take(notify, seq, limit)
     }
 
-    /// Tells that somebody else has written to the database, as soon as anybody here has seen that.
+    /// Tells that somebody else has written to the database, as soon as anybody here has seen that; or that something turned out to be lost.
     pub fn written_elsewhere(&self) -> watch::Receiver<()> {
         self.lock().written_elsewhere.subscribe()
     }

@@ -52,8 +52,8 @@ impl Operator {
         self.transact(|transaction| {
             rows::resume(transaction, sink)?;
             let due = transaction.execute("UPDATE batch SET next_ms = 0 WHERE ?1 IS NULL OR sink = ?1", [sink])?;
-            let revive = "INSERT OR IGNORE INTO batch (sink, id, position, part, through, members, format, row) \
-                          SELECT sink, id, seq, part, 0, json_array(seq), '', body FROM dead \
+            let revive = "INSERT OR IGNORE INTO batch (sink, id, position, part, through, members, format, row, incidents) \
+                          SELECT sink, id, seq, part, 0, json_array(seq), '', body, incidents FROM dead \
                           WHERE (?1 IS NULL OR sink = ?1) AND sink IN (SELECT name FROM sink)";
             let revived = transaction.execute(revive, [sink])?;
             transaction.execute("DELETE FROM dead WHERE ?1 IS NULL OR sink = ?1", [sink])?;
@@ -62,7 +62,7 @@ impl Operator {
     }
 
     /// Gives up all that waits for one sink, but for its dead letters. Counted is what `is_lost` says of the rows; it becomes a
-    /// loss, which the daemon tells, now or when it is started.
+    /// loss, which the daemon tells, now or when it is started, unless a request that is under way delivers it.
     ///
     /// # Errors
     /// Nothing was given up.
@@ -70,10 +70,10 @@ impl Operator {
         self.transact(|transaction| {
             let Some((notify, delivered)) = rows::sink(transaction, sink)? else { return Ok(Dropped::default()) };
             let last = expire::last(transaction, notify)?;
-            let dropped = rows::all_lost(transaction, (sink, notify, delivered), last, is_lost)?;
+            let (dropped, under_way) = rows::all_lost(transaction, (sink, notify, delivered), last, is_lost)?;
             expire::drop_through(transaction, sink, last)?;
             transaction.execute("DELETE FROM batch WHERE sink = ?1", [sink])?;
-            loss::of_rows(transaction, sink, Why::Asked, notify, &dropped)?;
+            loss::of_rows(transaction, (sink, notify), Why::Asked, &dropped, &under_way)?;
             // A daemon that sees this counts anew.
             rows::prune(transaction)?;
             Ok(dropped)

@@ -59,6 +59,8 @@ pub struct Dropped {
     pub last_seq: i64,
     /// Not all of it need have been for the sink: its filter is not known.
     pub at_most: bool,
+    /// Rows of it in requests that may be under way: those that arrive all the same are no loss.
+    pub under_way: u64,
 }
 
 impl Dropped {
@@ -70,6 +72,7 @@ impl Dropped {
         self.waiting.oldest_ms = self.waiting.oldest_ms.into_iter().chain(oldest_ms).min();
         self.last_seq = self.last_seq.max(other.last_seq);
         self.at_most |= other.at_most;
+        self.under_way += other.under_way;
     }
 }
 

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, OptionalExtension, Transaction, params};
 
+use super::delivery::{self, UnderWay};
 use super::expire::Sink;
-use super::{Backlog, Batch, Dropped, FileState, Forgotten, OutboxEvent, Row, delivery, loss};
+use super::heard::{self, Heard};
+use super::{Backlog, Batch, Dropped, FileState, Forgotten, OutboxEvent, Row, loss};
 use crate::config::Notify;
 use crate::event::EventId;
 use crate::identity::FileKey;
@@ -314,31 +316,37 @@ pub fn sink(connection: &Connection, name: &str) -> rusqlite::Result<Option<(Not
 }
 
 /// Which of its rows a sink misses that never gets them; `None` where its filter is not known.
-pub type IsLost<'a> = Option<&'a dyn Fn(&[u8]) -> bool>;
+pub type IsLost<'a> = Option<&'a dyn Fn(&[u8], &Heard) -> bool>;
 
-/// What a sink loses with all that waits for it up to a row, and stands apart.
+/// What a sink loses with all that waits for it up to a row, and stands apart; and what of that may be under way.
 pub fn all_lost(
     transaction: &Transaction,
     (name, notify, delivered): Sink,
     through: i64,
     is_lost: IsLost,
-) -> rusqlite::Result<Dropped> {
-    let in_order = lost(transaction, notify, (delivered, through), is_lost.unwrap_or(&|_| true))?;
+) -> rusqlite::Result<(Dropped, Vec<UnderWay>)> {
+    let heard = heard::of(transaction, name)?;
+    let of_row = |row: &[u8]| is_lost.is_none_or(|is_lost| is_lost(row, &heard));
+    let in_order = lost(transaction, notify, (delivered, through), of_row)?;
     let apart = delivery::apart(transaction, name)?;
     let waiting = Backlog { rows: in_order.rows + apart.rows, bytes: in_order.bytes + apart.bytes, ..in_order };
-    Ok(Dropped { waiting, last_seq: through, at_most: is_lost.is_none() && in_order.rows > 0 })
+    let mut under_way = delivery::apart_under_way(transaction, name)?;
+    under_way.extend(delivery::head_under_way(transaction, name, through, of_row)?);
+    let at_most = is_lost.is_none() && in_order.rows > 0;
+    Ok((Dropped { waiting, last_seq: through, at_most, under_way: UnderWay::rows(&under_way) }, under_way))
 }
 
 /// One sink less, and what it had not delivered, dead letters too, is a loss.
 pub fn forget_sink(transaction: &Transaction, name: &str, is_lost: IsLost) -> rusqlite::Result<Option<Forgotten>> {
     let Some((notify, delivered)) = sink(transaction, name)? else { return Ok(None) };
-    let mut lost = all_lost(transaction, (name, notify, delivered), last_seq(transaction)?, is_lost)?;
+    let (mut lost, under_way) = all_lost(transaction, (name, notify, delivered), last_seq(transaction)?, is_lost)?;
     let waiting = lost.waiting;
     let dead = transaction.execute("DELETE FROM dead WHERE sink = ?1", [name])? as u64;
     transaction.execute("DELETE FROM batch WHERE sink = ?1", [name])?;
+    transaction.execute("DELETE FROM heard WHERE sink = ?1", [name])?;
     transaction.execute("DELETE FROM sink WHERE name = ?1", [name])?;
     lost.waiting.rows += dead;
-    loss::of_rows(transaction, name, Why::Removed, notify, &lost)?;
+    loss::of_rows(transaction, (name, notify), Why::Removed, &lost, &under_way)?;
     Ok(Some(Forgotten { sink: name.to_owned(), waiting, dead }))
 }
 

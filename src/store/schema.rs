@@ -72,11 +72,14 @@ CREATE TABLE silence (
     // What was given up and no event has told of yet: rows, or a letter that is dead. Where symbolic links led. Where a file without
     // a name ends that was not read to there. When requests went to receivers that take only so many, in milliseconds since the machine
     // was started. Why a sink is not tried any more for now; until when it is not, and since when it is down, as others were told.
+    // Incidents that a request speaks of, and whether it says that they are over; which incidents a sink was told of: by which row
+    // last, and which it has accepted. The request that may yet deliver what a loss is about.
     "
 CREATE TABLE loss (
     id TEXT NOT NULL UNIQUE DEFAULT (hex(randomblob(16))),
     sink TEXT NOT NULL, letter TEXT, reason TEXT NOT NULL,
-    kind INTEGER, rows INTEGER, bytes INTEGER, oldest_ms INTEGER, last_seq INTEGER, at_most INTEGER
+    kind INTEGER, rows INTEGER, bytes INTEGER, oldest_ms INTEGER, last_seq INTEGER, at_most INTEGER,
+    request TEXT
 ) STRICT;
 CREATE TABLE link (place BLOB NOT NULL, link BLOB NOT NULL, PRIMARY KEY (place, link)) STRICT, WITHOUT ROWID;
 ALTER TABLE file ADD COLUMN unread_to INTEGER;
@@ -84,6 +87,13 @@ ALTER TABLE sink ADD COLUMN stopped TEXT;
 ALTER TABLE sink ADD COLUMN paused_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sink ADD COLUMN down_ms INTEGER;
 CREATE TABLE spent (receiver TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT;
+ALTER TABLE batch ADD COLUMN incidents TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE dead ADD COLUMN incidents TEXT NOT NULL DEFAULT '{}';
+CREATE TABLE heard (
+    sink TEXT NOT NULL, incident TEXT NOT NULL,
+    made INTEGER NOT NULL, accepted INTEGER NOT NULL, is_over INTEGER NOT NULL,
+    PRIMARY KEY (sink, incident)
+) STRICT, WITHOUT ROWID;
 ",
 ];
 
@@ -174,7 +184,7 @@ pub fn undo_last_steps(connection: &Connection) {
                 ALTER TABLE sink DROP COLUMN stopped; ALTER TABLE sink DROP COLUMN paused_ms; ALTER TABLE sink DROP COLUMN down_ms; \
                 ALTER TABLE file DROP COLUMN unread_to; \
                 DROP TABLE batch; DROP TABLE dead; DROP TABLE incident; DROP TABLE silence; DROP TABLE loss; DROP TABLE link; \
-                DROP TABLE spent; \
+                DROP TABLE spent; DROP TABLE heard; \
                 PRAGMA user_version = 2; COMMIT;";
     connection.execute_batch(undo).expect("the last steps are undone");
 }

@@ -12,7 +12,7 @@ use crate::config::{Config, Filter, Notify};
 use crate::deliver::stdout;
 use crate::deliver::webhook::filter;
 use crate::exit::Exit;
-use crate::store::{Backlog, Operator, Outbox, SinkBacklog, StateDir};
+use crate::store::{Backlog, Heard, Operator, Outbox, SinkBacklog, StateDir};
 use crate::visible::visible;
 
 /// What is to go.
@@ -95,11 +95,15 @@ fn drop_for(operator: &mut Operator, config: &Config, sink: &SinkBacklog) -> Res
     let webhook = config.webhooks.iter().find(|webhook| (&webhook.name, webhook.notify) == (&sink.name, sink.notify));
     let everything = Filter::default();
     let filter = webhook.map(|webhook| &webhook.filter).or((sink.name == stdout::NAME).then_some(&everything));
-    let is_missed = filter.map(|filter| move |row: &[u8]| filter::is_missed(row, filter));
-    let is_lost = is_missed.as_ref().map(|is_missed| is_missed as &dyn Fn(&[u8]) -> bool);
+    let is_missed = filter.map(|filter| move |row: &[u8], heard: &Heard| filter::is_missed(row, filter, heard));
+    let is_lost = is_missed.as_ref().map(|is_missed| is_missed as &dyn Fn(&[u8], &Heard) -> bool);
     let dropped = operator.drop_waiting(&sink.name, is_lost)?;
     let up_to = if dropped.at_most { "up to " } else { "" };
-    Ok(format!("{up_to}{}", told(&dropped.waiting, sink.notify, "were dropped")))
+    let all_the_same = match dropped.under_way {
+        0 => String::new(),
+        n => format!("; {n} of them may be under way, and are not counted as dropped if they arrive all the same"),
+    };
+    Ok(format!("{up_to}{}{all_the_same}", told(&dropped.waiting, sink.notify, "were dropped")))
 }
 
 fn known(dir: &Path) -> Result<Vec<SinkBacklog>> {

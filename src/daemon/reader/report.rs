@@ -90,10 +90,12 @@ impl Reader {
         }
         for (sink, lost) in sums {
             let notice = match lost {
-                Lost::Rows(why, kind, Dropped { waiting: Backlog { rows, bytes, oldest_ms }, last_seq, at_most }) => {
+                Lost::Rows(why, kind, Dropped { waiting, last_seq, at_most, .. }) => {
+                    let Backlog { rows, bytes, oldest_ms } = waiting;
                     if why == Why::Full {
                         self.next_full = Some(clock + FULL_EVERY);
                     }
+                    self.metrics.dropped_events.fetch_add(rows, Relaxed);
                     let oldest = oldest_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
                     let lost = match kind {
                         Notify::Event => Missed { events: rows, messages: 0, at_most },

@@ -9,7 +9,7 @@ use crate::daemon::follow::{Follow, PER_TURN};
 use crate::daemon::plan::Plan;
 use crate::deliver::webhook::filter;
 use crate::identity::FileKey;
-use crate::store::Store;
+use crate::store::{Heard, Store};
 
 /// Reading pauses while so many events wait for delivery, or so many bytes of them as are configured.
 const MAX_WAITING: u64 = 100_000;
@@ -28,22 +28,31 @@ const MIN_READ: u64 = 4096;
 const PAUSED_LOOK: Duration = Duration::from_secs(1);
 /// A sink may keep the outbox full for so long before others are worth more than its oldest rows.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Not full for so long, it begins anew to be full.
+const RESPITE: Duration = Duration::from_secs(10);
 
 /// Since when the outbox has been full. That reading goes on for a moment whenever a few rows went changes nothing: it is over
-/// when half of it is empty.
+/// when half of it is empty, or when it has not been full for a while, as with a sink that is only slow.
 #[derive(Debug, Default)]
 pub(super) struct Fullness {
     since: Option<Instant>,
+    /// Since when it has not been full.
+    free_since: Option<Instant>,
     /// The sink that has lost rows to it, and when.
     loser: Option<(String, Instant)>,
 }
 
 impl Fullness {
     fn seen(&mut self, is_full: bool, is_half_empty: bool, clock: Instant) {
-        if is_full {
-            self.since.get_or_insert(clock);
-        } else if is_half_empty {
+        let had_respite = self.free_since.is_some_and(|since| clock.saturating_duration_since(since) >= RESPITE);
+        if had_respite || !is_full && is_half_empty {
             *self = Fullness::default();
+        }
+        if is_full {
+            self.free_since = None;
+            self.since.get_or_insert(clock);
+        } else {
+            self.free_since.get_or_insert(clock);
         }
     }
 
@@ -108,9 +117,9 @@ impl Reader {
         let rows = (self.store.waiting().rows + 1).saturating_sub(FEW_WAITING);
         let bytes = (self.room_to_go_on() + A_ROW).saturating_sub(self.room()).max(self.max_outbox / 8);
         let webhooks = &self.plan.setup.config.webhooks;
-        let is_lost = |sink: &str, row: &[u8]| {
+        let is_lost = |sink: &str, row: &[u8], heard: &Heard| {
             let webhook = webhooks.iter().find(|webhook| webhook.name == sink);
-            webhook.is_none_or(|webhook| filter::is_missed(row, &webhook.filter))
+            webhook.is_none_or(|webhook| filter::is_missed(row, &webhook.filter, heard))
         };
         match self.store.make_room(rows, bytes, self.fullness.loser(clock), is_lost) {
             Ok(Some((sink, lost))) => {
@@ -119,7 +128,6 @@ impl Reader {
                 if lost.waiting.rows == 0 {
                     return;
                 }
-                self.metrics.dropped_events.fetch_add(lost.waiting.rows, Relaxed);
                 tracing::error!(
                     sink,
                     events = lost.waiting.rows,
@@ -131,7 +139,7 @@ impl Reader {
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot make room in the outbox; trying again in a minute");
-                self.fullness = Fullness { since: Some(clock), loser: None };
+                self.fullness = Fullness { since: Some(clock), free_since: None, loser: None };
             }
         }
     }
@@ -174,15 +182,21 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut fullness = Fullness::default();
         fullness.seen(false, false, at(0));
-        fullness.seen(true, false, at(10));
-        fullness.seen(false, false, at(20));
-        fullness.seen(true, false, at(69));
+        for second in 10..70 {
+            fullness.seen(second % 9 == 1, false, at(second));
+        }
         assert!(!fullness.has_lasted(at(69)));
         assert!(fullness.has_lasted(at(70)));
         fullness.seen(false, true, at(71));
         fullness.seen(true, false, at(72));
         assert!(!fullness.has_lasted(at(131)));
         assert!(fullness.has_lasted(at(132)));
+        // Full twice, and not for ten seconds between, is not full all the time; however rarely somebody looks, full and full is.
+        fullness.seen(false, false, at(180));
+        fullness.seen(true, false, at(190));
+        assert!(!fullness.has_lasted(at(249)));
+        fullness.seen(true, false, at(250));
+        assert!(fullness.has_lasted(at(250)));
         fullness.loser = Some(("dead".to_owned(), at(140)));
         assert_eq!([fullness.loser(at(199)), fullness.loser(at(200))], [Some("dead"), None]);
     }

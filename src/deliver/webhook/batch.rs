@@ -6,9 +6,10 @@ use sha2::{Digest, Sha256};
 use super::filter;
 use crate::config::{Format, Webhook};
 use crate::deliver::format::{self, Context, RenderError};
-use crate::deliver::message::Message;
+use crate::deliver::message::{Item, Message};
 use crate::event::EventId;
-use crate::store::{Delivery, Request, Row, Tries};
+use crate::incident::notice::{Notice, Status};
+use crate::store::{Delivery, Heard, Incidents, Request, Row, Tries};
 
 /// A row as its sink gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +21,18 @@ pub struct Member {
 
 impl Member {
     /// `None` if the sink is not told of it.
-    pub fn of(row: &Row, config: &Webhook) -> Option<Member> {
-        let body = filter::passing(&row.body, &config.filter)?.into_owned();
+    pub fn of(row: &Row, config: &Webhook, heard: &Heard) -> Option<Member> {
+        let body = filter::passing(&row.body, &config.filter, heard)?.into_owned();
+        Member::told(row, body, config)
+    }
+
+    /// What the row says of these incidents; `None` if nothing.
+    pub fn about(row: &Row, config: &Webhook, incidents: &Incidents) -> Option<Member> {
+        let body = filter::about(&row.body, &config.filter, incidents)?.into_owned();
+        Member::told(row, body, config)
+    }
+
+    fn told(row: &Row, body: Vec<u8>, config: &Webhook) -> Option<Member> {
         format::tells_of(&config.format, &body).then_some(Member { seq: row.seq, id: row.id, body })
     }
 }
@@ -44,11 +55,11 @@ impl Maker<'_> {
             Err(RenderError::TooBig { .. } | RenderError::NotAlone) if members.len() > 1 => {
                 return self.halves(members, through);
             }
-            Err(_) => vec![None],
-            Ok(requests) => requests.into_iter().map(Some).collect(),
+            Err(_) => vec![(None, incidents(members.iter().filter_map(|it| Message::parse(&it.body).ok())))],
+            Ok(requests) => requests.into_iter().map(|(request, incidents)| (Some(request), incidents)).collect(),
         };
         let n_last = requests.len().saturating_sub(1);
-        let delivery = |(part, request): (usize, Option<Request>)| Delivery {
+        let delivery = |(part, (request, incidents)): (usize, (Option<Request>, Incidents))| Delivery {
             id: self.id(members, part),
             members: members.iter().map(|member| member.seq).collect(),
             part: part as u32,
@@ -57,6 +68,7 @@ impl Maker<'_> {
             request,
             tries: Tries::default(),
             row: None,
+            incidents,
         };
         requests.into_iter().enumerate().map(delivery).collect()
     }
@@ -68,22 +80,38 @@ impl Maker<'_> {
         [self.deliveries(left, middle), self.deliveries(right, through)].concat()
     }
 
-    /// One of the requests of some rows.
+    /// Some rows in the place of a request, in another form, and so under other ids.
+    pub fn anew(&self, old: &Delivery, members: &[Member]) -> Vec<Delivery> {
+        let mut anew = self.deliveries(members, old.through);
+        if anew.is_empty() {
+            let format = name(self.format).to_owned();
+            anew.push(Delivery { request: None, format, ..old.clone() });
+        }
+        for it in &mut anew {
+            it.id = self.id_anew(&old.id, &it.id);
+            (it.tries, it.row) = (old.tries.clone(), old.row.clone());
+        }
+        anew
+    }
+
+    /// The request of some rows; `None` if they make more than one.
     ///
     /// # Errors
     /// They cannot be rendered; the text says why.
-    pub fn request(&self, members: &[Member], part: u32) -> Result<Request, String> {
-        let requests = self.requests(members).map_err(|error| error.to_string())?;
-        requests.into_iter().nth(part as usize).ok_or_else(|| "there is no such part of it any more".to_owned())
+    pub fn request(&self, members: &[Member]) -> Result<Option<Request>, String> {
+        let mut requests = self.requests(members).map_err(|error| error.to_string())?;
+        Ok(requests.pop().filter(|_| requests.is_empty()).map(|(request, _)| request))
     }
 
-    fn requests(&self, members: &[Member]) -> Result<Vec<Request>, RenderError> {
+    /// Each with the incidents that it speaks of.
+    fn requests(&self, members: &[Member]) -> Result<Vec<(Request, Incidents)>, RenderError> {
         let messages: Vec<Message<'_>> =
             members.iter().map(|member| Message::parse(&member.body)).collect::<Result<_, _>>()?;
         let request = |messages: Vec<Message<'_>>| {
             let format::Rendered { content_type, body, headers } =
                 format::render(self.format, &messages, &self.context)?;
-            Ok(Request { content_type: content_type.into_owned(), headers, body })
+            let request = Request { content_type: content_type.into_owned(), headers, body };
+            Ok((request, incidents(messages)))
         };
         format::requests(self.format, self.max_batch, &messages)?.into_iter().map(request).collect()
     }
@@ -98,10 +126,21 @@ impl Maker<'_> {
         webhook_id(hash)
     }
 
-    /// Another id for the same rows, because they are told in another form.
-    pub fn id_anew(&self, id: &str) -> String {
-        webhook_id(Sha256::new().chain_update(id).chain_update(name(self.format)))
+    /// The id of what takes a request's place.
+    fn id_anew(&self, old: &str, own: &str) -> String {
+        webhook_id(Sha256::new().chain_update(old).chain_update(name(self.format)).chain_update(own))
     }
+}
+
+/// What is said of incidents, the last of each.
+fn incidents<'a>(messages: impl IntoIterator<Item = Message<'a>>) -> Incidents {
+    let of = |notice: &Notice| (notice.incident.clone(), notice.status == Status::Resolved);
+    let all = messages.into_iter().flat_map(|message| match message.item {
+        Item::Event(_) => Vec::new(),
+        Item::Incident(notice) => vec![of(&notice)],
+        Item::Digest(digest) => digest.incidents.iter().map(of).collect(),
+    });
+    all.collect()
 }
 
 fn webhook_id(hash: Sha256) -> String {

@@ -1,6 +1,6 @@
 //! Which rows a sink is told of. Pure: a row and the sink's filter in, what it gets of the row out.
 //!
-//! A digest passes if any of its incidents does, and is told with those only. A row that this version cannot read passes: nothing
+//! An incident that the sink was told of passes to its end, whatever the filter has become. A digest passes if any of its incidents does, and is told with those only. A row that this version cannot read passes: nothing
 //! disappears because it was not understood.
 
 use std::borrow::Cow;
@@ -13,38 +13,62 @@ use crate::catalog::Severity;
 use crate::config::Filter;
 use crate::deliver::message::{Event, Item, Message, listed};
 use crate::incident::notice::{DIGEST_SCHEMA, Digest, Notice, Status, Unheard};
+use crate::store::{Heard, Incidents};
 
 /// The code of what paytriage says of rows that were given up.
 const DROPPED: &str = "PT.DROPPED";
 
 /// The row as the sink gets it; `None` if it does not.
-pub fn passing<'a>(row: &'a [u8], filter: &Filter) -> Option<Cow<'a, [u8]>> {
+pub fn passing<'a>(row: &'a [u8], filter: &Filter, heard: &Heard) -> Option<Cow<'a, [u8]>> {
     if *filter == Filter::default() {
         return Some(Cow::Borrowed(row));
     }
+    let wants = |notice: &Notice| about_notice(notice).passes(filter) || heard.contains(&notice.incident);
+    part_of(row, |event| about_event(event).passes(filter), wants, filter)
+}
+
+/// What a row says of these incidents, and of those that nobody was told of; `None` if nothing.
+pub fn about<'a>(row: &'a [u8], filter: &Filter, incidents: &Incidents) -> Option<Cow<'a, [u8]>> {
+    part_of(row, |_| true, |notice| incidents.contains_key(&notice.incident), filter)
+}
+
+/// `filter` decides on what a digest only counts.
+fn part_of<'a>(
+    row: &'a [u8],
+    wants_event: impl Fn(&Event) -> bool,
+    wants: impl Fn(&Notice) -> bool,
+    filter: &Filter,
+) -> Option<Cow<'a, [u8]>> {
     let whole = |passes: bool| passes.then_some(Cow::Borrowed(row));
     match Message::parse(row).map(|message| message.item) {
-        Ok(Item::Event(event)) => whole(about_event(&event).passes(filter)),
-        Ok(Item::Incident(notice)) => whole(about_notice(&notice).passes(filter)),
-        Ok(Item::Digest(digest)) => of_digest(row, &digest, filter),
+        Ok(Item::Event(event)) => whole(wants_event(&event)),
+        Ok(Item::Incident(notice)) => whole(wants(&notice)),
+        Ok(Item::Digest(digest)) => of_digest(row, &digest, wants, filter),
         Err(_) => whole(true),
     }
 }
 
 /// Whether a sink misses a row that it never gets. Not what is not for it, and no word about what it did not get: each such
 /// word would lead to the next.
-pub fn is_missed(row: &[u8], filter: &Filter) -> bool {
-    let Some(row) = passing(row, filter) else { return false };
+pub fn is_missed(row: &[u8], filter: &Filter, heard: &Heard) -> bool {
+    let Some(row) = passing(row, filter, heard) else { return false };
     match Message::parse(&row).map(|message| message.item) {
         Ok(Item::Event(event)) => event.code != DROPPED,
         Ok(Item::Incident(notice)) => notice.code != DROPPED,
-        Ok(Item::Digest(digest)) => digest.incidents.iter().any(|notice| notice.code != DROPPED),
+        Ok(Item::Digest(digest)) => {
+            !digest.unheard.is_empty() || digest.incidents.iter().any(|notice| notice.code != DROPPED)
+        }
         Err(_) => true,
     }
 }
 
-fn of_digest<'a>(row: &'a [u8], digest: &Digest, filter: &Filter) -> Option<Cow<'a, [u8]>> {
-    let passes: Vec<bool> = digest.incidents.iter().map(|notice| about_notice(notice).passes(filter)).collect();
+fn of_digest<'a>(
+    row: &'a [u8],
+    digest: &Digest,
+    wants: impl Fn(&Notice) -> bool,
+    filter: &Filter,
+) -> Option<Cow<'a, [u8]>> {
+    let passes: Vec<bool> = digest.incidents.iter().map(wants).collect();
     let unheard: Vec<&Unheard> = digest.unheard.iter().filter(|it| about_unheard(it).passes(filter)).collect();
     if !passes.contains(&true) && unheard.is_empty() {
         return None;
@@ -177,7 +201,7 @@ mod tests {
     }
 
     fn passes(row: &Value, filter: &Filter) -> bool {
-        passing(row.to_string().as_bytes(), filter).is_some()
+        passing(row.to_string().as_bytes(), filter, &Heard::default()).is_some()
     }
 
     fn words(words: &[&str]) -> Vec<String> {
@@ -235,7 +259,8 @@ mod tests {
         });
         let text = row.to_string();
         let filter = |min_severity| Filter { min_severity, ..Filter::default() };
-        let part = passing(text.as_bytes(), &filter(Severity::Error)).expect("two pass");
+        let passing = |filter: &Filter| passing(text.as_bytes(), filter, &Heard::default());
+        let part = passing(&filter(Severity::Error)).expect("two pass");
         let Item::Digest(digest) = Message::parse(&part).unwrap().item else { panic!("it is a digest") };
         let severities: Vec<_> = digest.incidents.iter().map(|it| &*it.severity).collect();
         assert_eq!(severities, ["critical", "error", "error"]);
@@ -246,9 +271,31 @@ mod tests {
         let listed: Value = serde_json::from_slice(&part).unwrap();
         assert_eq!((&listed["incidents"][0], &listed["incidents"][1]), (&row["incidents"][0], &row["incidents"][2]));
         // All of it is told as it was stored.
-        assert_eq!(passing(text.as_bytes(), &filter(Severity::Info)).unwrap(), text.as_bytes());
+        assert_eq!(passing(&filter(Severity::Info)).unwrap(), text.as_bytes());
         let other = Filter { providers: words(&["alipay"]), ..Filter::default() };
-        assert_eq!(passing(text.as_bytes(), &other), None);
+        assert_eq!(passing(&other), None);
+    }
+
+    #[test]
+    fn an_incident_that_a_sink_was_told_of_passes_whatever_the_filter_says() {
+        let (mut told, other) = (notice("info", "resolved", 1), notice("info", "opened", 1));
+        told["incident"] = "2".into();
+        let digest = json!({
+            "schema": "paytriage.digest/1", "id": "d", "time": "t", "more": 0, "opened": 1, "ongoing": 0, "resolved": 1,
+            "count": 2, "incidents": [other, told],
+        });
+        let filter = Filter { codes: words(&["NOTHING"]), ..Filter::default() };
+        let heard = Heard::from(["2".to_owned()]);
+        for (row, is_told) in [(&told, true), (&other, false), (&digest, true), (&event(), false)] {
+            let row = row.to_string();
+            assert_eq!(passing(row.as_bytes(), &filter, &heard).is_some(), is_told, "{row}");
+            assert_eq!(is_missed(row.as_bytes(), &filter, &heard), is_told, "{row}");
+        }
+        let text = digest.to_string();
+        let about = about(text.as_bytes(), &filter, &Incidents::from([("2".to_owned(), true)])).unwrap();
+        assert_eq!(passing(text.as_bytes(), &filter, &heard).unwrap(), about);
+        let about: Value = serde_json::from_slice(&about).unwrap();
+        assert_eq!(about["incidents"], json!([told]));
     }
 
     #[test]
@@ -263,7 +310,7 @@ mod tests {
         });
         let text = row.to_string();
         let part = |filter: &Filter| {
-            passing(text.as_bytes(), filter).map(|row| serde_json::from_slice::<Value>(&row).unwrap())
+            passing(text.as_bytes(), filter, &Heard::default()).map(|row| serde_json::from_slice::<Value>(&row).unwrap())
         };
         let errors = part(&Filter { min_severity: Severity::Error, ..Filter::default() }).expect("one is for it");
         assert_eq!(errors["unheard"], json!([unheard("error", 5)]));
@@ -278,7 +325,7 @@ mod tests {
     #[test]
     fn a_sink_misses_what_is_for_it_but_no_word_about_what_it_missed() {
         let filter = |codes| Filter { codes: words(codes), ..Filter::default() };
-        let is_missed = |row: &Value, codes| is_missed(row.to_string().as_bytes(), &filter(codes));
+        let is_missed = |row: &Value, codes| is_missed(row.to_string().as_bytes(), &filter(codes), &Heard::default());
         let mut word = event();
         word["code"] = DROPPED.into();
         assert!(is_missed(&event(), &[]) && is_missed(&event(), &["ACQ.*"]) && !is_missed(&event(), &["isv.*"]));
@@ -296,6 +343,6 @@ mod tests {
     #[test]
     fn what_is_not_understood_passes() {
         let filter = Filter { min_severity: Severity::Critical, ..Filter::default() };
-        assert!(passing(br#"{"schema":"paytriage.event/9"}"#, &filter).is_some());
+        assert!(passing(br#"{"schema":"paytriage.event/9"}"#, &filter, &Heard::default()).is_some());
     }
 }

@@ -151,6 +151,7 @@ mod tests {
             request: None,
             tries: Tries::default(),
             row: None,
+            incidents: Default::default(),
         }
     }
 

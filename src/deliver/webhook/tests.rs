@@ -3,6 +3,7 @@
 
 pub mod case;
 mod gone;
+mod incidents;
 mod measure;
 mod receiver;
 mod refused;
@@ -336,21 +337,7 @@ fn a_digest_for_a_target_that_takes_one_incident_is_several_requests() {
     std::fs::write(&key, "0123456789abcdef0123456789abcdef").unwrap();
     case.config.secrets = vec![Secret::File(key)];
     let up = case.up();
-    let incident = |id: &str| {
-        json!({
-            "schema": "paytriage.incident/1", "id": id, "incident": id, "status": "opened", "reason": "threshold", "time": "t", "opened_at": "t",
-            "first_seen": "t", "last_seen": "t", "count": 1, "new": 1, "rate_per_minute": 1.5,
-            "orders": {"distinct": 1, "exact": true}, "scope": "isolated", "scope_text": "s", "code": "C", "kind": "code",
-            "entry": "e", "title": "t", "category": "system", "severity": "error", "act": "merchant", "advice": "none",
-            "retry": "never", "cause": "c", "samples": [], "sources": [],
-        })
-    };
-    let digest = json!({
-        "schema": "paytriage.digest/1", "id": "d", "time": "t", "more": 0, "opened": 3, "ongoing": 0, "resolved": 0, "count": 3,
-        "incidents": [incident("a"), incident("b"), incident("c")],
-    });
-    let notices = vec![OutboxEvent { id: EventId([7; 16]), body: digest.to_string().into_bytes() }];
-    up.store.commit(&Batch { notices, ..Batch::default() }).unwrap();
+    tell(&up, &digest(["a", "b", "c"].map(|id| notice(id, "opened"))));
     let running = case.run(&up);
     wait_for("all are delivered", || is_empty(&up));
     running.stop();

@@ -58,7 +58,8 @@ impl Sink {
         let id = format!("msg_test_{}", row.id);
         let member = Member { seq: 0, id: row.id, body: row.body };
         let unrendered = |reason| TrialError::Unrendered { sink: self.name().to_owned(), reason };
-        let request = self.maker().request(&[member], 0).map_err(unrendered)?;
+        let request = self.maker().request(&[member]).map_err(unrendered)?;
+        let request = request.ok_or_else(|| unrendered("the sample makes more than one request".to_owned()))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let began = Instant::now();
         let (content_type, headers, body) = (&request.content_type, &request.headers, &request.body);

@@ -13,8 +13,9 @@ use super::health::{Failure, Health};
 use super::outcome::{self, MAX_APART, Moment, Outcome, Room};
 use super::verdict::{Verdict, judge};
 use super::{Sink, SinkState};
+use crate::config::Filter;
 use crate::deliver::format::{self, Limits};
-use crate::store::{Delivery, Request, Standing, StateError, Store, Tries};
+use crate::store::{Delivery, Heard, Request, Standing, StateError, Store, Tries};
 
 /// Between two looks into the store at most: an operator may have changed something.
 const LOOK: Duration = Duration::from_secs(2);
@@ -164,14 +165,42 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         }
         match self.choose(standing, now)? {
             Choice::Attempt(delivery) => {
+                let Some(delivery) = self.current(*delivery)? else { return Ok(Pause::None) };
                 let pause = self.spend()?;
                 if pause > Duration::ZERO {
                     return Ok(Pause::Until(now + pause));
                 }
-                self.attempt(*delivery).await
+                self.attempt(delivery).await
             }
             Choice::Wait(pause) => Ok(pause),
         }
+    }
+
+    /// The request, unless something later was accepted of what it speaks of. Then it is told without that, or no more.
+    fn current(&mut self, mut delivery: Delivery) -> Result<Option<Delivery>, StateError> {
+        if delivery.row.is_none() || delivery.incidents.is_empty() {
+            return Ok(Some(delivery));
+        }
+        let superseded = self.store.superseded(self.name(), &delivery)?;
+        if superseded.is_empty() {
+            return Ok(Some(delivery));
+        }
+        let members = self.members(&delivery)?;
+        delivery.incidents.retain(|incident, _| !superseded.contains(incident));
+        if delivery.incidents.is_empty() {
+            let is_missed = |it: &Member| filter::is_missed(&it.body, &Filter::default(), &Heard::default());
+            self.store.supersede(self.name(), &delivery, members.iter().any(is_missed))?;
+            (self.tell)(SinkState::Superseded { id: delivery.id });
+        } else {
+            tracing::warn!(
+                sink = self.name(),
+                id = delivery.id,
+                ?superseded,
+                "refused, and something later of these incidents was accepted; it goes on without them"
+            );
+            self.tell_anew(&delivery)?;
+        }
+        Ok(None)
     }
 
     /// Takes one request from what the receiver takes of all its sinks together; how long to wait, where that is used up.
@@ -243,10 +272,14 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
     fn gather(&self, max: usize) -> Result<(Vec<Member>, i64), StateError> {
         let config = &self.sink.config;
         let (mut members, mut seen) = (Vec::new(), self.looked_at);
+        let heard = match config.filter == Filter::default() {
+            true => Heard::default(),
+            false => self.store.heard(&config.name)?,
+        };
         loop {
             let rows = self.store.rows_after(config.notify, seen, SCAN)?;
             seen = rows.last().map_or(seen, |row| row.seq);
-            members.extend(rows.iter().filter_map(|row| Member::of(row, config)));
+            members.extend(rows.iter().filter_map(|row| Member::of(row, config, &heard)));
             if rows.len() < SCAN || members.len() >= max {
                 return Ok((members, seen));
             }
@@ -257,7 +290,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         self.was_apart = delivery.row.is_some();
         let format = &self.sink.config.format;
         if delivery.request.is_some() && delivery.format != name(format) {
-            self.tell_anew(delivery)?;
+            self.tell_anew(&delivery)?;
             return Ok(Pause::None);
         }
         let verdict = match self.request(&mut delivery)? {
@@ -275,6 +308,10 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
                 self.keep(&delivery, &Outcome::Accepted, now_ms()).await;
                 return Ok(Pause::None);
             }
+            Ready::Several => {
+                self.tell_anew(&delivery)?;
+                return Ok(Pause::None);
+            }
             Ready::Not(reason) => Verdict::Unfit { reason },
         };
         self.settle(&delivery, verdict).await;
@@ -290,8 +327,9 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         if members.is_empty() {
             return Ok(Ready::Nothing);
         }
-        match self.sink.maker().request(&members, delivery.part) {
-            Ok(request) => {
+        match self.sink.maker().request(&members) {
+            Ok(None) => Ok(Ready::Several),
+            Ok(Some(request)) => {
                 delivery.request = Some(request.clone());
                 delivery.format = name(&self.sink.config.format).to_owned();
                 self.store.set_request(self.name(), delivery)?;
@@ -301,20 +339,20 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         }
     }
 
+    /// What a request is about. Incidents of which it was made are in it whatever the filter says by now.
     fn members(&self, delivery: &Delivery) -> Result<Vec<Member>, StateError> {
-        let rows = self.store.rows_of(delivery)?;
-        Ok(rows.iter().filter_map(|row| Member::of(row, &self.sink.config)).collect())
+        let (rows, config) = (self.store.rows_of(delivery)?, &self.sink.config);
+        let member = |row| match delivery.incidents.is_empty() {
+            true => Member::of(row, config, &Heard::default()),
+            false => Member::about(row, config, &delivery.incidents),
+        };
+        Ok(rows.iter().filter_map(member).collect())
     }
 
-    /// The sink was given another format since the request was made.
-    fn tell_anew(&self, old: Delivery) -> Result<(), StateError> {
-        let anew = Delivery {
-            id: self.sink.maker().id_anew(&old.id),
-            request: None,
-            format: name(&self.sink.config.format).to_owned(),
-            ..old.clone()
-        };
-        self.store.replace_delivery(self.name(), &old.id, &[anew])
+    /// The sink was given another format since the request was made, or the request is about less than it was.
+    fn tell_anew(&self, old: &Delivery) -> Result<(), StateError> {
+        let anew = self.sink.maker().anew(old, &self.members(old)?);
+        self.store.replace_delivery(self.name(), &old.id, &anew)
     }
 
     /// Stores what an attempt came to, and tells of it.
@@ -424,7 +462,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
             return Ok(());
         }
         let max_age = i64::try_from(self.sink.config.max_age.as_millis()).unwrap_or(i64::MAX);
-        let is_lost = |row: &[u8]| filter::is_missed(row, &self.sink.config.filter);
+        let is_lost = |row: &[u8], heard: &Heard| filter::is_missed(row, &self.sink.config.filter, heard);
         let dropped = self.store.expire_before(self.name(), now_ms().saturating_sub(max_age), is_lost)?;
         if dropped.waiting.rows > 0 {
             (self.tell)(SinkState::Expired(dropped));
@@ -442,6 +480,8 @@ enum Ready {
     Request(Request),
     /// None of its rows is for this sink any more.
     Nothing,
+    /// In this form its rows are more than one.
+    Several,
     /// It cannot be rendered.
     Not(String),
 }
@@ -476,6 +516,7 @@ mod tests {
             request: None,
             tries: Tries::default(),
             row: None,
+            incidents: Default::default(),
         };
         commit(up, [event(seq.cast_unsigned(), "")]);
         up.store.put_deliveries(NAME, crate::config::Notify::Event, std::slice::from_ref(&delivery)).unwrap();

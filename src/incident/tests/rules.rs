@@ -90,6 +90,16 @@ fn what_was_written_together_is_found_also_where_it_is_not_read_together() {
 }
 
 #[test]
+fn what_was_written_after_its_first_line_is_of_it_also_where_it_is_read_before_it_opens() {
+    let mut driver = Driver::new();
+    let burst = (0..5).map(|n| HOUR + n * 10 * SECOND);
+    let (before, after) = ([30 * MINUTE], [HOUR + 10 * MINUTE, HOUR + 20 * MINUTE]);
+    backlog(&mut driver, before.into_iter().chain(after).chain(burst));
+    assert_eq!(driver.story(), [(2 * HOUR, Opened, Reason::Threshold, 7)]);
+    assert_eq!((&*driver.notices()[0].last_seen, driver.incidents.unsaid()), ("2026-03-01T09:20:00Z", 1));
+}
+
+#[test]
 fn a_line_whose_time_is_yet_to_come_counts_when_it_is_read() {
     let mut driver = Driver::new();
     backlog(&mut driver, (3..8).map(|n| n * HOUR));

@@ -84,7 +84,7 @@ fn case_with_msg_1_accepted(change: impl Fn(&Store) -> Result<(), StateError>) {
 #[test]
 fn what_expires_goes_whole_or_not_at_all() {
     let case =
-        interrupted_anywhere(with_requests(), |store| store.expire_before("events", i64::MAX, |_| true).map(drop));
+        interrupted_anywhere(with_requests(), |store| store.expire_before("events", i64::MAX, |_, _| true).map(drop));
     assert_eq!((case.store().standing("events").unwrap().next, case.stored()), (None, 1));
     let losses = case.store().losses().unwrap();
     assert_eq!(losses.len(), 1, "what goes is told, and told once: {losses:?}");

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
-use serde_json::json;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use crate::catalog::Lang;
@@ -123,6 +124,34 @@ pub fn event(n: u64, excerpt: &str) -> OutboxEvent {
 
 pub fn commit(up: &Up, events: impl IntoIterator<Item = OutboxEvent>) {
     up.store.commit(&Batch { events: events.into_iter().collect(), ..Batch::default() }).unwrap();
+}
+
+/// A notice of an incident of this name.
+pub fn notice(incident: &str, status: &str) -> Value {
+    json!({
+        "schema": "paytriage.incident/1", "id": format!("{incident} {status}"), "incident": incident, "status": status,
+        "reason": "threshold", "time": "t", "opened_at": "t",
+        "first_seen": "t", "last_seen": "t", "count": 1, "new": 1, "rate_per_minute": 1.5,
+        "orders": {"distinct": 1, "exact": true}, "scope": "isolated", "scope_text": "s", "code": "C", "kind": "code",
+        "entry": "e", "title": "t", "category": "system", "severity": "error", "act": "merchant", "advice": "none",
+        "retry": "never", "cause": "c", "samples": [], "sources": [],
+    })
+}
+
+/// All of them together, as they are when they open.
+pub fn digest(notices: impl IntoIterator<Item = Value>) -> Value {
+    let incidents: Vec<_> = notices.into_iter().collect();
+    json!({
+        "schema": "paytriage.digest/1", "id": "d", "time": "t", "more": 0, "opened": incidents.len(), "ongoing": 0,
+        "resolved": 0, "count": incidents.len(), "incidents": incidents,
+    })
+}
+
+pub fn tell(up: &Up, message: &Value) {
+    let body = message.to_string().into_bytes();
+    let hash = Sha256::digest(&body);
+    let id = EventId(std::array::from_fn(|n| hash[n]));
+    up.store.commit(&Batch { notices: vec![OutboxEvent { id, body }], ..Batch::default() }).unwrap();
 }
 
 pub fn events(range: std::ops::Range<u64>) -> impl Iterator<Item = OutboxEvent> {

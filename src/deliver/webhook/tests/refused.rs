@@ -177,6 +177,7 @@ fn put_apart(up: &Up) {
             request: None,
             tries: later.clone(),
             row: None,
+            incidents: Default::default(),
         };
         assert!(up.store.put_deliveries(NAME, Notify::Event, std::slice::from_ref(&delivery)).unwrap());
         up.store.put_apart(NAME, &delivery, &later).unwrap();
