@@ -36,6 +36,7 @@ use crate::config::{Filter, Notify, StdoutFormat, Webhook};
 use crate::deliver::stdout::{self, Style};
 use crate::deliver::webhook::{Sender, filter};
 use crate::http;
+use crate::service::Service;
 use crate::source::selection::Own;
 use crate::source::wake::Wake;
 use crate::store::{Forgotten, StateDir, Store};
@@ -128,6 +129,7 @@ pub fn run(
         wake,
         written_elsewhere: store.written_elsewhere(),
         store,
+        service: Service::new(Arc::clone(&metrics)),
         metrics: Arc::clone(&metrics),
     };
     if let Some(listener) = listener {
@@ -193,6 +195,7 @@ struct Reload<F> {
 impl<F: Fn() -> Result<Setup, Vec<String>>> Reload<F> {
     /// All or nothing: only a configuration without any problem reaches the reader.
     fn run(&self, parts: &mut Parts) {
+        parts.service.reloads();
         let plan =
             (self.load)().and_then(|setup| Plan::new(setup, self.cwd.clone()).map_err(|error| vec![error.to_string()]));
         let plan = plan.and_then(|mut plan| {
@@ -207,15 +210,20 @@ impl<F: Fn() -> Result<Setup, Vec<String>>> Reload<F> {
             replaced.map(|()| plan).map_err(|failure| vec![failure.to_string()])
         });
         parts.metrics.reloaded(plan.is_ok());
-        match plan {
-            Ok(plan) => parts.wake.request(Request::Reload(Box::new(plan))),
+        let problems = match plan {
+            Ok(plan) => {
+                parts.wake.request(Request::Reload(Box::new(plan)));
+                Vec::new()
+            }
             Err(problems) => {
-                for problem in problems {
+                for problem in &problems {
                     tracing::error!("{problem}");
                 }
                 tracing::error!("configuration not reloaded; the old one stays in force");
+                problems
             }
-        }
+        };
+        parts.service.reloaded(&problems);
     }
 }
 
@@ -229,6 +237,7 @@ struct Parts {
     wake: Arc<Wake<Request>>,
     written_elsewhere: watch::Receiver<()>,
     store: Arc<Store>,
+    service: Service,
     metrics: Arc<Metrics>,
 }
 
@@ -244,6 +253,7 @@ impl Parts {
                 biased;
                 () = signals.stop.asked() => break,
                 _ = signals.hang_up.recv() => reload.run(&mut self),
+                () = self.service.due() => self.service.tell(),
                 // Somebody may have dropped what waited.
                 Ok(()) = self.written_elsewhere.changed() => self.wake.request(Request::Losses),
                 _ = &mut self.reader => return Err(Failure::Broken("the reader ended unexpectedly".into())),
@@ -258,6 +268,7 @@ impl Parts {
                 }
             }
         }
+        self.service.ends();
         let deadline = Instant::now() + STOP_WITHIN;
         tokio::select! {
             () = self.stop(deadline) => {}

@@ -11,6 +11,8 @@ pub enum Exit {
     Found,
     /// Nobody reads what the daemon reports.
     Unread,
+    /// The daemon could not start, or had to end, for a reason outside its configuration: trying again may help.
+    Failed,
     /// Wrong usage or configuration.
     Usage,
     /// Some input could not be read; all else was still done.
@@ -21,7 +23,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         ExitCode::from(match exit {
             Exit::Done => 0,
-            Exit::Found | Exit::Unread => 1,
+            Exit::Found | Exit::Unread | Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Unreadable => 3,
         })

@@ -57,6 +57,7 @@ pub mod provider;
 pub mod record;
 pub mod redact;
 pub mod render;
+pub mod service;
 pub mod source;
 pub mod store;
 pub mod telemetry;

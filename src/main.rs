@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use paytriage::cli::{Cli, Command};
 use paytriage::commands;
+use paytriage::daemon::Failure;
 use paytriage::exit::Exit;
 use paytriage::visible::visible;
 
@@ -42,5 +43,8 @@ fn explain(error: &anyhow::Error) -> Exit {
         // With standard error closed there is nobody left to tell.
         let _ = writeln!(stderr, "{lead}{}", visible(line));
     }
-    Exit::Usage
+    match error.downcast_ref::<Failure>() {
+        Some(Failure::Start(_) | Failure::Broken(_)) => Exit::Failed,
+        Some(Failure::Setup(_)) | None => Exit::Usage,
+    }
 }

@@ -183,6 +183,11 @@ impl Metrics {
         self.sources_open.store(true, Relaxed);
     }
 
+    /// Everything was looked at once.
+    pub fn are_sources_open(&self) -> bool {
+        self.sources_open.load(Relaxed)
+    }
+
     /// The last commit worked, or did not.
     pub fn state_writable(&self, writable: bool) {
         self.state_writable.store(writable, Relaxed);
@@ -223,6 +228,24 @@ impl Metrics {
         let degraded = self.watch_degraded.load(Relaxed);
         let remark = "degraded: changes cannot be watched for everywhere and are looked for every second";
         degraded.then_some(remark).into_iter().collect()
+    }
+
+    /// How it goes, in one line for people.
+    pub fn in_short(&self, now: Instant) -> String {
+        let n = |value: &AtomicU64, one: &str| match value.load(Relaxed) {
+            1 => format!("1 {one}"),
+            n => format!("{n} {one}s"),
+        };
+        let unready = self.unready(now);
+        let files = n(&self.files_open, "file");
+        let begin =
+            if unready.is_empty() { format!("Watching {files}") } else { format!("Not ready: {}", unready.join("; ")) };
+        let waiting = format!("{} waiting for delivery", n(&self.outbox_events, "message"));
+        let incidents = format!("{} open", n(&self.incidents_open, "incident"));
+        let sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
+        let down = sinks.iter().filter(|(_, numbers)| !numbers.is_up).map(|(name, _)| format!("sink {name} is down"));
+        let parts = [begin, incidents, waiting].into_iter().chain(down);
+        parts.chain(self.remarks().into_iter().map(str::to_owned)).collect::<Vec<_>>().join("; ")
     }
 
     /// All numbers in the text format of Prometheus, version 0.0.4.
@@ -347,6 +370,21 @@ mod tests {
             assert!(text.contains(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} ")), "{name}");
             assert_eq!(name.ends_with("_total"), kind == "counter", "{name}");
         }
+    }
+
+    #[test]
+    fn in_short_it_says_what_is_watched_and_what_is_wrong() {
+        let (metrics, now) = (Metrics::default(), Instant::now());
+        let rest = "0 incidents open; 0 messages waiting for delivery";
+        assert_eq!(metrics.in_short(now), format!("Not ready: sources are not open yet; {rest}"));
+        metrics.sources_opened();
+        metrics.files_open.store(1, Relaxed);
+        metrics.sink_up("oncall", true);
+        assert_eq!(metrics.in_short(now), format!("Watching 1 file; {rest}"));
+        metrics.sink_up("oncall", false);
+        metrics.incidents(1, 0);
+        let status = "Watching 1 file; 1 incident open; 0 messages waiting for delivery; sink oncall is down";
+        assert_eq!(metrics.in_short(now), status);
     }
 
     #[test]

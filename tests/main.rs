@@ -30,6 +30,7 @@ mod run_poll;
 mod run_power;
 mod run_read;
 mod run_rotation;
+mod run_service;
 mod run_signals;
 mod run_state;
 mod run_webhook;

@@ -187,7 +187,7 @@ fn a_source_that_was_removed_goes_on_where_it_was() {
             env.write("p.toml", names.iter().map(source).collect::<String>());
         };
         sources(&[glob, "other"]);
-        let mut daemon = run(&env, CONFIGURED);
+        let mut daemon = run(&env, &["--config", "p.toml", "--state", "state"]);
         let reload = |daemon: &mut Daemon, names: &[&str]| {
             sources(names);
             daemon.signal("HUP");

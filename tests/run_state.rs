@@ -192,7 +192,7 @@ fn a_second_instance_is_refused_and_told_why() {
     let first = run(&env, ARGS);
     let second = command(&env, ARGS).output().unwrap();
     let stderr = String::from_utf8_lossy(&second.stderr).into_owned();
-    assert_eq!(second.status.code(), Some(2), "{stderr}");
+    assert_eq!(second.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains(&format!("in use by another paytriage (process {})", first.pid())), "{stderr}");
 }
 

@@ -29,6 +29,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("deliver", &["catalog", "config", "event", "incident", "notice", "render", "store", "visible"]),
     ("telemetry", &["event", "notice", "provider"]),
     ("http", &["telemetry"]),
+    ("service", &["telemetry"]),
     ("render", &["catalog", "diagnose", "event", "record", "redact", "visible"]),
     (
         "daemon",
@@ -42,6 +43,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "incident",
             "notice",
             "pipeline",
+            "service",
             "source",
             "store",
             "telemetry",

@@ -6,6 +6,10 @@ use globset::{GlobBuilder, GlobMatcher};
 
 /// Left behind by log rotation: not text, and read before it was compressed.
 const COMPRESSED: [&str; 6] = ["gz", "zst", "bz2", "xz", "lz4", "zip"];
+/// The files of journald, which are written to in their middle; what it sets aside ends with `~`.
+const JOURNAL: [&str; 2] = ["journal", "journal~"];
+/// Tables of logins that stand beside logs, whatever rotation appends to their names: utmp(5), lastlog(8), faillog(5).
+const LOGINS: [&str; 4] = ["wtmp", "btmp", "lastlog", "faillog"];
 
 /// One of a source's `paths`.
 #[derive(Debug, Clone)]
@@ -97,10 +101,24 @@ impl Exclude {
     }
 }
 
-/// True for the names that log rotation gives to what it compressed.
-pub fn is_compressed(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|extension| COMPRESSED.iter().any(|known| extension.eq_ignore_ascii_case(known)))
+/// Why a file of this name is passed over, although it stands where logs are; `None` if it may be a text log.
+pub fn why_no_text(path: &Path) -> Option<&'static str> {
+    let has_extension = |known: &[&str]| {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        extension.is_some_and(|extension| known.iter().any(|known| extension.eq_ignore_ascii_case(known)))
+    };
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let is_named =
+        |known: &&str| name.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']));
+    if has_extension(&COMPRESSED) {
+        Some("compressed; `paytriage scan` reads such files, `run` does not")
+    } else if has_extension(&JOURNAL) {
+        Some("a file of journald, not text; `journalctl` shows what is in it")
+    } else if LOGINS.iter().any(is_named) {
+        Some("a table of logins, not text")
+    } else {
+        None
+    }
 }
 
 /// Makes a path absolute and takes `.` and `..` out by their names; symbolic links stay as they are.
@@ -203,8 +221,14 @@ mod tests {
     }
 
     #[test]
-    fn rotation_leftovers_are_known_by_their_names() {
-        assert!(is_compressed(Path::new("/a/app.log.2.gz")));
-        assert!(!is_compressed(Path::new("/a/app.log.2")));
+    fn what_is_no_text_is_known_by_its_name() {
+        for name in
+            ["app.log.2.gz", "system.journal", "user-1000@0006.journal~", "wtmp", "btmp.1", "lastlog", "wtmp-20260701"]
+        {
+            assert!(why_no_text(&Path::new("/var/log").join(name)).is_some(), "{name}");
+        }
+        for name in ["app.log.2", "journal.log", "btmpfs.log", "app.journal.log", "lastlog_import.log"] {
+            assert_eq!(why_no_text(&Path::new("/var/log").join(name)), None, "{name}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::pattern::{Exclude, Pattern, absolute, is_compressed};
+use super::pattern::{Exclude, Pattern, absolute, why_no_text};
 use crate::config::{self, Watch};
 
 /// One configured source with its patterns.
@@ -59,7 +59,7 @@ impl Selection {
 
     /// The source that a file of this path belongs to.
     pub fn source_of(&self, file: &Path) -> Option<&Arc<Source>> {
-        if is_compressed(file) {
+        if why_no_text(file).is_some() {
             return None;
         }
         self.sources.iter().find(|source| source.matches(file))
@@ -114,7 +114,7 @@ impl Selection {
 
 impl Source {
     pub fn excludes(&self, file: &Path) -> bool {
-        is_compressed(file) || self.exclude.matches(file)
+        why_no_text(file).is_some() || self.exclude.matches(file)
     }
 
     fn matches(&self, file: &Path) -> bool {

@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::pattern::why_no_text;
 use super::selection::{Own, Selection};
 use super::step::Stamp;
 use crate::identity::FileKey;
@@ -96,12 +97,10 @@ impl<'a> Walk<'a> {
             (self.enter)(dir);
         }
         match fs::metadata(root) {
-            Ok(metadata) if metadata.is_file() && super::pattern::is_compressed(root) => {
-                self.problem(root, "compressed; `paytriage scan` reads such files, `run` does not".into());
-            }
-            Ok(metadata) if metadata.is_file() || metadata.is_dir() => {
-                self.visit(root.to_path_buf(), &metadata, is_link(root), 0);
-            }
+            Ok(metadata) if metadata.is_file() || metadata.is_dir() => match why_no_text(root) {
+                Some(reason) if metadata.is_file() => self.problem(root, reason.into()),
+                _ => self.visit(root.to_path_buf(), &metadata, is_link(root), 0),
+            },
             Ok(_) => self.problem(root, "not a regular file or directory".into()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.problem(root, "nothing there yet; it is read as soon as it appears".into());

@@ -310,7 +310,8 @@ mod tests {
         });
         let text = row.to_string();
         let part = |filter: &Filter| {
-            passing(text.as_bytes(), filter, &Heard::default()).map(|row| serde_json::from_slice::<Value>(&row).unwrap())
+            passing(text.as_bytes(), filter, &Heard::default())
+                .map(|row| serde_json::from_slice::<Value>(&row).unwrap())
         };
         let errors = part(&Filter { min_severity: Severity::Error, ..Filter::default() }).expect("one is for it");
         assert_eq!(errors["unheard"], json!([unheard("error", 5)]));
