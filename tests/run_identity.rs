@@ -227,6 +227,27 @@ fn appended_to_what_was_kept_before_and_truncated_repeats_nothing() {
     }
 }
 
+/// As `docker pause`, or a busy host: of what was written, copied and cut off meanwhile only the copies are left.
+#[test]
+fn copied_and_truncated_again_and_again_while_it_stood_still_loses_nothing() {
+    for args in [ARGS, &["logs", "--state", "state"]] {
+        let env = Env::new();
+        env.write("logs/app.log", "");
+        let mut daemon = run(&env, args);
+        append(&env, "logs/app.log", &failures(0..10));
+        assert_eq!(daemon.numbers(10), (0..10).collect::<Vec<_>>(), "{args:?}");
+        daemon.freeze();
+        for n in (10..50).step_by(10) {
+            append(&env, "logs/app.log", &failures(n..n + 10));
+            fs::copy(env.path("logs/app.log"), env.path(&format!("logs/app.log.{n}"))).unwrap();
+            env.write("logs/app.log", "");
+        }
+        daemon.thaw();
+        append(&env, "logs/app.log", &failure(50));
+        exactly_once(daemon, 10..51);
+    }
+}
+
 #[test]
 fn restored_from_a_backup_goes_on_and_repeats_nothing() {
     let env = Env::new();

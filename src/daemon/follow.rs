@@ -21,6 +21,7 @@ use read::{Read, read_into};
 use trail::Trail;
 pub use trail::reported_up_to;
 
+use super::meet::Moment;
 use crate::event::{Event, Origin};
 use crate::identity::FileKey;
 use crate::notice::About;
@@ -127,6 +128,10 @@ pub struct Follow {
     torn: Option<Box<Stream>>,
     /// The file that this is a copy of, or may be, whatever both are called by now.
     pub copy_of: Option<FileKey>,
+    /// When it was read to its end last.
+    drained: Moment,
+    /// Its content was another one since then, and perhaps not only once.
+    unseen_since: Option<Moment>,
     /// Nobody knew this file when it appeared: it may be about to take the place of another.
     pub is_unheard_of: bool,
     cuts: Vec<Cut>,
@@ -164,6 +169,8 @@ impl Follow {
             former_trail: Trail::default(),
             torn: None,
             copy_of: None,
+            drained: Moment::now(),
+            unseen_since: None,
             is_unheard_of: false,
             cuts: Vec::new(),
         }
@@ -265,6 +272,12 @@ impl Follow {
         self.torn.take()
     }
 
+    /// When it was last known what it holds, if it was truncated or replaced since, and is read to its end again. Contents may have
+    /// come and gone between, of which copies are all that is left.
+    pub fn take_unseen_since(&mut self) -> Option<Moment> {
+        self.unseen_since.take()
+    }
+
     /// The lines that were cut since this was asked last.
     pub fn take_cuts(&mut self) -> Vec<Cut> {
         std::mem::take(&mut self.cuts)
@@ -333,6 +346,10 @@ impl Follow {
     }
 
     fn turn_with(&mut self, file: &File, with: &mut Turn) -> io::Result<Turned> {
+        if self.tail.position() == 0 && self.tail.generation > 0 {
+            // Of an empty file nothing proves that it was empty all the time.
+            self.unseen_since.get_or_insert(self.drained);
+        }
         let (metadata, content) = self.tail.observe(file, with.buffer)?;
         self.size = metadata.size();
         self.full_size = self.size;
@@ -348,10 +365,14 @@ impl Follow {
         let step = self.next_step(content, with.clock);
         match step {
             Step::Wait | Step::Gone if self.is_behind() => self.read(file, with),
-            Step::Wait => Ok(Turned::Drained),
+            Step::Wait => {
+                self.drained = Moment::now();
+                Ok(Turned::Drained)
+            }
             Step::Read => self.read_on(file, content, with),
             Step::Truncated | Step::Replaced => {
                 self.former = self.seen();
+                self.unseen_since.get_or_insert(self.drained);
                 self.former_trail = std::mem::take(&mut self.trail);
                 self.tail.restart();
                 self.unread = kin::first_bytes(file)?.map(Box::new);
@@ -402,6 +423,7 @@ impl Follow {
             }
         }
         if turned == Turned::Drained {
+            self.drained = Moment::now();
             // What is there beyond the position is room that nothing was written to.
             self.size = self.tail.position();
             if !has_advanced && self.next_step(content, with.clock) == Step::Gone {

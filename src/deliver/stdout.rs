@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -28,6 +29,7 @@ const BATCH: usize = 500;
 /// again after a SIGKILL.
 const ACK_INTERVAL: Duration = Duration::from_millis(50);
 const RETRY: Duration = Duration::from_secs(1);
+const NONBLOCKING: Duration = Duration::from_millis(10);
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy)]
@@ -178,6 +180,58 @@ fn write(rows: &[Row], style: Style<'_>, out: &mut impl Write, mut reached: impl
     Ok(())
 }
 
+/// An output that waits for room, as a disk that is full is not for long. Each byte is written once.
+#[derive(Debug)]
+pub struct Patient<W> {
+    inner: W,
+    is_waiting: bool,
+}
+
+impl Patient<File> {
+    /// Standard output, without a buffer: what an attempt has written before it failed is known.
+    ///
+    /// # Errors
+    /// It is closed.
+    pub fn stdout() -> io::Result<Patient<File>> {
+        Ok(Patient::new(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
+    }
+}
+
+impl<W: Write> Patient<W> {
+    fn new(inner: W) -> Patient<W> {
+        Patient { inner, is_waiting: false }
+    }
+}
+
+impl<W: Write> Write for Patient<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        use io::ErrorKind::{QuotaExceeded, StorageFull, WouldBlock};
+        loop {
+            let pause = match self.inner.write(bytes) {
+                Err(error) if matches!(error.kind(), StorageFull | QuotaExceeded) => {
+                    if !std::mem::replace(&mut self.is_waiting, true) {
+                        tracing::error!(%error, "cannot write to standard output; what is reported waits until there is room");
+                    }
+                    RETRY
+                }
+                // Whoever shares it with us does not want to wait.
+                Err(error) if error.kind() == WouldBlock => NONBLOCKING,
+                written => {
+                    if written.is_ok() && std::mem::take(&mut self.is_waiting) {
+                        tracing::info!("standard output can be written again");
+                    }
+                    return written;
+                }
+            };
+            thread::sleep(pause);
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
 /// Ends a line that a crash has left unfinished in the file that standard output is: no event is glued to it.
 pub fn end_torn_line(out: &mut impl Write) -> io::Result<()> {
     let Ok(file) = File::open("/proc/self/fd/1") else { return Ok(()) };
@@ -211,6 +265,30 @@ mod tests {
         store.commit(&Batch { events: events.collect(), ..Batch::default() }).unwrap();
         store.close();
         store
+    }
+
+    #[test]
+    fn a_disk_that_is_full_for_a_while_costs_and_repeats_nothing() {
+        /// Takes some bytes, then is full, and so on.
+        struct Full(Vec<u8>, u32);
+        impl Write for Full {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.1 += 1;
+                if self.1 == 2 {
+                    return Err(io::ErrorKind::StorageFull.into());
+                }
+                let n = bytes.len().min(3);
+                self.0.extend_from_slice(&bytes[..n]);
+                Ok(n)
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (store, mut out) = (store(12), Patient::new(Full(Vec::new(), 0)));
+        assert!(matches!(run(&store, Notify::Event, Style::Json, &mut out), End::Drained));
+        assert_eq!(out.inner.0, b"0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n");
+        assert_eq!(store.waiting().rows, 0);
     }
 
     #[test]

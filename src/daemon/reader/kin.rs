@@ -42,6 +42,8 @@ pub struct Kin {
     last_walk: Option<Moment>,
     /// Files that were truncated; copies of what they held may have been made before.
     pub(super) truncated: Vec<Truncated>,
+    /// Those of them that are read to their end again, and since when nobody knows what they held.
+    pub(super) unseen: Vec<(FileKey, Moment)>,
 }
 
 #[derive(Debug)]
@@ -436,8 +438,13 @@ impl Reader {
     }
 
     pub(super) fn last_walk(&self) -> Option<SystemTime> {
-        self.kin.last_walk.map(|at| at.earliest(Moment::now()) - SLACK)
+        self.kin.last_walk.map(since)
     }
+}
+
+/// What was born at this moment or later may show this time, or a later one.
+pub(super) fn since(moment: Moment) -> SystemTime {
+    moment.earliest(Moment::now()) - SLACK
 }
 
 /// Compares a file of this size with one original, and says what is left to read of that.

@@ -250,7 +250,9 @@ impl Reader {
             // What was rotated away since the directories were listed is unlisted now, and as old as the rest.
             self.look_for_strays(&entered, clock);
         }
-        self.look_for_missed(&stale, clock);
+        if let Some(since) = self.last_walk() {
+            self.look_for_missed(&stale, since, clock);
+        }
         self.look_for_copies(clock);
         self.walk_began(began);
         self.watcher.walk_ends(&entered);

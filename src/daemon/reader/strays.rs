@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Reader;
+use super::kin::since;
 use crate::daemon::dir::names_in;
 use crate::daemon::meet::Newcomer;
 use crate::identity::FileKey;
@@ -76,10 +77,19 @@ impl Reader {
         Looked::Done
     }
 
-    /// These names lead to other files than at the last walk. Files that were made, filled and rotated away in between
-    /// are found beside them.
-    pub(super) fn look_for_missed(&mut self, names: &[PathBuf], clock: Instant) {
-        let Some(since) = self.last_walk() else { return };
+    /// Files were truncated since it was known last what they held. What was written, copied and cut off in between is found beside
+    /// them.
+    pub(super) fn look_for_unseen(&mut self, clock: Instant) {
+        let unseen = std::mem::take(&mut self.kin.unseen);
+        let Some(since) = unseen.iter().map(|(_, moment)| since(*moment)).min() else { return };
+        let keys: HashSet<FileKey> = unseen.into_iter().map(|(key, _)| key).collect();
+        let names = self.files.names().filter(|(_, key)| keys.contains(key)).map(|(name, _)| name.to_path_buf());
+        self.look_for_missed(&names.collect::<Vec<_>>(), since, clock);
+    }
+
+    /// These names lead to other files than at that time, or to other contents. Files that were made, filled and rotated away in
+    /// between are found beside them.
+    pub(super) fn look_for_missed(&mut self, names: &[PathBuf], since: SystemTime, clock: Instant) {
         // What was written there was meant for a name: the name itself, and where it led.
         let mut meant: HashMap<&Path, &Path> = names.iter().map(|name| (name.as_path(), name.as_path())).collect();
         let stale: HashSet<&Path> = meant.keys().copied().collect();

@@ -40,6 +40,11 @@ impl Kin {
 impl Reader {
     /// Looks for copies of what truncated files held, with what was not read of it; what no copy holds is reported.
     pub(super) fn look_for_copies(&mut self, clock: Instant) {
+        self.look_for_copies_of_truncated(clock);
+        self.look_for_unseen(clock);
+    }
+
+    fn look_for_copies_of_truncated(&mut self, clock: Instant) {
         if self.kin.truncated.is_empty() {
             return;
         }

@@ -101,6 +101,7 @@ impl Reader {
             budget: budget.min(usize::try_from(end.saturating_sub(before)).unwrap_or(usize::MAX)),
         });
         let cuts = follow.take_cuts();
+        let unseen_since = if let Ok(Turned::Drained) = turned { follow.take_unseen_since() } else { None };
         let (read, pending) = (follow.position().saturating_sub(before), follow.pending());
         if follow.told_unread_to.is_some() && follow.unread_to().is_none() {
             follow.told_unread_to = None;
@@ -116,6 +117,7 @@ impl Reader {
         match turned {
             Ok(Turned::More) => self.files.queue(key),
             Ok(Turned::Drained) => {
+                self.kin.unseen.extend(unseen_since.map(|since| (key, since)));
                 self.problems.readable(&path);
                 self.drained(key, (read, pending), clock);
             }
