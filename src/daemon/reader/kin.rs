@@ -326,8 +326,15 @@ impl Reader {
     fn among_heirs(&self, held: &Held, metadata: &Metadata, mut before: Box<FileState>) -> io::Result<Finding> {
         let (key, original) = (held.newcomer.key, before.key);
         let is_in_place = |it: &Follow| it.is_unheard_of && it.position() == 0 && !it.has_its_name();
-        let is_heir = |it: &&Follow| it.copy_of == Some(original) || is_in_place(it);
-        for heir in self.files.iter().filter(is_heir).filter(|it| it.key() != key && it.key() != original) {
+        let mut head = Head::of(&held.newcomer.file)?;
+        // One that took the place of the original, and was read further.
+        let dir = held.path.parent();
+        let mut is_successor =
+            |it: &Follow| it.path.parent() == dir && it.position() > before.proof.at && head.is_that_of(it.proof());
+        let is_other = |it: &&Follow| it.key() != key && it.key() != original;
+        let heirs = self.files.iter().filter(is_other);
+        let heirs = heirs.filter(|it| it.copy_of == Some(original) || is_in_place(it) || is_successor(it));
+        for heir in heirs.collect::<Vec<_>>() {
             let Ok(there) = heir.handle() else { continue };
             let (likeness, read) = likeness(&held.newcomer.file, metadata.size(), heir, &there)?;
             match judge(likeness, read, kin::COPY_PAUSE) {
