@@ -37,7 +37,7 @@ use rusqlite::OptionalExtension;
 
 use db::Db;
 pub use delivery::{Delivery, Request, Standing, Tries};
-pub use dir::{StateDir, StateError};
+pub use dir::{FileSystem, StateDir, StateError};
 pub use loss::{Loss, Lost};
 pub use operator::{Operator, Retried};
 pub use outbox::{DeadLetter, Dropped, Outbox, SinkBacklog};

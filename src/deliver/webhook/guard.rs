@@ -6,6 +6,8 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::oneshot;
@@ -150,6 +152,22 @@ impl Resolve for Resolver {
             Ok(Box::new(permitted(addresses, reach)?.into_iter()) as Addrs)
         })
     }
+}
+
+/// The addresses of a name that requests may go to, for who can wait so long.
+///
+/// # Errors
+/// There is none, or the system takes longer.
+pub fn addresses(name: &str, reach: Reach, within: Duration) -> Result<Vec<SocketAddr>, ResolveError> {
+    let (answer, asked) = mpsc::channel();
+    let host = name.to_owned();
+    let ask = move || {
+        // Nobody waits any more after a timeout.
+        let _ = answer.send((host.as_str(), 0).to_socket_addrs().map(Iterator::collect));
+    };
+    std::thread::Builder::new().name("resolve".into()).spawn(ask).map_err(ResolveError::Failed)?;
+    let late = |_| ResolveError::Failed(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
+    permitted(asked.recv_timeout(within).map_err(late)?.map_err(ResolveError::Failed)?, reach)
 }
 
 /// Asks the system on a thread of its own: the question cannot be taken back, and must hold up neither the sink nor, as a
