@@ -62,7 +62,7 @@ pub enum Command {
     Config(ConfigCommand),
     /// Say what is wrong with a set-up, and what mends it
     #[command(
-        after_help = "Run it as the service's user: permissions are that user's. It changes nothing, sends nothing, and may run beside \
+        after_help = "Run it as the service's user: permissions are that user's. It changes and sends nothing, and may run beside \
                       the daemon.\n\nExit code: 0 no fault, 1 faults, 2 the configuration cannot be used (the rest was looked at)\n\n\
                       Examples:\n  sudo -u paytriage paytriage doctor\n  sudo -u paytriage paytriage doctor --connect\n  \
                       paytriage doctor --config ./paytriage.toml --format json | jq '.findings[] | select(.level == \"fault\")'"

@@ -1,8 +1,8 @@
 //! `paytriage doctor`: what is wrong with a set-up, each with its remedy; the same at the daemon's start.
 //!
-//! The files `user`, `access`, `sources`, `tail`, `limits`, `state`, `sinks`, `unit` and `clock` each gather facts with as little
-//! I/O as can be, and judge them by pure functions. Nothing is written, posted or locked; the work is bounded, however many and large the files are: the
-//! directories are walked once, as the daemon does it, and of a few files per source the last part is read.
+//! Each of its files gathers facts with as little I/O as can be, and judges them by pure functions. Nothing is changed or sent. The work is
+//! bounded, however many and large the logs are: their directories are walked once, as the daemon does it, and of a few files
+//! per source the last part is read.
 
 mod access;
 mod clock;

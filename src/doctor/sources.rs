@@ -17,14 +17,14 @@ use super::limits::Needs;
 use super::tail::{self, Sample};
 use super::user::Me;
 use super::{Depth, Subject};
-use crate::config;
+use crate::config::{self, Watch};
 use crate::event::Origin;
 use crate::identity::FileKey;
 use crate::pipeline::FileContext;
 use crate::source::pattern::{Pattern, is_compressed};
 use crate::source::selection::{BadGlob, Own, Selection, Source};
 use crate::source::walk::{Found, Outcome, Problem, Walk};
-use crate::store::FileState;
+use crate::store::{FileState, FileSystem};
 
 /// Files of one source whose last part is read: those that were written last.
 const SAMPLES: usize = 5;
@@ -69,6 +69,8 @@ struct PathSeen {
     /// What would be meant if it were not compressed, or not excluded.
     compressed: usize,
     excluded: usize,
+    /// The network file system that it is on.
+    network: Option<&'static str>,
     /// Of the directory where something is missing.
     names: Vec<String>,
 }
@@ -143,7 +145,7 @@ pub fn look(subject: &Subject, depth: Depth, known: &[FileState]) -> Result<Seen
         let paths = source.patterns().map(meant).collect();
         seen.sources.push(SourceSeen { name: source.config.name.clone(), paths, ..SourceSeen::default() });
     }
-    see_found(&mut seen, &selection, files, known);
+    see_found(&mut seen, &selection, files, (known, depth));
     see_links(&mut seen, &selection, dangling);
     let mut entered: Vec<PathBuf> = entered.into_iter().collect();
     entered.sort();
@@ -154,7 +156,7 @@ pub fn look(subject: &Subject, depth: Depth, known: &[FileState]) -> Result<Seen
 }
 
 /// Gives each file to its source.
-fn see_found(seen: &mut Seen, selection: &Selection, files: Vec<Found>, known: &[FileState]) {
+fn see_found(seen: &mut Seen, selection: &Selection, files: Vec<Found>, (known, depth): (&[FileState], Depth)) {
     let read: HashMap<FileKey, u64> = known.iter().map(|file| (file.key, file.proof.at)).collect();
     for found in files {
         let Some((at, owner)) = owner(selection, &found.path) else { continue };
@@ -163,7 +165,14 @@ fn see_found(seen: &mut Seen, selection: &Selection, files: Vec<Found>, known: &
         for (path, (_, pattern)) in source.paths.iter_mut().zip(owner.patterns()) {
             path.own += usize::from(pattern.matches(&found.path));
         }
-        source.files.push(file(found.path, read));
+        let file = file(found.path, read);
+        // Of those that will not be looked into, the last one that was written stands for all that can be read.
+        let is_like = |other: &FileSeen| depth == Depth::Surface && other.denied.is_none() && file.denied.is_none();
+        match source.files.iter_mut().find(|other| is_like(other)) {
+            Some(other) if other.written < file.written => *other = file,
+            Some(_) => {}
+            None => source.files.push(file),
+        }
     }
 }
 
@@ -222,6 +231,10 @@ fn path(written: &str, pattern: &Pattern, files: &[Found], compressed: &[PathBuf
     };
     let n_compressed = compressed.iter().filter(|path| pattern.matches(path)).count();
     let compressed = if is_packed { 1 } else { n_compressed };
+    let network = match FileSystem::of(&root) {
+        FileSystem::Network(kind) => Some(kind),
+        _ => None,
+    };
     PathSeen {
         written: written.to_owned(),
         root,
@@ -232,6 +245,7 @@ fn path(written: &str, pattern: &Pattern, files: &[Found], compressed: &[PathBuf
         own: 0,
         compressed,
         excluded: 0,
+        network,
         names,
     }
 }
@@ -310,6 +324,9 @@ fn see_files(seen: &mut Seen, subject: &Subject, depth: Depth) {
 pub fn judge(seen: &Seen, subject: &Subject, me: &Me) -> Vec<Finding> {
     let of = |(source, config): (&SourceSeen, &config::Source)| {
         let mut findings = paths::judge(source, subject.file, me);
+        if config.watch == Watch::Auto {
+            findings.extend(source.paths.iter().filter_map(|path| paths::of_network(path, subject.file)));
+        }
         findings.extend(files::judge(source, config, subject, me));
         findings.into_iter().map(|finding| finding.source(&source.name)).collect::<Vec<_>>()
     };

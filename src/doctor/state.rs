@@ -1,5 +1,5 @@
-//! The state directory: is it there, ours, on a disk that will do, and is what is in it sound. The lock is not taken, and
-//! nothing is written.
+//! The state directory: is it there, ours, on a disk that will do, and is what is in it sound. Whether somebody holds the lock
+//! is asked as `outbox status` asks it, and the database is only read.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

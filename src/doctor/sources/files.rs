@@ -88,7 +88,7 @@ fn summary(files: &[FileSeen], now: Timestamp) -> Option<Finding> {
     Some(match now.duration_since(written).as_secs() {
         ..QUIET => Finding::ok("source.ok", text),
         QUIET..STALE => look(Finding::note("source.quiet", text)),
-        STALE.. => look(Finding::warning("source.stale", format!("nothing of it was written to for {ago} ({sort})"))),
+        STALE.. => look(Finding::warning("source.stale", format!("nothing of it was written to for {ago}"))),
     })
 }
 

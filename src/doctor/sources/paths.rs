@@ -6,7 +6,6 @@ use super::super::access::{self, Need, Place, describe, mend, quoted};
 use super::super::finding::{Finding, Remedy};
 use super::super::user::Me;
 use super::{PathSeen, SourceSeen};
-use crate::config::DEFAULT_FILE;
 use crate::source::selection::visible;
 use crate::visible::visible as text;
 
@@ -29,6 +28,19 @@ pub fn judge(source: &SourceSeen, file: Option<&Path>, me: &Me) -> Vec<Finding> 
         );
     }
     findings
+}
+
+/// Nobody is told of what other hosts write.
+pub fn of_network(path: &PathSeen, file: Option<&Path>) -> Option<Finding> {
+    let text =
+        format!("is on {}, where changes are not announced: they are seen every source.poll_interval", path.network?);
+    let finding = Finding::warning("source.network", text).path(Path::new(&path.written));
+    let look = Remedy::new(format!("findmnt -T {}", quoted(&path.root)), "shows the mount");
+    Some(
+        finding
+            .remedies(edit_so(file, "then set watch = \"poll\" in the [[source]], which looks every second"))
+            .remedies([look]),
+    )
 }
 
 /// Where the configuration is changed.
@@ -66,10 +78,7 @@ fn of_path(path: &PathSeen, source: &SourceSeen, file: Option<&Path>, me: &Me) -
         if let Some(near) = nearest(name, &path.names) {
             finding.text = format!("{}; did you mean {}?", finding.text, visible(&dir.join(near)));
         }
-        finding = finding.remedies(edit_so(
-            file.or(Some(Path::new(DEFAULT_FILE))),
-            "then correct paths; it is read as soon as it appears",
-        ));
+        finding = finding.remedies(edit_so(file, "then correct paths; it is read as soon as it appears"));
     }
     Some(finding.remedies(mend(&path.place, path.need, me)))
 }
@@ -166,6 +175,7 @@ mod tests {
             own: 0,
             compressed: 0,
             excluded: 0,
+            network: None,
             names: vec!["app.txt".into()],
         }
     }
@@ -190,6 +200,13 @@ mod tests {
             assert!(!finding.remedies.is_empty(), "{finding:?}");
         }
         assert_eq!(judged(PathSeen { matched: 2, own: 1, ..seen(dir("/var/log/shop"), true) }), None);
+    }
+
+    #[test]
+    fn network_file_systems_announce_nothing() {
+        let path = PathSeen { network: Some("NFS"), ..seen(dir("/srv/logs"), false) };
+        assert_eq!(of_network(&path, None).map(|finding| finding.id), Some("source.network"));
+        assert_eq!(of_network(&seen(dir("/srv/logs"), false), None), None);
     }
 
     #[test]
