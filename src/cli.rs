@@ -60,6 +60,14 @@ pub enum Command {
     /// Check a configuration, or show what is in force
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Say what is wrong with a set-up, and what mends it
+    #[command(
+        after_help = "Run it as the service's user: permissions are that user's. It changes and sends nothing, and may run beside \
+                      the daemon.\n\nExit code: 0 no fault, 1 faults, 2 the configuration cannot be used (the rest was looked at)\n\n\
+                      Examples:\n  sudo -u paytriage paytriage doctor\n  sudo -u paytriage paytriage doctor --connect\n  \
+                      paytriage doctor --config ./paytriage.toml --format json | jq '.findings[] | select(.level == \"fault\")'"
+    )]
+    Doctor(DoctorArgs),
     /// Print a completion script for your shell
     Completions { shell: clap_complete::Shell },
     /// Print the manual page (roff)
@@ -329,6 +337,18 @@ pub enum WebhookCommand {
         #[command(flatten)]
         state: StateArgs,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// Connect to the receivers of webhooks; nothing is sent
+    #[arg(long)]
+    pub connect: bool,
+    /// json: one object, with stable ids
+    #[arg(long, value_enum, default_value = "pretty")]
+    pub format: ExplainFormat,
 }
 
 /// Where the state is.

@@ -3,6 +3,7 @@
 //! Three threads: the reader (with one more that tells it of changes), the sink, and this one, which waits for signals
 //! and serves HTTP. Each knows the others only through the store and the reader's letter box.
 
+mod checkup;
 mod dir;
 mod files;
 mod follow;
@@ -27,6 +28,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
+use checkup::Checkup;
 use plan::Plan;
 pub use plan::Setup;
 use reader::{Reader, Request};
@@ -117,6 +119,13 @@ pub fn run(
     let in_force = config.webhooks.clone();
     let webhooks = std::mem::take(&mut plan.setup.webhooks);
     let own = Own::new(dir.as_ref().map(StateDir::path));
+    let checkup = Checkup {
+        config: plan.setup.config.clone(),
+        engine: Arc::clone(&plan.setup.engine),
+        state: dir.as_ref().map(|dir| dir.path().to_path_buf()),
+        cwd: cwd.clone(),
+        metrics: Arc::clone(&metrics),
+    };
     let reader = Reader::new(plan, Arc::clone(&store), Arc::clone(&metrics), own).map_err(start)?;
     let wake = reader.wake();
     let mut sinks = Sinks::new(Arc::clone(&store), Arc::clone(&metrics), Arc::clone(&wake));
@@ -132,6 +141,8 @@ pub fn run(
         service: Service::new(Arc::clone(&metrics)),
         metrics: Arc::clone(&metrics),
     };
+    // Nobody waits for it.
+    drop(spawn("checkup", move || checkup.run())?);
     if let Some(listener) = listener {
         let metrics = Arc::clone(&metrics);
         runtime.spawn(async move {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Done.
     Done,
-    /// `--fail-on` was met, `explain` knows nothing of what it was asked, or a test message was not accepted.
+    /// `--fail-on` was met, `explain` knows nothing of what it was asked, a test message was not accepted, or `doctor` found faults.
     Found,
     /// Nobody reads what the daemon reports.
     Unread,

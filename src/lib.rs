@@ -23,6 +23,7 @@
 //! | [`store`] | offsets and waiting events in one SQLite transaction |
 //! | [`deliver`] | from the outbox to the sinks |
 //! | [`daemon`] | threads, signals, reload; [`http`] and [`telemetry`] beside it |
+//! | [`doctor`] | what is wrong with a set-up, and what mends it |
 //! | [`render`] | reports for people |
 //! | [`block`], [`visible`] | sixteen bytes looked at together; what is hidden in text is shown |
 //! | [`commands`] | one file per subcommand; [`cli`] is what clap sees, [`config`] the checked configuration |
@@ -45,6 +46,7 @@ pub mod daemon;
 pub mod deliver;
 pub mod detect;
 pub mod diagnose;
+pub mod doctor;
 pub mod event;
 pub mod exit;
 pub mod http;

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Command::Silence(command) => commands::silence::run(&command, &mut out),
         Command::Webhook(command) => commands::webhook::run(&command, &mut out),
         Command::Config(command) => commands::config::run(&command, &env, &mut out, &mut err),
+        Command::Doctor(args) => commands::doctor::run(&args, &env, &mut out),
         Command::Redact(args) => commands::redact::run(&args, &mut io::stdin().lock(), &mut out, &mut err),
         Command::Explain(args) => commands::explain::run(&args, &mut out),
     };

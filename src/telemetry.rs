@@ -38,6 +38,8 @@ pub struct Metrics {
     pub state_lost: AtomicU64,
     /// Disk held by deleted files that are not read to their end.
     pub pinned_bytes: AtomicU64,
+    /// What `doctor` found not to work when the daemon began.
+    pub setup_faults: AtomicU64,
     /// Times that reading paused because too much waits for delivery.
     pub backpressure: AtomicU64,
     /// Rows that a sink has refused for too long.
@@ -99,6 +101,7 @@ impl Default for Metrics {
             cut_lines: AtomicU64::new(0),
             state_lost: AtomicU64::new(0),
             pinned_bytes: AtomicU64::new(0),
+            setup_faults: AtomicU64::new(0),
             backpressure: AtomicU64::new(0),
             dead_letters: AtomicU64::new(0),
             incidents_open: AtomicU64::new(0),
@@ -296,7 +299,7 @@ impl Metrics {
     }
 
     #[rustfmt::skip]
-    fn plain(&self) -> [(&'static str, &'static str, &'static str, i64); 24] {
+    fn plain(&self) -> [(&'static str, &'static str, &'static str, i64); 25] {
         let get = |value: &AtomicU64| value.load(Relaxed) as i64;
         [
             ("paytriage_files_open", "gauge", "Log files that are followed.", get(&self.files_open)),
@@ -319,6 +322,7 @@ impl Metrics {
             ("paytriage_cut_lines_total", "counter", "Lines longer than 1 MiB, of which only the first part was searched.", get(&self.cut_lines)),
             ("paytriage_state_lost_total", "counter", "Databases that were damaged and set aside.", get(&self.state_lost)),
             ("paytriage_pinned_bytes", "gauge", "Disk held by deleted log files that are still open.", get(&self.pinned_bytes)),
+            ("paytriage_setup_faults", "gauge", "Faults of the set-up that `paytriage doctor` found when the daemon began; the log names them.", get(&self.setup_faults)),
             ("paytriage_reading_paused", "gauge", "1 while nothing is read because the outbox is full.", i64::from(self.pause(Instant::now()).is_some())),
             ("paytriage_backpressure_total", "counter", "Times that reading paused because too many events wait for delivery.", get(&self.backpressure)),
             ("paytriage_config_last_reload_successful", "gauge", "1 if the configuration in force is the newest one.", i64::from(self.reload_ok.load(Relaxed))),

@@ -2,6 +2,7 @@
 //!
 //! `UPDATE_README=1 cargo test --test integration readme` rewrites them; the diff is reviewed like code.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -35,6 +36,26 @@ fn event() -> String {
     event["observed_time"] = "2026-11-23T01:38:55.336Z".into();
     event["source"]["host"] = "pay-1".into();
     format!("```json\n{}\n```\n", serde_json::to_string_pretty(&event).unwrap())
+}
+
+/// Every id that `doctor` gives its findings.
+fn doctor_ids() -> String {
+    let about = "config|user|source|path|file|link|inotify|descriptors|state|sink|clock|systemd";
+    let id = regex::Regex::new(&format!("\"((?:{about})\\.[a-z_]+)\"")).unwrap();
+    let (mut files, mut ids) =
+        (vec![root().join("src/commands/doctor.rs"), root().join("src/doctor.rs")], BTreeSet::new());
+    let mut dirs = vec![root().join("src/doctor")];
+    while let Some(dir) = dirs.pop() {
+        for path in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() { dirs.push(path) } else { files.push(path) }
+        }
+    }
+    for file in files {
+        let text = fs::read_to_string(file).unwrap();
+        let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        ids.extend(id.captures_iter(code).map(|found| format!("`{}`", &found[1])));
+    }
+    format!("{}.\n", ids.into_iter().collect::<Vec<_>>().join(" "))
 }
 
 fn options() -> String {
@@ -72,6 +93,7 @@ fn blocks_are_what_the_program_prints() {
         ("stats", session("catalog stats | head -9", &["catalog", "stats"], 9)),
         ("event", event()),
         ("options", options()),
+        ("doctor ids", doctor_ids()),
     ] {
         let (open, close) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
         let start = after.find(&open).unwrap_or_else(|| panic!("no {open}")) + open.len();

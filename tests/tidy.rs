@@ -28,6 +28,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("store", &["config", "event", "identity", "notice", "pipeline", "source"]),
     ("deliver", &["catalog", "config", "event", "incident", "notice", "render", "store", "visible"]),
     ("telemetry", &["event", "notice", "provider"]),
+    (
+        "doctor",
+        &["config", "deliver", "event", "identity", "pipeline", "record", "render", "source", "store", "visible"],
+    ),
     ("http", &["telemetry"]),
     ("service", &["telemetry"]),
     ("render", &["catalog", "diagnose", "event", "record", "redact", "visible"]),
@@ -37,6 +41,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "catalog",
             "config",
             "deliver",
+            "doctor",
             "event",
             "http",
             "identity",

@@ -74,7 +74,7 @@ fn refuse(error: &LoadError, err: &mut dyn Write) -> Result<Exit> {
 }
 
 /// What is allowed and yet hardly meant.
-fn warnings(config: &Config, catalog: &Catalog) -> Vec<String> {
+pub(super) fn warnings(config: &Config, catalog: &Catalog) -> Vec<String> {
     let mut warnings = Vec::new();
     if config.sources.is_empty() {
         warnings.push("no [[source]]: `paytriage run` will need a PATH".to_owned());

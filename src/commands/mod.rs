@@ -5,6 +5,7 @@
 
 pub mod catalog;
 pub mod config;
+pub mod doctor;
 pub mod explain;
 mod in_force;
 pub mod outbox;

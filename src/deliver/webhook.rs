@@ -28,7 +28,7 @@ use tokio::sync::watch;
 
 use self::batch::Maker;
 use self::budget::Budget;
-use self::client::{Client, ClientError};
+use self::client::{Client, ClientError, Connected, SendError};
 use self::worker::Worker;
 use super::format::{self, CompiledTemplate, Context, TemplateError, Trial, Voice};
 use crate::catalog::Lang;
@@ -136,6 +136,19 @@ impl Sink {
 
     pub fn name(&self) -> &str {
         &self.config.name
+    }
+
+    /// Scheme, host and port that it sends to: all of the URL that may be shown.
+    pub fn receiver(&self) -> &str {
+        self.client.shown()
+    }
+
+    /// Connects to its receiver, or to the proxy before it, and sends nothing.
+    ///
+    /// # Errors
+    /// There is no connection, with the reason and what to do.
+    pub fn connect(&self) -> Result<Connected, SendError> {
+        self.client.connect(&self.config)
     }
 
     /// Who it sends to, if that takes only so many requests: a mark that tells nothing of the URL.

@@ -26,6 +26,7 @@ pub use pretty::pretty;
 pub use summary::summary;
 pub use tally::{Group, Sample, Tally};
 pub use verdict::verdict;
+pub use words::bytes;
 
 /// What was read to make a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -9,7 +9,7 @@
 mod blank;
 pub mod kin;
 pub mod lineage;
-mod pattern;
+pub mod pattern;
 pub mod proof;
 pub mod selection;
 pub mod step;

@@ -117,6 +117,11 @@ impl Source {
         why_no_text(file).is_some() || self.exclude.matches(file)
     }
 
+    /// Its paths as written, and what they mean.
+    pub fn patterns(&self) -> impl Iterator<Item = (&str, &Pattern)> {
+        self.config.paths.iter().map(String::as_str).zip(&self.patterns)
+    }
+
     fn matches(&self, file: &Path) -> bool {
         self.patterns.iter().any(|pattern| pattern.matches(file)) && !self.exclude.matches(file)
     }

@@ -37,6 +37,11 @@ impl StateError {
         StateError::Io { path: path.display().to_string(), error }
     }
 
+    /// True if the database does not hold what was written to it.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, StateError::Sqlite { error, .. } if super::schema::is_damage(error))
+    }
+
     pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> StateError {
         StateError::Sqlite { path: path.display().to_string(), error }
     }
@@ -56,7 +61,7 @@ impl StateDir {
     pub fn lock(path: &Path) -> Result<StateDir, StateError> {
         let failed = |error| StateError::io(path, error);
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-        if let Some(kind) = network_file_system(path) {
+        if let FileSystem::Network(kind) = FileSystem::of(path) {
             return Err(StateError::Network { path: path.display().to_string(), kind });
         }
         let mut options = OpenOptions::new();
@@ -133,33 +138,46 @@ fn holder(lock: &mut File) -> String {
     }
 }
 
-/// The network file system that the directory is on, by the magic numbers of `statfs(2)`.
-#[cfg(target_os = "linux")]
-fn network_file_system(path: &Path) -> Option<&'static str> {
-    network_name(rustix::fs::statfs(path).ok()?.f_type as u32)
+/// What a directory is on, with its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileSystem {
+    Local,
+    /// Gone after a reboot.
+    Memory(&'static str),
+    Network(&'static str),
 }
 
-#[cfg(not(target_os = "linux"))]
-fn network_file_system(_path: &Path) -> Option<&'static str> {
-    None
-}
+impl FileSystem {
+    /// By the magic numbers of `statfs(2)`; what cannot be asked counts as local.
+    #[cfg(target_os = "linux")]
+    pub fn of(path: &Path) -> FileSystem {
+        rustix::fs::statfs(path).map_or(FileSystem::Local, |system| FileSystem::by_magic(system.f_type as u32))
+    }
 
-/// Magic numbers from linux/magic.h and the sources of the file systems.
-#[cfg(target_os = "linux")]
-fn network_name(magic: u32) -> Option<&'static str> {
-    Some(match magic {
-        0x6969 => "NFS",
-        0x517b => "SMB",
-        0xff53_4d42 | 0xfe53_4d42 => "CIFS (SMB)",
-        0x00c3_6400 => "Ceph",
-        0x0102_1997 => "9P",
-        0x5346_414f | 0x6b41_4653 => "AFS",
-        0x7375_7245 => "Coda",
-        0x564c => "NCP",
-        0x0bd0_0bd0 => "Lustre",
-        0x4750_4653 => "GPFS",
-        _ => return None,
-    })
+    #[cfg(not(target_os = "linux"))]
+    pub fn of(_path: &Path) -> FileSystem {
+        FileSystem::Local
+    }
+
+    /// Magic numbers from linux/magic.h and the sources of the file systems.
+    #[cfg(target_os = "linux")]
+    fn by_magic(magic: u32) -> FileSystem {
+        FileSystem::Network(match magic {
+            0x0102_1994 => return FileSystem::Memory("tmpfs"),
+            0x8584_58f6 => return FileSystem::Memory("ramfs"),
+            0x6969 => "NFS",
+            0x517b => "SMB",
+            0xff53_4d42 | 0xfe53_4d42 => "CIFS (SMB)",
+            0x00c3_6400 => "Ceph",
+            0x0102_1997 => "9P",
+            0x5346_414f | 0x6b41_4653 => "AFS",
+            0x7375_7245 => "Coda",
+            0x564c => "NCP",
+            0x0bd0_0bd0 => "Lustre",
+            0x4750_4653 => "GPFS",
+            _ => return FileSystem::Local,
+        })
+    }
 }
 
 /// The process that works with a state directory, if there is one. Does not take the lock.
@@ -186,11 +204,12 @@ mod tests {
 
     #[test]
     fn network_file_systems_are_known_by_name() {
-        assert_eq!(network_name(0x6969), Some("NFS"));
-        assert_eq!(network_name(0xfe53_4d42), Some("CIFS (SMB)"));
-        // ext4, xfs, tmpfs, overlay, btrfs.
-        for local in [0xef53, 0x5846_5342, 0x0102_1994, 0x794c_7630, 0x9123_683e] {
-            assert_eq!(network_name(local), None, "{local:#x}");
+        assert_eq!(FileSystem::by_magic(0x6969), FileSystem::Network("NFS"));
+        assert_eq!(FileSystem::by_magic(0xfe53_4d42), FileSystem::Network("CIFS (SMB)"));
+        assert_eq!(FileSystem::by_magic(0x0102_1994), FileSystem::Memory("tmpfs"));
+        // ext4, xfs, overlay, btrfs.
+        for local in [0xef53, 0x5846_5342, 0x794c_7630, 0x9123_683e] {
+            assert_eq!(FileSystem::by_magic(local), FileSystem::Local, "{local:#x}");
         }
         let error = StateError::Network { path: "/srv".into(), kind: "NFS" }.to_string();
         assert!(error.contains("/srv is on NFS") && error.contains("choose a local directory"), "{error}");

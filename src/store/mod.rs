@@ -38,7 +38,7 @@ use rusqlite::OptionalExtension;
 
 use db::Db;
 pub use delivery::{Delivery, Request, Standing, Tries};
-pub use dir::{StateDir, StateError};
+pub use dir::{FileSystem, StateDir, StateError};
 pub use heard::{Heard, Incidents};
 pub use loss::{Loss, Lost};
 pub use operator::{Operator, Retried};

@@ -1,9 +1,11 @@
 //! The outbox as an operator sees it: read beside the daemon that works with it.
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{Backlog, FileState, Row, StateError, delivery, dir, rows, schema};
 use crate::config::Notify;
@@ -138,6 +140,30 @@ impl Outbox {
     /// How far each file was read, as of the last commit.
     pub fn files(&self) -> Result<Vec<FileState>, StateError> {
         self.read(rows::files)
+    }
+
+    /// True if the tables are sound, false if that could not be said in time.
+    ///
+    /// # Errors
+    /// They are damaged, or cannot be read.
+    pub fn is_sound(&self, within: Duration) -> Result<bool, StateError> {
+        let interrupt = self.connection.get_interrupt_handle();
+        let checked = thread::scope(|scope| {
+            let (done, waits) = mpsc::channel::<()>();
+            scope.spawn(move || {
+                if waits.recv_timeout(within) == Err(RecvTimeoutError::Timeout) {
+                    interrupt.interrupt();
+                }
+            });
+            let checked = schema::check(&self.connection);
+            drop(done);
+            checked
+        });
+        match checked {
+            Ok(()) => Ok(true),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => Ok(false),
+            Err(error) => Err(StateError::sqlite(&self.path, error)),
+        }
     }
 
     fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StateError> {

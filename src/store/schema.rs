@@ -206,7 +206,9 @@ pub fn check_version(connection: &Connection, path: &Path) -> Result<(), StateEr
     }
 }
 
-fn check(connection: &Connection) -> rusqlite::Result<()> {
+/// # Errors
+/// The tables are damaged.
+pub fn check(connection: &Connection) -> rusqlite::Result<()> {
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if verdict == "ok" {
         return Ok(());

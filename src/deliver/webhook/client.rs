@@ -4,6 +4,7 @@
 //! redirects, reads no proxy from the environment, and goes only where `guard` lets it. Neither its errors nor its debug
 //! output hold more of the URL than scheme, host and port.
 
+mod connect;
 mod distrust;
 mod failure;
 mod tls;
@@ -20,6 +21,7 @@ use super::secret::{Hidden, Mask, SecretError, Secrets};
 use super::sign::{KeyError, Signer};
 use crate::config::{self, Endpoint, EndpointError, Secret};
 
+pub use connect::Connected;
 pub use failure::{Kind, SendError};
 pub use tls::TlsError;
 
@@ -35,6 +37,7 @@ const USER_AGENT: &str = concat!("paytriage/", env!("CARGO_PKG_VERSION"));
 pub struct Client {
     http: reqwest::Client,
     endpoint: Endpoint,
+    reach: Reach,
     /// See [`Client::receiver`].
     receiver: String,
     signer: Signer,
@@ -151,7 +154,7 @@ impl Client {
         }
         let http = builder.build().map_err(|error| at("url", Fault::Setup(error.without_url())))?;
         let receiver = receiver(&endpoint);
-        Ok(Client { http, endpoint, receiver, signer, route, mask: secrets.mask() })
+        Ok(Client { http, endpoint, reach, receiver, signer, route, mask: secrets.mask() })
     }
 
     /// Makes one attempt. It ends within the sink's timeout.

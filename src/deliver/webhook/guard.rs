@@ -6,6 +6,8 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::oneshot;
@@ -152,16 +154,31 @@ impl Resolve for Resolver {
     }
 }
 
-/// Asks the system on a thread of its own: the question cannot be taken back, and must hold up neither the sink nor, as a
-/// task of the runtime would, the end of the program.
+/// The addresses of a name that requests may go to, for who can wait so long.
+///
+/// # Errors
+/// There is none, or the system takes longer.
+pub fn addresses(name: &str, reach: Reach, within: Duration) -> Result<Vec<SocketAddr>, ResolveError> {
+    let (answer, asked) = mpsc::channel();
+    // Nobody waits any more after a timeout.
+    ask(name.to_owned(), move |addresses| drop(answer.send(addresses))).map_err(ResolveError::Failed)?;
+    let late = |_| ResolveError::Failed(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
+    permitted(asked.recv_timeout(within).map_err(late)?.map_err(ResolveError::Failed)?, reach)
+}
+
 async fn look_up(name: String) -> io::Result<Vec<SocketAddr>> {
     let (answer, asked) = oneshot::channel();
-    std::thread::Builder::new().name("resolve".into()).spawn(move || {
-        let addresses = (name.as_str(), 0).to_socket_addrs().map(Iterator::collect);
-        // Nobody waits any more after a timeout.
-        let _ = answer.send(addresses);
-    })?;
+    // Nobody waits any more after a timeout.
+    ask(name, move |addresses| drop(answer.send(addresses)))?;
     asked.await.map_err(io::Error::other)?
+}
+
+/// Asks the system on a thread of its own: the question cannot be taken back, and must hold up neither the sink nor, as a
+/// task of the runtime would, the end of the program.
+fn ask(name: String, answer: impl FnOnce(io::Result<Vec<SocketAddr>>) + Send + 'static) -> io::Result<()> {
+    let resolver = std::thread::Builder::new().name("resolve".into());
+    resolver.spawn(move || answer((name.as_str(), 0).to_socket_addrs().map(Iterator::collect)))?;
+    Ok(())
 }
 
 /// Those that may be connected to; if there is none, why.

@@ -81,7 +81,7 @@ impl Route {
         }
     }
 
-    fn unresolved(&self, error: &ResolveError) -> SendError {
+    pub(super) fn unresolved(&self, error: &ResolveError) -> SendError {
         match (error, &self.proxy) {
             (ResolveError::Refused(refusal), _) => self.error(Kind::Refused, &format_args!("not sent: {refusal}")),
             (ResolveError::Failed(error), None) => self
@@ -92,7 +92,7 @@ impl Route {
         }
     }
 
-    fn error(&self, kind: Kind, text: &dyn fmt::Display) -> SendError {
+    pub(super) fn error(&self, kind: Kind, text: &dyn fmt::Display) -> SendError {
         SendError { kind, text: format!("{}: {text}", self.shown) }
     }
 }

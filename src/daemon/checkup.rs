@@ -1,0 +1,42 @@
+//! Beside the start, the set-up is looked at once: what is wrong with it, and what mends it, goes to the log.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use jiff::Timestamp;
+
+use crate::config::Config;
+use crate::doctor::{self, Finding, Level, Subject};
+use crate::pipeline::Engine;
+use crate::telemetry::Metrics;
+
+/// What is looked at: the configuration that the daemon began with.
+pub struct Checkup {
+    pub config: Config,
+    pub engine: Arc<Engine>,
+    pub state: Option<PathBuf>,
+    pub cwd: PathBuf,
+    pub metrics: Arc<Metrics>,
+}
+
+impl Checkup {
+    /// Takes as long as a walk over all directories.
+    pub fn run(&self) {
+        let Checkup { config, engine, state, cwd, metrics } = self;
+        let (state, now) = (state.as_deref(), Timestamp::now());
+        // The reader works by the same globs: one that cannot be read has ended the start.
+        let Ok(findings) = (Subject { config, file: None, engine, state, cwd, now }).at_start() else { return };
+        findings.iter().filter(|finding| finding.level >= Level::Warning).for_each(log);
+        metrics.setup_faults.store(doctor::faults(&findings) as u64, Relaxed);
+    }
+}
+
+fn log(finding: &Finding) {
+    let Finding { id, text, remedies, .. } = finding;
+    let about = finding.about();
+    match remedies.first() {
+        Some(remedy) => tracing::warn!(id, about, remedy = remedy.command, "{text}"),
+        None => tracing::warn!(id, about, "{text}"),
+    }
+}
