@@ -8,6 +8,7 @@ mod corpus;
 mod daemon;
 mod formats;
 mod hooks;
+mod http_api;
 mod outbox_cli;
 mod process;
 mod readme;

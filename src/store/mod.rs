@@ -21,6 +21,7 @@ mod home;
 mod loss;
 mod operator;
 mod outbox;
+pub mod recent;
 mod rows;
 mod schema;
 mod silence;
