@@ -14,6 +14,7 @@ mod health;
 mod incidents;
 mod lang;
 mod listener;
+mod page;
 mod query;
 mod status;
 mod token;

@@ -15,16 +15,40 @@ use crate::run_control::free_address;
 const ARGS: &[&str] = &["--config", "p.toml"];
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
+/// What answers have to be, by the name of their definition.
+fn is_of_schema(name: &str, answer: &Value) -> bool {
+    let mut schema: Value = serde_json::from_str(include_str!("../data/schema/api.v1.json")).unwrap();
+    assert!(schema["$defs"][name].is_object(), "{name}");
+    schema.as_object_mut().unwrap().remove("oneOf");
+    schema["$ref"] = format!("#/$defs/{name}").into();
+    let validator = jsonschema::draft202012::options().should_validate_formats(true).build(&schema).unwrap();
+    validator.is_valid(answer)
+}
+
+/// The definition of what a path answers.
+fn definition(path: &str) -> &'static str {
+    match path.split('?').next().unwrap().split('/').skip(3).collect::<Vec<_>>()[..] {
+        ["status"] => "status",
+        ["files"] => "files",
+        ["events"] => "events",
+        ["incidents"] => "incidents",
+        ["incidents", _] => "incident",
+        ["catalog"] => "catalog",
+        ["catalog", _] => "entry",
+        _ => panic!("{path}"),
+    }
+}
+
 /// What came back.
 #[derive(Debug)]
-struct Answer {
+pub struct Answer {
     status: u16,
     headers: String,
-    body: String,
+    pub body: String,
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
@@ -35,15 +59,15 @@ impl Answer {
 }
 
 /// A daemon that answers.
-struct Server {
-    env: Env,
+pub struct Server {
+    pub env: Env,
     daemon: Daemon,
     address: SocketAddr,
 }
 
 impl Server {
     /// Follows `logs/`, with these lines in `[http]` and below.
-    fn new(more: &str) -> Server {
+    pub fn new(more: &str) -> Server {
         let env = Env::new();
         env.write("logs/app.log", "");
         let address = free_address();
@@ -59,7 +83,7 @@ impl Server {
         self.send(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"))
     }
 
-    fn get(&self, path: &str) -> Answer {
+    pub fn get(&self, path: &str) -> Answer {
         self.get_with(path, "")
     }
 
@@ -68,7 +92,9 @@ impl Server {
     fn ask(&self, path: &str) -> Value {
         let answer = self.get(path);
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
-        answer.json()
+        let json = answer.json();
+        assert!(is_of_schema(definition(path), &json), "{path}: {json}");
+        json
     }
 
     /// All of what is below `key` on all pages.
@@ -84,7 +110,7 @@ impl Server {
         }
     }
 
-    fn fail(&mut self, numbers: std::ops::Range<usize>) {
+    pub fn fail(&mut self, numbers: std::ops::Range<usize>) {
         let n = numbers.len();
         append(&self.env, "logs/app.log", &numbers.map(failure).collect::<String>());
         self.daemon.numbers(n);
@@ -359,6 +385,7 @@ fn a_wrong_question_is_refused_with_the_parameter_named() {
         ("/api/v1/status?x", "x"),
     ] {
         let answer = server.get(path);
+        assert!(is_of_schema("error", &answer.json()), "{answer:?}");
         let error = &answer.json()["error"];
         assert_eq!((answer.status, error["parameter"].as_str()), (400, Some(parameter)), "{path}: {answer:?}");
         assert!(error["code"] == "bad_parameter" && error["message"].is_string(), "{answer:?}");

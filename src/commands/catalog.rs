@@ -17,7 +17,7 @@ use crate::cli::CatalogCommand;
 use crate::config::CatalogConfig;
 use crate::exit::Exit;
 use crate::incident;
-use crate::wire;
+use crate::wire::entry::{self, EntryJson};
 
 /// What stands for the provider of an entry that leaves it open.
 const ANY_PROVIDER: &str = "any";
@@ -93,11 +93,8 @@ fn lines<T: ToString>(items: &[T]) -> String {
 }
 
 /// An entry as JSON, in one language.
-///
-/// # Errors
-/// None that data of this kind can have.
-pub fn entry_json(catalog: &Catalog, entry: &Entry, lang: Lang) -> serde_json::Result<serde_json::Value> {
-    wire::entry::entry(catalog, entry, incident::threshold_of(entry), lang)
+pub fn entry_json<'a>(catalog: &'a Catalog, entry: &'a Entry, lang: Lang) -> EntryJson<'a> {
+    entry::entry(catalog, entry, incident::threshold_of(entry), lang)
 }
 
 fn provider_of(entry: &Entry) -> &str {

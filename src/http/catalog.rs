@@ -7,22 +7,24 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::Response;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::answer::{Failure, lasting};
 use super::events::severities;
 use super::lang::lang;
-use super::query::{Query, among, page, shown};
+use super::page::{Page, page};
+use super::query::{Query, among, shown};
 use super::{InForce, Server};
 use crate::catalog::{Entry, Lang, nearest};
-use crate::{incident, wire};
+use crate::incident;
+use crate::wire::entry::{self, EntryJson};
 
 /// Bytes of what is searched for.
 const MAX_SEARCH: usize = 200;
 
 #[derive(Serialize)]
 struct Found {
-    entries: Vec<Value>,
+    entries: Vec<Box<RawValue>>,
     /// All that were found, on this page or not.
     total: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,9 +54,8 @@ pub(super) async fn search(
     };
     let meant: Vec<_> = in_force.catalog.all().filter(|entry| is_meant(entry)).enumerate().collect();
     let total = meant.len();
-    let (entries, next) = page(meant, |(at, _)| *at, cursor, limit);
-    let entries = entries.into_iter().map(|(_, entry)| in_force.entry_json(entry, lang)).collect::<Result<_, _>>()?;
-    Ok(in_language(lasting(&headers, &Found { entries, total, next: next.map(|next| next.to_string()) }), lang))
+    let Page { items, next } = page(meant, |(at, _)| *at, cursor, limit, |(_, entry)| in_force.entry_json(entry, lang));
+    Ok(in_language(lasting(&headers, &Found { entries: items, total, next }), lang))
 }
 
 /// The entry of this id.
@@ -73,13 +74,12 @@ pub(super) async fn entry(
         let hint = near.map_or("search for a code with ?q=".to_owned(), |near| format!("did you mean {near}?"));
         return Err(Failure::not_found(format!("no entry has the id {:?}; {hint}", shown(&id))));
     };
-    Ok(in_language(lasting(&headers, &in_force.entry_json(entry, lang)?), lang))
+    Ok(in_language(lasting(&headers, &in_force.entry_json(entry, lang)), lang))
 }
 
 impl InForce {
-    fn entry_json(&self, entry: &Entry, lang: Lang) -> Result<Value, Failure> {
-        let json = wire::entry::entry(&self.catalog, entry, incident::threshold_of(entry), lang);
-        json.map_err(|_| Failure::unavailable("the entry could not be written"))
+    fn entry_json<'a>(&'a self, entry: &'a Entry, lang: Lang) -> EntryJson<'a> {
+        entry::entry(&self.catalog, entry, incident::threshold_of(entry), lang)
     }
 }
 

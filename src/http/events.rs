@@ -14,13 +14,11 @@ use serde_json::value::RawValue;
 
 use super::Server;
 use super::answer::{Failure, json};
+use super::page::MAX_BYTES;
 use super::query::{Query, among};
 use crate::catalog::Severity;
 use crate::incident::fits;
 use crate::store::recent::Span;
-
-/// Bytes of events on one page: 4 MiB.
-const MAX_BYTES: usize = 4 << 20;
 
 #[derive(Serialize)]
 struct Listed {

@@ -12,12 +12,14 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::timeout;
 
 use super::Server;
 use super::answer::{Failure, json};
-use super::query::{Query, among, page};
+use super::page::{Page, page};
+use super::query::{Query, among};
 use crate::record::Charset;
 use crate::source::step::Place;
 use crate::telemetry::file::File;
@@ -36,7 +38,7 @@ pub(super) struct Files(Mutex<Option<(Instant, Answer)>>);
 
 #[derive(Serialize)]
 struct Listed {
-    files: Vec<FileJson>,
+    files: Vec<Box<RawValue>>,
     /// All that were asked for, on this page or not.
     total: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,9 +69,8 @@ pub(super) async fn files(State(server): State<Arc<Server>>, uri: Uri) -> Result
     let mut meant: Vec<&File> = files.iter().filter(is_meant).collect();
     meant.sort_by_cached_key(|file| Cursor::of(file));
     let total = meant.len();
-    let (files, next) = page(meant, |file| Cursor::of(file), cursor, limit);
-    let next = next.map(|next| next.to_string());
-    Ok(json(&Listed { files: files.into_iter().map(file_json).collect(), total, next }))
+    let Page { items, next } = page(meant, |file| Cursor::of(file), cursor, limit, file_json);
+    Ok(json(&Listed { files: items, total, next }))
 }
 
 impl Files {

@@ -10,12 +10,14 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::Server;
 use super::answer::{Failure, json};
 use super::events::severities;
 use super::lang::lang;
-use super::query::{Query, among, page, shown};
+use super::page::{Page, page};
+use super::query::{Query, among, shown};
 use crate::catalog::Lang;
 use crate::incident::notice::{INCIDENT_SCHEMA, Notice};
 use crate::incident::{Clock, Incidents, Listed, Settings, Standing, fits};
@@ -23,8 +25,8 @@ use crate::incident::{Clock, Incidents, Listed, Settings, Standing, fits};
 const STATES: [&str; 3] = ["open", "silenced", "resolved"];
 
 #[derive(Serialize)]
-struct Page {
-    incidents: Vec<IncidentJson>,
+struct Found {
+    incidents: Vec<Box<RawValue>>,
     /// All that were asked for, on this page or not.
     total: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,9 +62,8 @@ pub(super) async fn incidents(
     meant.retain(|listed| filter.passes(listed));
     meant.sort_by_cached_key(Cursor::of);
     let total = meant.len();
-    let (incidents, next) = page(meant, Cursor::of, cursor, limit);
-    let incidents = incidents.into_iter().map(incident_json).collect();
-    Ok(json(&Page { incidents, total, next: next.map(|next| next.to_string()) }))
+    let Page { items, next } = page(meant, Cursor::of, cursor, limit, incident_json);
+    Ok(json(&Found { incidents: items, total, next }))
 }
 
 pub(super) async fn incident(

@@ -99,20 +99,7 @@ pub(super) fn among(words: &[String], word: Option<&str>) -> bool {
     words.is_empty() || word.is_some_and(|word| words.iter().any(|asked| asked == word))
 }
 
-/// A page of what is in the order of its keys: what comes after `after`, and the key to go on after, if there is more.
-pub(super) fn page<T, K: PartialOrd>(
-    sorted: Vec<T>,
-    key: impl Fn(&T) -> K,
-    after: Option<K>,
-    limit: usize,
-) -> (Vec<T>, Option<K>) {
-    let mut rest = sorted.into_iter().filter(|it| after.as_ref().is_none_or(|after| key(it) > *after));
-    let page: Vec<T> = rest.by_ref().take(limit).collect();
-    let next = rest.next().and(page.last()).map(key);
-    (page, next)
-}
-
-/// A failure that shows what was asked for.
+/// What was asked for, no longer than a failure should be.
 pub(super) fn shown(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(80) {
         Some((end, _)) => format!("{}…", &text[..end]).into(),

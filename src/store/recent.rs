@@ -94,7 +94,7 @@ fn page(connection: &Connection, span: Span, wanted: &dyn Fn(&[u8]) -> bool) -> 
         if !wanted(body) {
             continue;
         }
-        if page.bodies.len() >= span.limit || bytes > span.max_bytes {
+        if page.bodies.len() >= span.limit || bytes >= span.max_bytes {
             page.next = last;
             break;
         }

@@ -1,13 +1,12 @@
 //! An entry of the catalogue as JSON, in one language, with the words of the event format.
 
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::catalog::{Catalog, Code, Entry, Guide, Lang, Threshold, write_duration};
 
 /// An entry in one language, with the words of the event format.
 #[derive(Serialize)]
-struct EntryJson<'a> {
+pub struct EntryJson<'a> {
     entry: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     provider: Option<&'a str>,
@@ -58,12 +57,9 @@ struct GuideRef<'a> {
 }
 
 /// An entry as JSON, in one language. `threshold` is what holds for it unless the configuration says otherwise.
-///
-/// # Errors
-/// None that data of this kind can have.
-pub fn entry(catalog: &Catalog, entry: &Entry, threshold: Threshold, lang: Lang) -> serde_json::Result<Value> {
+pub fn entry<'a>(catalog: &'a Catalog, entry: &'a Entry, threshold: Threshold, lang: Lang) -> EntryJson<'a> {
     let codes = entry.codes.iter();
-    let view = EntryJson {
+    EntryJson {
         entry: &entry.id.0,
         provider: entry.provider.as_ref().map(|provider| provider.as_str()),
         codes: codes.map(code_json).collect(),
@@ -81,8 +77,7 @@ pub fn entry(catalog: &Catalog, entry: &Entry, threshold: Threshold, lang: Lang)
         docs: &entry.docs,
         threshold: ThresholdJson { count: threshold.count, within: write_duration(threshold.within) },
         defined_in: catalog.place(&entry.id).map(|place| &*place.file),
-    };
-    serde_json::to_value(&view)
+    }
 }
 
 fn code_json(code: &Code) -> CodeJson<'_> {

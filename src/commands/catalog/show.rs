@@ -57,7 +57,7 @@ struct GuideJson<'a> {
 
 /// Writes an entry as one line of JSON.
 pub(super) fn json(catalog: &Catalog, entry: &Entry, lang: Lang, out: &mut dyn Write) -> anyhow::Result<()> {
-    Ok(writeln!(out, "{}", entry_json(catalog, entry, lang)?)?)
+    Ok(writeln!(out, "{}", serde_json::to_string(&entry_json(catalog, entry, lang))?)?)
 }
 
 fn guide_json(guide: &Guide, lang: Lang, out: &mut dyn Write) -> anyhow::Result<()> {
