@@ -4,7 +4,7 @@
 //! for a second: however many ask, the reader is not kept from its work.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::Uri;
@@ -14,7 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::{Mutex, oneshot};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Server;
 use super::answer::{Failure, json};
@@ -32,9 +32,9 @@ const STATES: [&str; 4] = ["listed", "rotated", "deleted", "unmounted"];
 
 type Answer = Arc<Vec<File>>;
 
-/// What the reader said last, and when.
+/// What the reader said last, while it is good.
 #[derive(Debug, Default)]
-pub(super) struct Files(Mutex<Option<(Instant, Answer)>>);
+pub(super) struct Files(Arc<Mutex<Option<Answer>>>);
 
 #[derive(Serialize)]
 struct Listed {
@@ -76,20 +76,21 @@ pub(super) async fn files(State(server): State<Arc<Server>>, uri: Uri) -> Result
 impl Files {
     async fn ask(&self, server: &Server) -> Result<Answer, Failure> {
         let mut last = self.0.lock().await;
-        if let Some((at, files)) = &*last
-            && at.elapsed() < GOOD_FOR
-        {
+        if let Some(files) = &*last {
             return Ok(Arc::clone(files));
         }
-        // A long answer is not kept for nobody.
-        *last = None;
         let (ask, answer) = oneshot::channel();
         (server.sources.ask_files)(ask);
         let Ok(Ok(files)) = timeout(PATIENCE, answer).await else {
             return Err(Failure::busy("the reader is at work and did not answer in time"));
         };
         let files = Arc::new(files);
-        *last = Some((Instant::now(), Arc::clone(&files)));
+        *last = Some(Arc::clone(&files));
+        let kept = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            sleep(GOOD_FOR).await;
+            *kept.lock().await = None;
+        });
         Ok(files)
     }
 }

@@ -47,7 +47,7 @@ mod tests {
     fn pages(limit: usize, size: usize) -> (Vec<String>, usize) {
         let (mut all, mut n_pages, mut after) = (Vec::new(), 0, None);
         loop {
-            let item = |n: u32| format!("{n:0size$}");
+            let item = |n: u32| format!("{}{n}", "0".repeat(size));
             let Page { items, next } = page((0..7).collect(), |n| *n, after, limit, item);
             all.extend(items.iter().map(|item| item.get().trim_matches('"').trim_start_matches('0').to_owned()));
             n_pages += 1;

@@ -28,7 +28,7 @@ impl Query {
             if !names.contains(&&*name) {
                 let near = nearest(&name, names.iter().copied());
                 let hint = near.map_or_else(|| listed(names), |near| format!("did you mean {near}?"));
-                return Err(Failure::parameter(name.into_owned(), format!("unknown parameter; {hint}")));
+                return Err(Failure::parameter(shown(&name).into_owned(), format!("unknown parameter; {hint}")));
             }
             if given.iter().any(|(known, _)| *known == name) {
                 let how = "given twice; alternatives are separated by commas";
@@ -60,14 +60,15 @@ impl Query {
     pub fn words(&self, name: &'static str, known: &[&'static str]) -> Result<Vec<String>, Failure> {
         let words = self.list(name)?;
         match words.iter().find(|word| !known.contains(&word.as_str())) {
-            Some(wrong) => Err(Failure::parameter(name, format!("{wrong:?} is none of {}", known.join(", ")))),
+            Some(wrong) => Err(Failure::parameter(name, format!("{:?} is none of {}", shown(wrong), known.join(", ")))),
             None => Ok(words),
         }
     }
 
     pub fn since(&self, now: Timestamp) -> Result<Option<Timestamp>, Failure> {
         let read = |text| when::parse(text, now, &TimeZone::UTC, Edge::Since);
-        self.text("since").map(read).transpose().map_err(|error| Failure::parameter("since", error.to_string()))
+        let read = |text| read(text).map_err(|error| Failure::parameter("since", error.to_string()));
+        self.text("since").map(read).transpose()
     }
 
     pub fn limit(&self) -> Result<usize, Failure> {
