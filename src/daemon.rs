@@ -106,12 +106,15 @@ pub fn run(
     let cwd = std::env::current_dir().map_err(|error| start(format!("current directory: {error}")))?;
     let mut plan = Plan::new(load().map_err(Failure::Setup)?, cwd.clone()).map_err(start)?;
     let config = &plan.setup.config;
-    let listener = config.http.as_ref().map(|http| http::bind(http.listen)).transpose().map_err(start)?;
+    let bound = config.http.as_ref().map(|http| Ok((http.listen, http::bind(http.listen)?)));
+    let bound = bound.transpose().map_err(|error: http::ListenError| start(error))?;
     let dir = state.map(StateDir::lock).transpose().map_err(start)?;
     let store = Arc::new(match &dir {
         Some(dir) => Store::open(dir, config.state.synchronous).map_err(start)?,
         None => Store::in_memory().map_err(start)?,
     });
+    store.keep_recent(bound.is_some()).map_err(start)?;
+    let in_force_http = plan.setup.answers();
     let stdout = config.stdout.enabled.then_some((config.stdout.format, config.stdout.notify));
     let sender = Sender::new(config, plan.setup.host.clone());
     let metrics = Arc::new(Metrics::default());
@@ -130,6 +133,21 @@ pub fn run(
     let wake = reader.wake();
     let mut sinks = Sinks::new(Arc::clone(&store), Arc::clone(&metrics), Arc::clone(&wake));
     sinks.replace(webhooks).map_err(start)?;
+    let answers = bound.zip(dir.as_ref()).map(|((address, listener), dir)| {
+        let ask = Arc::clone(&wake);
+        let sources = http::Sources {
+            metrics: Arc::clone(&metrics),
+            state_dir: dir.path().to_path_buf(),
+            ask_files: Box::new(move |answer| ask.request(Request::Files(answer))),
+        };
+        let (control, server) = http::server(address, in_force_http, sources);
+        runtime.spawn(async move {
+            if let Err(error) = server.on(listener).await {
+                tracing::error!(%error, "HTTP server ended");
+            }
+        });
+        control
+    });
     let parts = Parts {
         reader: spawn("reader", move || reader.run())?,
         stdout: stdout.map(|(format, notify)| Stdout::start(&store, notify, format, sender)).transpose()?,
@@ -139,18 +157,11 @@ pub fn run(
         written_elsewhere: store.written_elsewhere(),
         store,
         service: Service::new(Arc::clone(&metrics)),
-        metrics: Arc::clone(&metrics),
+        metrics,
+        answers,
     };
     // Nobody waits for it.
     drop(spawn("checkup", move || checkup.run())?);
-    if let Some(listener) = listener {
-        let metrics = Arc::clone(&metrics);
-        runtime.spawn(async move {
-            if let Err(error) = http::serve(listener, metrics).await {
-                tracing::error!(%error, "HTTP server ended");
-            }
-        });
-    }
     let reload = Reload { load, cwd };
     let outcome = runtime.block_on(parts.watch_over(signals, reload));
     // Nothing that is left may hold up the end: a sink that nobody reads ends with the process.
@@ -223,6 +234,9 @@ impl<F: Fn() -> Result<Setup, Vec<String>>> Reload<F> {
         parts.metrics.reloaded(plan.is_ok());
         let problems = match plan {
             Ok(plan) => {
+                if let Some(control) = &parts.answers {
+                    control.replace(plan.setup.answers());
+                }
                 parts.wake.request(Request::Reload(Box::new(plan)));
                 Vec::new()
             }
@@ -250,6 +264,8 @@ struct Parts {
     store: Arc<Store>,
     service: Service,
     metrics: Arc<Metrics>,
+    /// Absent without an HTTP server.
+    answers: Option<http::Control>,
 }
 
 impl Parts {

@@ -1,30 +1,51 @@
-//! The HTTP server: `/healthz`, `/readyz` and `/metrics`, GET and HEAD only.
+//! The HTTP server: `/metrics`, `/healthz`, `/readyz` and the API below `/api/v1`, GET and HEAD only.
 //!
-//! Whatever a client does, it holds a connection for at most ten seconds and there are at most
-//! 64 of them; nothing of a request is kept.
+//! Whatever a client does, it holds a connection for at most ten seconds and there are at most 64 of them; nothing of a
+//! request is kept, and no question waits for the reader's work or holds it up. `guard` decides who may ask; each room below answers one
+//! kind of question from what the daemon has published, from short reads of the store, or, for files, from the reader's
+//! own answer. Text from logs goes out as JSON strings and nothing else.
+
+mod answer;
+mod catalog;
+mod events;
+mod files;
+mod guard;
+mod health;
+mod incidents;
+mod lang;
+mod listener;
+mod page;
+mod query;
+mod status;
+mod token;
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use axum::serve::Listener;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Sleep;
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::time::timeout;
 
+use answer::Failure;
+use files::Files;
+use listener::Limited;
+pub use token::{Token, TokenError};
+
+use crate::catalog::{Catalog, Lang};
+use crate::config::Incident;
+use crate::store::{Outbox, StateError};
 use crate::telemetry::Metrics;
+use crate::telemetry::file::File;
 
-const CONNECTION: Duration = Duration::from_secs(10);
-const MAX_CONNECTIONS: usize = 64;
+/// Reads of the store at a time.
+const MAX_READS: usize = 4;
+/// How long a question waits for its turn.
+const TURN: Duration = Duration::from_secs(5);
 
 /// The address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +53,42 @@ const MAX_CONNECTIONS: usize = 64;
 pub struct ListenError {
     address: SocketAddr,
     error: io::Error,
+}
+
+/// What of the configuration answers depend on; replaced when it is loaded again.
+#[derive(Debug, Clone)]
+pub struct InForce {
+    pub catalog: Arc<Catalog>,
+    pub lang: Lang,
+    pub incident: Incident,
+    /// What whoever asks has to show.
+    pub token: Option<Token>,
+}
+
+/// What the daemon gives the server to answer from.
+pub struct Sources {
+    pub metrics: Arc<Metrics>,
+    /// Where the store is.
+    pub state_dir: PathBuf,
+    /// Asks the reader how far each file is read.
+    pub ask_files: Box<dyn Fn(oneshot::Sender<Vec<File>>) + Send + Sync>,
+}
+
+/// Tells a running server of a configuration that was loaded again.
+#[derive(Debug)]
+pub struct Control {
+    in_force: watch::Sender<Arc<InForce>>,
+    is_loopback: bool,
+}
+
+impl Control {
+    /// These answers from now on. The address stays, so where other hosts can ask, a token stays in force.
+    pub fn replace(&self, mut new: InForce) {
+        if new.token.is_none() && !self.is_loopback {
+            new.token.clone_from(&self.in_force.borrow().token);
+        }
+        self.in_force.send_replace(Arc::new(new));
+    }
 }
 
 /// Takes the address, so that a port in use is known before anything else is done.
@@ -47,95 +104,77 @@ pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener, ListenError> {
     listen().map_err(|error| ListenError { address, error })
 }
 
-/// Serves until the runtime ends.
-pub async fn serve(listener: std::net::TcpListener, metrics: Arc<Metrics>) -> io::Result<()> {
-    let inner = TcpListener::from_std(listener)?;
-    let limited = Limited { inner, free: Arc::new(Semaphore::new(MAX_CONNECTIONS)) };
-    axum::serve(limited, router(metrics)).await
+/// What all rooms share.
+struct Server {
+    sources: Sources,
+    in_force: watch::Receiver<Arc<InForce>>,
+    /// As configured.
+    address: SocketAddr,
+    reads: Arc<Semaphore>,
+    files: Files,
 }
 
-fn router(metrics: Arc<Metrics>) -> Router {
+/// A server on this address, not yet serving, and what tells it of reloads.
+pub fn server(address: SocketAddr, in_force: InForce, sources: Sources) -> (Control, Serve) {
+    let is_loopback = address.ip().to_canonical().is_loopback();
+    let (sender, in_force) = watch::channel(Arc::new(in_force));
+    let reads = Arc::new(Semaphore::new(MAX_READS));
+    let server = Server { sources, in_force, address, reads, files: Files::default() };
+    (Control { in_force: sender, is_loopback }, Serve(Arc::new(server)))
+}
+
+/// A server that is ready to serve.
+pub struct Serve(Arc<Server>);
+
+impl Serve {
+    /// Serves until the runtime ends.
+    ///
+    /// # Errors
+    /// The listener is of no use.
+    pub async fn on(self, listener: std::net::TcpListener) -> io::Result<()> {
+        axum::serve(Limited::new(listener)?, router(self.0)).await
+    }
+}
+
+fn router(server: Arc<Server>) -> Router {
     Router::new()
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(render))
-        .with_state(metrics)
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .route("/api/v1/status", get(status::status))
+        .route("/api/v1/files", get(files::files))
+        .route("/api/v1/events", get(events::events))
+        .route("/api/v1/incidents", get(incidents::incidents))
+        .route("/api/v1/incidents/{id}", get(incidents::incident))
+        .route("/api/v1/catalog", get(catalog::search))
+        .route("/api/v1/catalog/{id}", get(catalog::entry))
+        .fallback(async || Failure::no_such_path())
+        .layer(from_fn_with_state(Arc::clone(&server), guard::guard))
+        .with_state(server)
 }
 
-async fn healthz(State(metrics): State<Arc<Metrics>>) -> (StatusCode, &'static str) {
-    match metrics.is_alive(Instant::now()) {
-        true => (StatusCode::OK, "ok\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "the reader is stuck\n"),
-    }
-}
-
-async fn readyz(State(metrics): State<Arc<Metrics>>) -> (StatusCode, String) {
-    let (reasons, remarks) = (metrics.unready(Instant::now()), metrics.remarks());
-    match reasons.is_empty() {
-        true => (StatusCode::OK, ["ready"].into_iter().chain(remarks).collect::<Vec<_>>().join("\n") + "\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, [reasons, remarks].concat().join("\n") + "\n"),
-    }
-}
-
-async fn render(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
-}
-
-/// A listener that takes no more than so many connections at a time.
-struct Limited {
-    inner: TcpListener,
-    free: Arc<Semaphore>,
-}
-
-/// A connection that ends by itself.
-struct Timed {
-    stream: TcpStream,
-    end: Pin<Box<Sleep>>,
-    _permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Listener for Limited {
-    type Io = Timed;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Timed, SocketAddr) {
-        // The semaphore is never closed, so there always comes a permit.
-        let permit = Arc::clone(&self.free).acquire_owned().await.ok();
-        let (stream, address) = Listener::accept(&mut self.inner).await;
-        (Timed { stream, end: Box::pin(tokio::time::sleep(CONNECTION)), _permit: permit }, address)
+impl Server {
+    fn in_force(&self) -> Arc<InForce> {
+        Arc::clone(&self.in_force.borrow())
     }
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.local_addr()
-    }
-}
-
-impl Timed {
-    /// The stream, as long as its time has not run out.
-    fn stream(&mut self, cx: &mut Context<'_>) -> io::Result<Pin<&mut TcpStream>> {
-        match self.end.as_mut().poll(cx) {
-            Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
-            Poll::Pending => Ok(Pin::new(&mut self.stream)),
+    /// Reads from the store on a thread that may wait for the disk.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Outbox) -> Result<T, StateError> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let turn = timeout(TURN, Arc::clone(&self.reads).acquire_owned()).await;
+        let Ok(Ok(permit)) = turn else { return Err(Failure::busy("too many questions at a time")) };
+        let dir = self.sources.state_dir.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            Outbox::open(&dir)?.map(|outbox| work(&outbox)).transpose()
+        });
+        match read.await {
+            Ok(Ok(Some(found))) => Ok(found),
+            Ok(Ok(None)) => Err(Failure::unavailable("the state is not there")),
+            Ok(Err(error)) => Err(Failure::unavailable(&format!("the state cannot be read: {error}"))),
+            Err(_) => Err(Failure::unavailable("the answer could not be made")),
         }
-    }
-}
-
-impl AsyncRead for Timed {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.stream(cx)?.poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Timed {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.stream(cx)?.poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream(cx)?.poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream(cx)?.poll_shutdown(cx)
     }
 }

@@ -22,7 +22,9 @@
 //! | [`source`] | which files, what became of them, when to look (daemon); [`input`] is the same for scan |
 //! | [`store`] | offsets and waiting events in one SQLite transaction |
 //! | [`deliver`] | from the outbox to the sinks |
-//! | [`daemon`] | threads, signals, reload; [`http`] and [`telemetry`] beside it |
+//! | [`daemon`] | threads, signals, reload; [`service`] tells the service manager how it goes |
+//! | [`http`], [`telemetry`] | what operators and their tools can ask, and the numbers and the log behind it |
+//! | [`secret`], [`when`] | secrets are read, and times that people write |
 //! | [`doctor`] | what is wrong with a set-up, and what mends it |
 //! | [`render`] | reports for people |
 //! | [`block`], [`visible`] | sixteen bytes looked at together; what is hidden in text is shown |
@@ -59,9 +61,11 @@ pub mod provider;
 pub mod record;
 pub mod redact;
 pub mod render;
+pub mod secret;
 pub mod service;
 pub mod source;
 pub mod store;
 pub mod telemetry;
 pub mod visible;
+pub mod when;
 pub mod wire;

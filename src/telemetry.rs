@@ -2,6 +2,7 @@
 //!
 //! Label values are closed sets; nothing from a log line or a path becomes one.
 
+pub mod file;
 pub mod log;
 
 use std::collections::BTreeMap;
@@ -54,7 +55,10 @@ pub struct Metrics {
     reload_ok: AtomicBool,
     reload_at: AtomicI64,
     sources_open: AtomicBool,
-    state_writable: AtomicBool,
+    /// Why the last commit failed.
+    state_error: Mutex<Option<String>>,
+    /// What of the sources cannot be read, in words.
+    unread: Mutex<Vec<String>>,
     paused_since: Mutex<Option<Instant>>,
     started: Instant,
     started_at: SystemTime,
@@ -113,7 +117,8 @@ impl Default for Metrics {
             reload_ok: AtomicBool::new(true),
             reload_at: AtomicI64::new(unix_seconds()),
             sources_open: AtomicBool::new(false),
-            state_writable: AtomicBool::new(true),
+            state_error: Mutex::new(None),
+            unread: Mutex::new(Vec::new()),
             paused_since: Mutex::new(None),
             started: Instant::now(),
             started_at: SystemTime::now(),
@@ -191,9 +196,33 @@ impl Metrics {
         self.sources_open.load(Relaxed)
     }
 
-    /// The last commit worked, or did not.
-    pub fn state_writable(&self, writable: bool) {
-        self.state_writable.store(writable, Relaxed);
+    /// The last commit worked, or did not for this reason.
+    pub fn state(&self, error: Option<String>) {
+        *self.state_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    }
+
+    /// What of the sources cannot be read at the moment, one line each.
+    pub fn unread(&self, unread: Vec<String>) {
+        *self.unread.lock().unwrap_or_else(PoisonError::into_inner) = unread;
+    }
+
+    pub fn started_at(&self) -> SystemTime {
+        self.started_at
+    }
+
+    pub fn uptime(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started)
+    }
+
+    /// Whether each sink accepts messages.
+    pub fn sinks_up(&self) -> BTreeMap<String, bool> {
+        let sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
+        sinks.iter().map(|(name, numbers)| (name.clone(), numbers.is_up)).collect()
+    }
+
+    /// Whether the last reload worked, and when a configuration was last taken over, in seconds since 1970.
+    pub fn reload(&self) -> (bool, i64) {
+        (self.reload_ok.load(Relaxed), self.reload_at.load(Relaxed))
     }
 
     /// Reading pauses since then, because the outbox is full; or it goes on.
@@ -212,25 +241,27 @@ impl Metrics {
     }
 
     /// Why paytriage is not ready; empty when it is.
-    pub fn unready(&self, now: Instant) -> Vec<&'static str> {
+    pub fn unready(&self, now: Instant) -> Vec<String> {
         let mut reasons = Vec::new();
         if !self.sources_open.load(Relaxed) {
-            reasons.push("sources are not open yet");
+            reasons.push("sources are not open yet".to_owned());
         }
-        if !self.state_writable.load(Relaxed) {
-            reasons.push("state cannot be written");
+        if let Some(error) = &*self.state_error.lock().unwrap_or_else(PoisonError::into_inner) {
+            reasons.push(format!("state cannot be written: {error}"));
         }
         if self.pause(now).is_some_and(|pause| pause >= PATIENCE) {
-            reasons.push("reading has paused for a minute: the outbox is full and its sinks do not take events");
+            let reason = "reading has paused for a minute: the outbox is full and its sinks do not take events";
+            reasons.push(reason.to_owned());
         }
         reasons
     }
 
     /// What does not keep it from working but is not as it should be.
-    pub fn remarks(&self) -> Vec<&'static str> {
+    pub fn remarks(&self) -> Vec<String> {
         let degraded = self.watch_degraded.load(Relaxed);
         let remark = "degraded: changes cannot be watched for everywhere and are looked for every second";
-        degraded.then_some(remark).into_iter().collect()
+        let unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        degraded.then(|| remark.to_owned()).into_iter().chain(unread).collect()
     }
 
     /// How it goes, in one line for people.
@@ -248,7 +279,7 @@ impl Metrics {
         let sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
         let down = sinks.iter().filter(|(_, numbers)| !numbers.is_up).map(|(name, _)| format!("sink {name} is down"));
         let parts = [begin, incidents, waiting].into_iter().chain(down);
-        parts.chain(self.remarks().into_iter().map(str::to_owned)).collect::<Vec<_>>().join("; ")
+        parts.chain(self.remarks()).collect::<Vec<_>>().join("; ")
     }
 
     /// All numbers in the text format of Prometheus, version 0.0.4.
@@ -288,12 +319,13 @@ impl Metrics {
             "1 while a sink accepts messages, 0 once it has not for five minutes.",
         );
         for (sink, numbers) in &*sinks {
-            _ = writeln!(out, "paytriage_sink_up{{sink={sink:?}}} {}", u8::from(numbers.is_up));
+            _ = writeln!(out, "paytriage_sink_up{{sink=\"{}\"}} {}", escaped(sink), u8::from(numbers.is_up));
         }
         family(out, "paytriage_sink_requests_total", "counter", "Requests to sinks, by how they ended.");
         for (sink, numbers) in &*sinks {
+            let sink = escaped(sink);
             for (outcome, n) in [("accepted", numbers.accepted), ("failed", numbers.failed)] {
-                _ = writeln!(out, "paytriage_sink_requests_total{{sink={sink:?},outcome=\"{outcome}\"}} {n}");
+                _ = writeln!(out, "paytriage_sink_requests_total{{sink=\"{sink}\",outcome=\"{outcome}\"}} {n}");
             }
         }
     }
@@ -329,6 +361,11 @@ impl Metrics {
             ("paytriage_config_last_reload_success_timestamp_seconds", "gauge", "When a configuration was last taken over.", self.reload_at.load(Relaxed)),
         ]
     }
+}
+
+/// The value of a label, as the text format wants it.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 fn family(out: &mut String, name: &str, kind: &str, help: &str) {
@@ -405,9 +442,9 @@ mod tests {
         let (metrics, now) = (Metrics::default(), Instant::now());
         assert_eq!(metrics.unready(now), ["sources are not open yet"]);
         metrics.sources_opened();
-        metrics.state_writable(false);
-        assert_eq!(metrics.unready(now), ["state cannot be written"]);
-        metrics.state_writable(true);
+        metrics.state(Some("disk full".into()));
+        assert_eq!(metrics.unready(now), ["state cannot be written: disk full"]);
+        metrics.state(None);
         assert!(metrics.unready(now).is_empty());
     }
 

@@ -9,6 +9,7 @@
 //! What an entry says is the same in every event of it. It is written once, when its first event is, and copied from then
 //! on: most of an event's bytes are these.
 
+pub mod entry;
 mod put;
 
 use std::collections::HashMap;

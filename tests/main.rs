@@ -9,6 +9,7 @@ mod daemon;
 mod doctor;
 mod formats;
 mod hooks;
+mod http_api;
 mod outbox_cli;
 mod process;
 mod readme;

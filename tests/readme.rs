@@ -7,6 +7,8 @@ use std::fs;
 use std::path::Path;
 
 use crate::cli_env::Env;
+use crate::daemon::eventually;
+use crate::http_api::Server;
 
 const SAMPLE: &str = "data/samples/seed_kiosk_stdlib.log";
 
@@ -58,6 +60,27 @@ fn doctor_ids() -> String {
     format!("{}.\n", ids.into_iter().collect::<Vec<_>>().join(" "))
 }
 
+/// Questions to a daemon, with what differs from run to run made up.
+fn api() -> String {
+    let mut server = Server::new("");
+    server.fail(0..8);
+    let asked = |path: &str| format!("$ curl -s 'localhost:9187/api/v1/{path}'");
+    let (files, order, wrong) = ("files", "events?order=N000007", "events?since=yesterday");
+    let mut file = serde_json::Value::Null;
+    eventually("all of it is read", || {
+        file = server.get("/api/v1/files").json();
+        file["files"][0]["lag"] == 0 && file["files"][0]["lines"] == 7
+    });
+    file["files"][0]["path"] = "/var/log/shop/app.log".into();
+    file["files"][0]["last_read"] = "2026-11-30T21:27:13.939784289Z".into();
+    let event = &server.get(&format!("/api/v1/{order}")).json()["events"][0];
+    let keys = ["time", "code", "title", "act", "retry", "ids"];
+    let some: serde_json::Map<_, _> = keys.iter().map(|&key| (key.to_owned(), event[key].clone())).collect();
+    let (event, error) = (serde_json::to_string(&some).unwrap(), server.get(&format!("/api/v1/{wrong}")).body);
+    let jq = format!("| jq -c '.events[] | {{{}}}'", keys.join(", "));
+    format!("```console\n{}\n{file}\n{} {jq}\n{event}\n{}\n{error}\n```\n", asked(files), asked(order), asked(wrong))
+}
+
 fn options() -> String {
     let mut table = String::from("| key | value | default | |\n|---|---|---|---|\n");
     for option in paytriage::config::options() {
@@ -92,6 +115,7 @@ fn blocks_are_what_the_program_prints() {
         ),
         ("stats", session("catalog stats | head -9", &["catalog", "stats"], 9)),
         ("event", event()),
+        ("api", api()),
         ("options", options()),
         ("doctor ids", doctor_ids()),
     ] {

@@ -122,6 +122,11 @@ impl Catalog {
         &self.own
     }
 
+    /// Every entry, our own and the fallback last.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.entries.iter().chain(&self.own).chain([&self.fallback])
+    }
+
     /// The general steps, for a code that no entry knows.
     pub fn fallback(&self) -> &Arc<Entry> {
         &self.fallback

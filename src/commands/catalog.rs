@@ -6,18 +6,18 @@ mod show;
 mod stats;
 mod trial;
 
-pub use show::entry_json;
-
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::CatalogError;
 use super::setup::{Setup, catalog_of};
-use crate::catalog::{Catalog, Entry, FALLBACK_ID, Problem};
+use crate::catalog::{Catalog, Entry, Lang, Problem};
 use crate::cli::CatalogCommand;
 use crate::config::CatalogConfig;
 use crate::exit::Exit;
+use crate::incident;
+use crate::wire::entry::{self, EntryJson};
 
 /// What stands for the provider of an entry that leaves it open.
 const ANY_PROVIDER: &str = "any";
@@ -82,7 +82,7 @@ fn verdict(catalog: &Catalog, files: &[(String, String)]) -> String {
         let place = catalog.place(&entry.id);
         files.is_empty() || place.is_some_and(|place| files.iter().any(|(name, _)| **name == *place.file))
     };
-    let entries: Vec<_> = all(catalog).filter(is_asked_for).collect();
+    let entries: Vec<_> = catalog.all().filter(is_asked_for).collect();
     let n_lines: usize = entries.iter().map(|entry| entry.examples.len() + entry.near_misses.len()).sum();
     let (entry, line) = (if entries.len() == 1 { "entry" } else { "entries" }, plural(n_lines, "test line"));
     format!("no problems: {} {entry}, {n_lines} {line}", entries.len())
@@ -92,9 +92,9 @@ fn lines<T: ToString>(items: &[T]) -> String {
     items.iter().map(T::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// Every entry, our own and the fallback last.
-fn all(catalog: &Catalog) -> impl Iterator<Item = &Arc<Entry>> {
-    catalog.entries().iter().chain(catalog.own()).chain(catalog.get(FALLBACK_ID))
+/// An entry as JSON, in one language.
+pub fn entry_json<'a>(catalog: &'a Catalog, entry: &'a Entry, lang: Lang) -> EntryJson<'a> {
+    entry::entry(catalog, entry, incident::threshold_of(entry), lang)
 }
 
 fn provider_of(entry: &Entry) -> &str {

@@ -12,6 +12,7 @@ use crate::config::{self, Config, DEFAULT_FILE, Env, LoadError};
 use crate::deliver::webhook::client::{ClientError, Fault};
 use crate::deliver::webhook::{Sender, Sink, SinkError};
 use crate::exit::Exit;
+use crate::http::Token;
 use crate::provider::Provider;
 
 /// Runs the subcommand. What was asked for goes to `out`, problems and warnings to `err`.
@@ -93,7 +94,7 @@ pub(super) fn warnings(config: &Config, catalog: &Catalog) -> Vec<String> {
     warnings
 }
 
-/// What keeps webhooks from being set up, and what cannot be known here: the daemon's credentials and environment are its own.
+/// What keeps webhooks and the HTTP server from being set up, and what cannot be known here: the daemon's credentials and environment are its own.
 fn sinks(config: &Config) -> (Vec<String>, Vec<String>) {
     let (mut faults, mut unknown) = (Vec::new(), Vec::new());
     for webhook in &config.webhooks {
@@ -109,6 +110,8 @@ fn sinks(config: &Config) -> (Vec<String>, Vec<String>) {
             Err(SinkError::Template(error)) => faults.push(format!("sink {:?}: template: {error}", webhook.name)),
         }
     }
+    let token = config.http.as_ref().and_then(|http| http.token_file.as_deref()).map(Token::read);
+    faults.extend(token.and_then(Result::err).map(|error| error.to_string()));
     (faults, unknown)
 }
 

@@ -16,6 +16,7 @@ use crate::diagnose::Occurrence;
 use crate::exit::Exit;
 use crate::render::{self, View};
 use crate::visible::visible;
+use crate::wire::entry::EntryJson;
 use answer::{Answer, answer};
 
 /// Most that is read from standard input, in bytes: a ticket or a stack trace, not a log file.
@@ -145,7 +146,7 @@ struct AnswerJson<'a> {
     found: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     occurrences: Vec<OccurrenceJson<'a>>,
-    entries: Vec<serde_json::Value>,
+    entries: Vec<EntryJson<'a>>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     near: &'a [String],
 }
@@ -174,7 +175,7 @@ fn json(text: &str, answer: &Answer, catalog: &Catalog, lang: Lang, out: &mut dy
         text,
         found,
         occurrences: occurrences.iter().map(|occurrence| occurrence_json(occurrence, lang)).collect(),
-        entries: entries.iter().map(|entry| entry_json(catalog, entry, lang)).collect::<Result<_, _>>()?,
+        entries: entries.iter().map(|entry| entry_json(catalog, entry, lang)).collect(),
         near,
     };
     Ok(writeln!(out, "{}", serde_json::to_string(&view)?)?)

@@ -12,6 +12,7 @@ use crate::config::{self, Config, DEFAULT_FILE, LoadError, Source, StartAt, Webh
 use crate::daemon::{self, Ended, Ready};
 use crate::deliver::webhook::{Sender, Sink};
 use crate::exit::Exit;
+use crate::http::Token;
 use crate::telemetry;
 
 /// Runs until SIGTERM or SIGINT, or until nobody reads standard output.
@@ -96,7 +97,8 @@ fn setup(args: &RunArgs, file: Option<&Path>) -> Result<daemon::Setup> {
     for (sink, doubt) in webhooks.iter().filter_map(|sink: &Sink| Some((sink.name(), sink.doubt()?))) {
         tracing::warn!(sink, "template: {doubt}");
     }
-    Ok(daemon::Setup { config, catalog, engine, host, webhooks })
+    let token = config.http.as_ref().and_then(|http| http.token_file.as_deref()).map(Token::read).transpose()?;
+    Ok(daemon::Setup { config, catalog, engine, host, webhooks, token })
 }
 
 /// One message per problem; a configuration has as many lines as problems.

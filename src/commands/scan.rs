@@ -8,7 +8,6 @@ mod ahead;
 mod console;
 mod filter;
 mod in_order;
-pub(super) mod when;
 mod worker;
 
 use std::io::{self, Write};

@@ -375,22 +375,17 @@ fn written_size(bytes: u64) -> String {
     format!("{}{unit}", bytes / size)
 }
 
-/// An address that only this host can reach: nothing authenticates who asks.
-pub(super) fn loopback_address() -> Kind<SocketAddr> {
+/// An address to listen on.
+pub(super) fn address() -> Kind<SocketAddr> {
     const WANTS: &str = "an address such as \"127.0.0.1:9187\"";
-    let from = |text: &str| match text.parse::<SocketAddr>() {
-        Ok(address) if address.ip().to_canonical().is_loopback() => Ok(address),
-        Ok(_) => Err(Fault::new(format!(
-            "{text:?} can be reached from other hosts, and this version of paytriage has no access control yet"
-        ))
-        .hint("listen on 127.0.0.1 or [::1], behind a proxy where others need it")),
-        Err(_) => {
+    let from = |text: &str| {
+        text.parse::<SocketAddr>().map_err(|_| {
             let fault = Fault::new(format!("{text:?} is not {WANTS}"));
-            Err(match text.strip_prefix("localhost:") {
+            match text.strip_prefix("localhost:") {
                 Some(port) => fault.hint(format!("write \"127.0.0.1:{port}\"")),
                 None => fault,
-            })
-        }
+            }
+        })
     };
     parsed(WANTS, from, SocketAddr::to_string)
 }

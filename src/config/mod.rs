@@ -165,4 +165,13 @@ pub enum StdoutFormat {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
     pub listen: SocketAddr,
+    /// Holds the token that whoever asks has to show. Always there where other hosts can ask.
+    pub token_file: Option<PathBuf>,
+}
+
+impl Http {
+    /// True if only this host can ask.
+    pub fn is_loopback(&self) -> bool {
+        self.listen.ip().to_canonical().is_loopback()
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! What is read here is what is suggested for a misspelt key and what [`options`] documents.
 
+mod http;
 mod incident;
 pub(super) mod webhook;
 
@@ -14,8 +15,8 @@ use super::kind::{self, Kind};
 use super::problem::{Fault, Problem, Report};
 use super::table::Table;
 use super::{
-    CatalogConfig, Config, Durability, Env, Http, Notify, OptionHelp, Redact, Source, StartAt, State, Stdout,
-    StdoutFormat, Watch, defaults,
+    CatalogConfig, Config, Durability, Env, Notify, OptionHelp, Redact, Source, StartAt, State, Stdout, StdoutFormat,
+    Watch, defaults,
 };
 use crate::catalog::Lang;
 use crate::record::Charset;
@@ -95,7 +96,7 @@ fn config(table: &mut Table<'_>, env: &Env) -> Config {
         });
         (stdout, webhooks)
     });
-    let http = table.optional_table("http", http);
+    let http = table.optional_table("http", http::http);
     Config { lang, timezone, state, sources, catalog, redact, incident, stdout, webhooks, http }
 }
 
@@ -175,12 +176,6 @@ fn stdout(table: &mut Table<'_>) -> Stdout {
         format: table.or("format", &kind::word(FORMATS), format, "One JSON object per line, or text for people"),
         notify: table.or("notify", &kind::word(NOTIFY), notify, NOTIFY_HELP),
     }
-}
-
-fn http(table: &mut Table<'_>) -> Http {
-    let listen =
-        table.or("listen", &kind::loopback_address(), defaults::LISTEN, "Address of /metrics, /healthz and /readyz");
-    Http { listen }
 }
 
 fn paths() -> Kind<Vec<String>> {

@@ -44,9 +44,10 @@ pub fn show(config: &Config) -> String {
         out.header("[[sink.webhook]]");
         out.webhook(webhook, catalog);
     }
-    if let Some(Http { listen }) = http {
+    if let Some(Http { listen, token_file }) = http {
         out.header("[http]");
-        out.key("listen", &kind::loopback_address(), Some(listen));
+        out.key("listen", &kind::address(), Some(listen));
+        out.key("token_file", &kind::sink::file(), token_file.as_ref());
     }
     out.0
 }

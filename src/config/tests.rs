@@ -107,8 +107,13 @@ fn each_problem_is_told_with_its_place_and_remedy() {
         ),
         (
             "[http]\nlisten = \"0.0.0.0:9187\"",
-            "2:10: http.listen: \"0.0.0.0:9187\" can be reached from other hosts, and this version of paytriage has no \
-             access control yet; listen on 127.0.0.1 or [::1], behind a proxy where others need it",
+            "2:10: http.listen: \"0.0.0.0:9187\" can be reached from other hosts, so whoever asks has to show a token; \
+             name a file with one in token_file (openssl rand -hex 32 > FILE), or listen on 127.0.0.1",
+        ),
+        (
+            "[http]\ntoken = \"0123456789abcdef\"",
+            "2:1: http.token: a secret does not belong into this file, which is shown and copied; write it to a file and \
+             name that in token_file",
         ),
         (
             "[http]\nlisten = \"localhost:80\"",
@@ -278,7 +283,7 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(Some(&config.sources[0]), expected.as_ref().ok());
     assert_eq!(Config { sources: Vec::new(), ..config }, Config::new(&|_| None));
     assert_eq!(valid(""), Config::new(&|_| None));
-    assert_eq!(valid("[http]").http, Some(Http { listen: SocketAddr::from(([127, 0, 0, 1], 9187)) }));
+    assert_eq!(valid("[http]").http, Some(Http { listen: SocketAddr::from(([127, 0, 0, 1], 9187)), token_file: None }));
     assert_eq!(valid(&source("watch = \"poll\"")).sources[0].poll_interval, Duration::from_secs(1));
 }
 
@@ -424,7 +429,10 @@ fn any_config() -> impl Strategy<Value = Config> {
                     incident,
                     stdout: Stdout { enabled: print, format: format.1, notify: notify.1 },
                     webhooks,
-                    http: port.map(|port| Http { listen: SocketAddr::from(([127, 0, 0, 1], port)) }),
+                    http: port.map(|port| Http {
+                        listen: SocketAddr::from(([0, 0, 0, 0], port)),
+                        token_file: Some("/run/token".into()),
+                    }),
                 }
             },
         )

@@ -5,6 +5,7 @@
 
 mod handle;
 mod read;
+mod report;
 mod trail;
 
 use std::fs::File;
@@ -106,6 +107,8 @@ pub struct Follow {
     state: State,
     /// When it last changed its content or its place.
     changed: Instant,
+    /// When something new was last read.
+    last_read: Option<Instant>,
     pub queued: bool,
     /// Size when it was last looked at, without room at its end that nothing was written to.
     size: u64,
@@ -157,6 +160,7 @@ impl Follow {
             place,
             state,
             changed: clock,
+            last_read: None,
             queued: false,
             size,
             full_size: size,
@@ -418,6 +422,7 @@ impl Follow {
         let has_advanced = self.tail.position() > before.at;
         if has_advanced {
             self.changed = with.clock;
+            self.last_read = Some(with.clock);
             if is_between_lines {
                 self.trail.stopped(before);
             }

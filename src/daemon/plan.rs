@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::catalog::Catalog;
 use crate::config::{Config, StdoutFormat};
 use crate::deliver::webhook::Sink;
+use crate::http::{InForce, Token};
 use crate::pipeline::Engine;
 use crate::source::selection::{BadGlob, Selection};
 
@@ -19,6 +20,20 @@ pub struct Setup {
     pub host: Option<String>,
     /// The webhooks, ready to be worked for; whoever works for them takes them out.
     pub webhooks: Vec<Sink>,
+    /// What whoever asks over HTTP has to show.
+    pub token: Option<Token>,
+}
+
+impl Setup {
+    /// What answers over HTTP depend on.
+    pub fn answers(&self) -> InForce {
+        InForce {
+            catalog: Arc::clone(&self.catalog),
+            lang: self.config.lang,
+            incident: self.config.incident.clone(),
+            token: self.token.clone(),
+        }
+    }
 }
 
 /// What the reader works by; replaced as a whole when the configuration is loaded again.
@@ -44,7 +59,7 @@ impl Plan {
             ("sink.stdout", old.stdout != new.stdout),
             ("lang of sink.stdout", is_for_people && old.lang != new.lang),
             ("timezone of sink.stdout", is_for_people && old.timezone != new.timezone),
-            ("http.listen", old.http != new.http),
+            ("http.listen", old.http.as_ref().map(|http| http.listen) != new.http.as_ref().map(|http| http.listen)),
         ];
         differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }

@@ -23,6 +23,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use tokio::sync::oneshot;
 
 use kin::Kin;
 use leap::MAX_RENAME_PAUSE;
@@ -50,6 +51,7 @@ use crate::source::wake::{Mail, Wake};
 use crate::source::watch::{Change, Watcher};
 use crate::store::{StateError, Store};
 use crate::telemetry::Metrics;
+use crate::telemetry::file::File;
 use crate::wire::EventWriter;
 
 const BLOCKED_INTERVAL: Duration = Duration::from_millis(100);
@@ -69,6 +71,8 @@ pub enum Request {
     Losses,
     /// The sink of this name has accepted something, for the first time since it was set up.
     Accepts(String),
+    /// Say how far each file is read.
+    Files(oneshot::Sender<Vec<File>>),
     /// Store what is complete, and end.
     Stop,
 }
@@ -197,6 +201,8 @@ impl Reader {
                 Request::Tell(notice) => self.sink_tells(&notice, clock),
                 Request::Losses => self.report_losses(clock),
                 Request::Accepts(sink) => self.sink_accepts(&sink, clock),
+                // Who asked may have lost patience.
+                Request::Files(answer) => drop(answer.send(self.report_files(clock))),
                 // What else was in the mail is not looked at, and the next run is not told that it was.
                 Request::Stop => {
                     let is_all = mail.appeared.is_empty() && mail.renames.is_empty() && mail.paths.is_empty();
@@ -279,7 +285,15 @@ impl Reader {
         deadline
     }
 
-    fn measure(&self) {
+    fn report_files(&self, clock: Instant) -> Vec<File> {
+        let now = Timestamp::now();
+        self.files.iter().map(|follow| follow.report(clock, now)).collect()
+    }
+
+    fn measure(&mut self) {
+        if let Some(unread) = self.problems.news() {
+            self.metrics.unread(unread);
+        }
         let waiting = self.store.waiting();
         self.metrics.files_open.store(self.files.len() as u64, Relaxed);
         self.metrics.file_lag_bytes.store(self.files.lag(), Relaxed);

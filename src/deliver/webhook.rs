@@ -12,7 +12,6 @@ pub mod guard;
 mod health;
 pub mod outcome;
 pub mod retry;
-pub mod secret;
 pub mod sign;
 pub mod trial;
 pub mod verdict;

@@ -21,7 +21,7 @@ use crate::config::{self, Watch};
 use crate::event::Origin;
 use crate::identity::FileKey;
 use crate::pipeline::FileContext;
-use crate::source::pattern::{Pattern, is_compressed};
+use crate::source::pattern::{Pattern, why_no_text};
 use crate::source::selection::{BadGlob, Own, Selection, Source};
 use crate::source::walk::{Found, Outcome, Problem, Walk};
 use crate::store::{FileState, FileSystem};
@@ -127,7 +127,7 @@ pub fn look(subject: &Subject, depth: Depth, known: &[FileState]) -> Result<Seen
         entered.insert(dir.to_path_buf());
     };
     let mut is_known = |path: &Path, _: &fs::DirEntry, _: u64| {
-        if is_compressed(path) {
+        if why_no_text(path).is_some() {
             compressed.push(path.to_path_buf());
         }
         false
@@ -222,7 +222,7 @@ fn path(written: &str, pattern: &Pattern, files: &[Found], compressed: &[PathBuf
     let root = pattern.root().to_path_buf();
     let (place, need) = access::place_to_read(&root);
     let is_glob = matches!(pattern, Pattern::Glob { .. });
-    let is_packed = !is_glob && is_compressed(&root) && matches!(&place, Place::Fine(node) if !node.is_dir);
+    let is_packed = !is_glob && why_no_text(&root).is_some() && matches!(&place, Place::Fine(node) if !node.is_dir);
     let matched = files.iter().filter(|found| pattern.matches(&found.path)).count();
     let names = match &place {
         Place::Missing { dir, .. } => names(dir),

@@ -1,11 +1,15 @@
 //! The life of one group of events: below its threshold, open, and for a while afterwards remembered.
 
+mod standing;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use standing::Standing;
 
 use super::key::hash;
 use super::matching::Subject;
@@ -70,11 +74,10 @@ enum Phase {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Past {
-    incident: String,
-    notices: u64,
-    openings: u32,
-    step: usize,
+    /// As it was when it was over.
+    last: Box<Open>,
     resolved_ms: i64,
+    resolved_at: Timestamp,
 }
 
 /// An incident that goes on.
@@ -267,15 +270,9 @@ impl Group {
 
     fn begin(&mut self, early: &[Early], now: Clock) {
         let Some(first) = early.first() else { return };
-        let fresh = || Past {
-            incident: hex(&hash(&[self.stored.key.as_bytes(), &first.event.0])),
-            notices: 0,
-            openings: 0,
-            step: 0,
-            resolved_ms: 0,
-        };
-        let past = self.stored.past.take().unwrap_or_else(fresh);
-        let mut open = Open::new(past, self.entry.severity, early, now);
+        let before = self.stored.past.take().map(|past| *past.last);
+        let id = hex(&hash(&[self.stored.key.as_bytes(), &first.event.0]));
+        let mut open = Open::new(id, before, self.entry.severity, early, now);
         if lasts(&self.stored.about.entry) {
             open.end = End::Word;
         }
@@ -336,8 +333,8 @@ impl Group {
 
     /// Holds back what is due, until the next look. An incident that nobody heard of and that is over meanwhile is forgotten: then
     /// the number of its events is given.
-    pub fn hush(&mut self, config: &Incident, now_ms: i64) -> u64 {
-        self.look_ms = Some((now_ms.div_euclid(LOOK_EVERY) + 1).saturating_mul(LOOK_EVERY));
+    pub fn hush(&mut self, config: &Incident, now: Clock) -> u64 {
+        self.look_ms = Some((now.steady_ms.div_euclid(LOOK_EVERY) + 1).saturating_mul(LOOK_EVERY));
         let Phase::Open(open) = &mut self.stored.phase else { return 0 };
         let said = match open.said {
             Said::Nothing | Said::NothingHushed => Said::NothingHushed,
@@ -347,14 +344,14 @@ impl Group {
             open.said = said;
             self.change = Change::ToStore;
         }
-        if said == Said::NothingHushed && open.is_over(config, now_ms) { self.forget(now_ms) } else { 0 }
+        if said == Said::NothingHushed && open.is_over(config, now.steady_ms) { self.forget(now) } else { 0 }
     }
 
     /// Takes note that a silence is over and left nothing to say; gives how many events nobody heard of.
-    pub fn wake(&mut self, now_ms: i64) -> u64 {
+    pub fn wake(&mut self, now: Clock) -> u64 {
         let Phase::Open(open) = &mut self.stored.phase else { return 0 };
         match open.said {
-            Said::NothingHushed => return self.forget(now_ms),
+            Said::NothingHushed => return self.forget(now),
             Said::OpenedHushed => {
                 open.said = Said::Opened;
                 self.change = Change::ToStore;
@@ -376,50 +373,53 @@ impl Group {
     }
 
     /// Takes note that `status` was said.
-    pub fn told(&mut self, status: Status, now_ms: i64) {
+    pub fn told(&mut self, status: Status, now: Clock) {
         self.change = Change::ToStore;
         let Phase::Open(open) = &mut self.stored.phase else { return };
-        open.told(status, now_ms);
+        open.told(status, now.steady_ms);
         if status == Status::Resolved {
-            self.close(now_ms);
+            self.close(now);
         }
     }
 
     /// Ends it without a word; gives how many events nobody heard of.
-    pub fn forget(&mut self, now_ms: i64) -> u64 {
+    pub fn forget(&mut self, now: Clock) -> u64 {
         self.change = Change::ToStore;
         let count = match &self.stored.phase {
             Phase::Waiting(window) => window.len(),
             Phase::Open(open) => open.tally.new,
         };
-        self.close(now_ms);
+        self.close(now);
         count
     }
 
-    fn close(&mut self, now_ms: i64) {
+    fn close(&mut self, now: Clock) {
         let waiting = Phase::Waiting(Window::default());
-        if let Phase::Open(open) = std::mem::replace(&mut self.stored.phase, waiting) {
-            let Open { incident, notices, openings, step, .. } = *open;
-            self.stored.past = (notices > 0).then_some(Past { incident, notices, openings, step, resolved_ms: now_ms });
+        if let Phase::Open(last) = std::mem::replace(&mut self.stored.phase, waiting) {
+            let past = Past { last, resolved_ms: now.steady_ms, resolved_at: now.wall };
+            self.stored.past = Some(past).filter(|past| past.last.is_told());
         }
     }
 }
 
 impl Open {
-    fn new(past: Past, severity: Severity, early: &[Early], now: Clock) -> Open {
+    /// A new incident of this id, or one that was over `before`.
+    fn new(id: String, before: Option<Open>, severity: Severity, early: &[Early], now: Clock) -> Open {
         let first = early[0].sighting();
         let mut tally = Tally::new(&first);
         early.iter().for_each(|early| tally.add(&early.sighting(), || early.sample.clone()));
+        let (notices, openings, step) =
+            before.as_ref().map_or((0, 0, 0), |before| (before.notices, before.openings, before.step));
         Open {
-            incident: past.incident,
+            incident: before.map_or(id, |before| before.incident),
             severity,
-            notices: past.notices,
-            openings: past.openings.saturating_add(1),
+            notices,
+            openings: openings.saturating_add(1),
             opened_at: now.wall,
             opened_ms: now.steady_ms,
             since_ms: first.ms,
             rate: 0.0,
-            step: past.step,
+            step,
             said: Said::Nothing,
             pace: Pace::AsBefore,
             end: End::Quiet,
@@ -478,6 +478,13 @@ impl Open {
         }
     }
 
+    fn why_over(&self) -> Reason {
+        match self.end {
+            End::Said(_, reason) => reason,
+            End::Quiet | End::Word => Reason::Quiet,
+        }
+    }
+
     fn is_over(&self, config: &Incident, now_ms: i64) -> bool {
         self.over_ms(config).is_some_and(|over| now_ms >= over)
     }
@@ -506,15 +513,11 @@ impl Open {
 
     fn decide(&self, config: &Incident, now_ms: i64) -> Option<(Status, Reason)> {
         let is_over = self.is_over(config, now_ms);
-        let why_over = match self.end {
-            End::Said(_, reason) => reason,
-            End::Quiet | End::Word => Reason::Quiet,
-        };
         let is_time = self.interval_ms(config).is_some_and(|due| now_ms >= due);
         match self.said {
             Said::Nothing => Some((Status::Opened, Reason::Threshold)),
             Said::NothingHushed => (!is_over).then_some((Status::Opened, Reason::SilenceEnded)),
-            Said::Opened | Said::OpenedHushed if is_over => Some((Status::Resolved, why_over)),
+            Said::Opened | Said::OpenedHushed if is_over => Some((Status::Resolved, self.why_over())),
             Said::OpenedHushed => {
                 (self.tally.new > 0 || self.end == End::Word).then_some((Status::Ongoing, Reason::SilenceEnded))
             }

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::digest::Due;
-use super::group::{About, Change, Group, Open, Patience, State, Stored, hex};
+use super::group::{About, Change, Group, Open, Patience, Standing, State, Stored, hex};
 use super::hush::Hush;
-use super::notice::{Reason, Status};
+use super::notice::{Notice, Reason, Status};
 use super::own::{is_own, is_up, lasts};
 use super::related::Index;
 use super::scope::Seen;
@@ -65,6 +65,14 @@ pub struct Known<'a> {
     pub last_seen: Timestamp,
     /// Events since it opened.
     pub count: u64,
+}
+
+/// An incident for who asks, also after it is over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    pub standing: Standing,
+    pub opened_at: Timestamp,
+    pub notice: Notice,
 }
 
 impl Incidents {
@@ -169,7 +177,7 @@ impl Incidents {
         let messages = self.messages(&decided, now);
         for (key, decision) in decided {
             if let Some(group) = self.groups.get_mut(&key) {
-                group.told(decision.status, now.steady_ms);
+                group.told(decision.status, now);
             }
         }
         self.sweep(now.steady_ms);
@@ -222,6 +230,18 @@ impl Incidents {
         })
     }
 
+    /// The incidents that go on, and those that were over in the last two hours, each with what would be said of it now.
+    pub fn listed(&self, now: Clock) -> Vec<Listed> {
+        let index = Index::of(self.groups.values());
+        let listed = |group: &Group| {
+            let (standing, open, decision) = group.standing(now)?;
+            let related = index.related(group, self.settings.lang);
+            let notice = notice(group, open, decision, (&self.settings, &self.rest.seen, related));
+            Some(Listed { standing, opened_at: open.opened_at, notice })
+        };
+        self.groups.values().filter_map(listed).collect()
+    }
+
     /// Events since the start of the process of which nothing was ever said: too few of their kind, or silenced until it was over.
     pub fn unsaid(&self) -> u64 {
         self.unsaid
@@ -245,11 +265,11 @@ impl Incidents {
                 continue;
             }
             if hush.covers(&group.about().subject(group.severity())) {
-                self.unsaid += group.hush(config, now.steady_ms);
+                self.unsaid += group.hush(config, now);
                 continue;
             }
             match group.decide(config, now.steady_ms) {
-                None => self.unsaid += group.wake(now.steady_ms),
+                None => self.unsaid += group.wake(now),
                 Some((status, reason)) => {
                     is_urgent |= is_due(group, Patience::BatchWait);
                     let count = group.open().map_or(0, |open| open.tally.count);
@@ -315,7 +335,7 @@ impl Incidents {
                 }
                 self.rest_change = Change::ToStore;
             }
-            _ => self.unsaid += group.forget(now.steady_ms),
+            _ => self.unsaid += group.forget(now),
         }
         self.gone.push(row_name(&key));
     }

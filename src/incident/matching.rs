@@ -29,7 +29,7 @@ pub(super) fn matches(matcher: &Matcher, subject: &Subject<'_>) -> bool {
 }
 
 /// `*` at the end stands for anything.
-fn fits(pattern: &str, text: &str) -> bool {
+pub fn fits(pattern: &str, text: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(start) => text.starts_with(start),
         None => text == pattern,

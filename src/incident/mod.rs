@@ -35,8 +35,9 @@ use crate::catalog::{Catalog, Lang};
 use crate::config;
 use crate::event::EventId;
 
-pub use group::{State, longest_pause};
-pub use incidents::{Incidents, Known};
+pub use group::{Standing, State, longest_pause};
+pub use incidents::{Incidents, Known, Listed};
+pub use matching::fits;
 pub use own::{is_own, lasts};
 pub use threshold::threshold_of;
 

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::home::{Home, Reopened};
 use super::rows::Stored;
-use super::{Backlog, Batch, Forgotten, Heard, Row, StateDir, StateError, loss, rows, schema};
+use super::{Backlog, Batch, Forgotten, Heard, Row, StateDir, StateError, loss, recent, rows, schema};
 use crate::config::{Durability, Notify};
 
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(super) struct Db {
     batch: i64,
     unsure: Vec<Unsure>,
     sinks: Vec<(String, Notify)>,
+    /// Events are kept for those who ask what happened of late.
+    pub keeps_recent: bool,
     /// The highest number of a row that a sink may have seen.
     seq: i64,
     /// The database was lost, or another one set aside, while it was in use, and the reader does not know of it yet.
@@ -62,6 +64,7 @@ impl Db {
             batch: 0,
             unsure: Vec::new(),
             sinks: Vec::new(),
+            keeps_recent: false,
             seq: 0,
             begun_anew: false,
             missing: None,
@@ -163,13 +166,16 @@ impl Db {
         let unsure = std::mem::take(&mut self.unsure);
         // What fails before the commit has stored nothing.
         let mut committing = false;
-        let durability = self.durability();
+        let (durability, keeps_recent) = (self.durability(), self.keeps_recent);
         let stored = self.with(|connection| {
             let transaction = begin_with(connection, durability)?;
             let last = rows::last_batch(&transaction)?;
             let known = unsure.iter().find(|unsure| unsure.numbers.contains(&last));
             let stored = known.map_or(Stored::default(), |unsure| unsure.rows);
             let added = rows::write(&transaction, batch, number, stored)?;
+            if keeps_recent {
+                recent::add(&transaction, batch.events.get(stored.events..).unwrap_or_default())?;
+            }
             committing = true;
             transaction.commit()?;
             Ok((stored == Stored::default()).then_some(added))

@@ -22,6 +22,7 @@ mod home;
 mod loss;
 mod operator;
 mod outbox;
+pub mod recent;
 mod rows;
 mod schema;
 mod silence;

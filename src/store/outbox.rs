@@ -137,6 +137,11 @@ impl Outbox {
         self.read(|connection| delivery::apart_rows(connection, sink, limit))
     }
 
+    /// Key and state of each incident, as of the last commit.
+    pub fn incidents(&self) -> Result<Vec<(String, Vec<u8>)>, StateError> {
+        self.read(rows::incidents)
+    }
+
     /// How far each file was read, as of the last commit.
     pub fn files(&self) -> Result<Vec<FileState>, StateError> {
         self.read(rows::files)
@@ -166,7 +171,7 @@ impl Outbox {
         }
     }
 
-    fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StateError> {
+    pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StateError> {
         work(&self.connection).map_err(|error| StateError::sqlite(&self.path, error))
     }
 }

@@ -15,7 +15,7 @@ use crate::config::Durability;
 /// of them, an older one the rest, in one transaction: a crash leaves the old tables or the new ones.
 ///
 /// `outbox.seq` is never used again, also not after its row is deleted: sinks remember how far they are by it.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     "
 CREATE TABLE file (
     device INTEGER NOT NULL, inode INTEGER NOT NULL, birth INTEGER NOT NULL,
@@ -94,6 +94,13 @@ CREATE TABLE heard (
     made INTEGER NOT NULL, accepted INTEGER NOT NULL, is_over INTEGER NOT NULL,
     PRIMARY KEY (sink, incident)
 ) STRICT, WITHOUT ROWID;
+",
+    // The events of late, the last one last; `total` is the bytes of all that ever came before and of this one. The body comes last,
+    // so that the rest is known without it.
+    "
+CREATE TABLE recent (
+    seq INTEGER PRIMARY KEY, event_id BLOB NOT NULL UNIQUE, stored_ms INTEGER NOT NULL, total INTEGER NOT NULL, body BLOB NOT NULL
+) STRICT;
 ",
 ];
 
@@ -177,14 +184,14 @@ pub fn migrate(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!("BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;"))
 }
 
-/// The tables as they were two versions ago.
+/// The tables as they were three versions ago.
 #[cfg(test)]
 pub fn undo_last_steps(connection: &Connection) {
     let undo = "BEGIN; DROP INDEX outbox_kind; ALTER TABLE outbox DROP COLUMN kind; ALTER TABLE sink DROP COLUMN notify; \
                 ALTER TABLE sink DROP COLUMN stopped; ALTER TABLE sink DROP COLUMN paused_ms; ALTER TABLE sink DROP COLUMN down_ms; \
                 ALTER TABLE file DROP COLUMN unread_to; \
                 DROP TABLE batch; DROP TABLE dead; DROP TABLE incident; DROP TABLE silence; DROP TABLE loss; DROP TABLE link; \
-                DROP TABLE spent; DROP TABLE heard; \
+                DROP TABLE spent; DROP TABLE heard; DROP TABLE recent; \
                 PRAGMA user_version = 2; COMMIT;";
     connection.execute_batch(undo).expect("the last steps are undone");
 }

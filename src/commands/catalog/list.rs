@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::bail;
 use unicode_width::UnicodeWidthStr;
 
-use super::{all, provider_of, show};
+use super::{provider_of, show};
 use crate::catalog::{Catalog, Entry, Lang, nearest};
 use crate::cli::{CatalogView, ExplainFormat};
 
@@ -18,7 +18,7 @@ pub(super) fn list(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let entries: Vec<&Arc<Entry>> =
-        all(catalog).filter(|entry| provider.is_none_or(|name| provider_of(entry) == name)).collect();
+        catalog.all().filter(|entry| provider.is_none_or(|name| provider_of(entry) == name)).collect();
     if let (Some(name), true) = (provider, entries.is_empty()) {
         bail!("no entry belongs to provider {name:?}{}", hint(catalog, name));
     }
@@ -30,7 +30,7 @@ pub(super) fn list(
 }
 
 fn hint(catalog: &Catalog, name: &str) -> String {
-    let near = nearest(name, all(catalog).map(|entry| provider_of(entry)));
+    let near = nearest(name, catalog.all().map(|entry| provider_of(entry)));
     near.map_or_else(String::new, |near| format!("; did you mean {near}?"))
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::all;
 use crate::catalog::{Catalog, Entry, EntryId, Problem, Wrong};
 use crate::event::Origin;
 use crate::pipeline::{Checkpoint, Engine, FileContext, Stream};
@@ -17,7 +16,7 @@ use crate::redact::Redactor;
 /// that is new may take away what another should find.
 pub(super) fn problems(catalog: &Arc<Catalog>) -> Vec<Problem> {
     let engine = Arc::new(Engine::new(catalog.clone(), Redactor::disabled()));
-    all(catalog).flat_map(|entry| of_entry(catalog, &engine, entry)).collect()
+    catalog.all().flat_map(|entry| of_entry(catalog, &engine, entry)).collect()
 }
 
 fn of_entry(catalog: &Catalog, engine: &Arc<Engine>, entry: &Entry) -> Vec<Problem> {

@@ -4,11 +4,11 @@ use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::when::{Edge, parse};
 use crate::catalog::{Catalog, Severity};
 use crate::cli::ScanArgs;
 use crate::event::Event;
 use crate::provider::Provider;
+use crate::when::{Edge, parse};
 
 #[derive(Debug, Default)]
 pub struct Filter {

@@ -4,8 +4,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use jiff::civil::Time;
 use jiff::{Span, Timestamp, ToSpan, Zoned};
 
-use super::super::scan::when::{self, Edge};
 use crate::cli::SilenceEnd;
+use crate::when::{self, Edge};
 
 /// The end, which is after `now`; times without a zone are of that of `now`.
 ///

@@ -19,10 +19,11 @@ pub(super) struct Watch {
     began: Instant,
 }
 
-/// Nobody wants to know of incidents where no sink takes them.
+/// Nobody wants to know of incidents where no sink takes them and nobody can ask.
 fn is_wanted(plan: &Plan) -> bool {
     let config = &plan.setup.config;
-    config.stdout.enabled && config.stdout.notify == Notify::Incident
+    config.http.is_some()
+        || config.stdout.enabled && config.stdout.notify == Notify::Incident
         || config.webhooks.iter().any(|webhook| webhook.notify == Notify::Incident)
 }
 

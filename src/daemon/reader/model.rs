@@ -96,6 +96,7 @@ impl Model {
             engine: Arc::clone(engine),
             host: None,
             webhooks: Vec::new(),
+            token: None,
         };
         Plan::new(setup, "/".into()).unwrap()
     }

@@ -284,7 +284,7 @@ impl Reader {
                 if self.stalled.take().is_some() {
                     tracing::info!("state can be written again");
                 }
-                self.metrics.state_writable(true);
+                self.metrics.state(None);
             }
             Err(error) => {
                 (self.pending.events, self.pending.notices) = (batch.events, batch.notices);
@@ -306,7 +306,7 @@ impl Reader {
             return self.begin_anew(clock);
         }
         self.metrics.commit_errors.fetch_add(1, Relaxed);
-        self.metrics.state_writable(false);
+        self.metrics.state(Some(error.to_string()));
         if self.stalled.is_none() {
             tracing::error!(%error, "cannot write the state; reading pauses until it can be written. Nothing is lost");
         }

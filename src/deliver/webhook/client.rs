@@ -17,9 +17,9 @@ use reqwest::{Method, Proxy, Request, Response, redirect};
 use sha2::{Digest, Sha256};
 
 use super::guard::{self, Reach, Refusal, Resolver};
-use super::secret::{Hidden, Mask, SecretError, Secrets};
 use super::sign::{KeyError, Signer};
 use crate::config::{self, Endpoint, EndpointError, Secret};
+use crate::secret::{Hidden, Mask, SecretError, Secrets};
 
 pub use connect::Connected;
 pub use failure::{Kind, SendError};

@@ -20,8 +20,8 @@ use jiff::Timestamp;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::secret::Hidden;
 use crate::config::Format;
+use crate::secret::Hidden;
 
 /// Bytes of a signing key.
 const KEY_BYTES: RangeInclusive<usize> = 24..=64;
@@ -200,7 +200,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Secret, Template};
-    use crate::deliver::webhook::secret;
+    use crate::secret;
 
     const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     const OTHER: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";

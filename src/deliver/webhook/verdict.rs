@@ -161,7 +161,7 @@ mod tests {
 
     use super::*;
     use crate::config::Template;
-    use crate::deliver::webhook::secret::Mask;
+    use crate::secret::Mask;
 
     fn answer(status: u16, body: &str) -> Answer {
         let text = Mask::default().line(body.as_bytes());

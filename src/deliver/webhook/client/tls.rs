@@ -8,8 +8,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
-use super::super::secret::{self, SecretError};
 use crate::config::Tls;
+use crate::secret::{self, SecretError};
 
 /// What is wrong with certificates or keys.
 #[derive(Debug, thiserror::Error)]

@@ -1,4 +1,4 @@
-//! Reads the times that people write after `--since` and `--until`.
+//! Reads the times that people write after `--since` and `--until`, and in `?since=`.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
