@@ -24,6 +24,7 @@
 //! | [`deliver`] | from the outbox to the sinks |
 //! | [`daemon`] | threads, signals, reload; [`http`] and [`telemetry`] beside it |
 //! | [`render`] | reports for people |
+//! | [`about`] | which build this is |
 //! | [`block`], [`visible`] | sixteen bytes looked at together; what is hidden in text is shown |
 //! | [`commands`] | one file per subcommand; [`cli`] is what clap sees, [`config`] the checked configuration |
 //!
@@ -36,6 +37,7 @@
 //! - No log text leaves the core but as `Redacted`, or in an id whose alphabet carries no markup.
 //! - What is stored is stored together: offsets, what they account for, and the events.
 
+pub mod about;
 pub mod block;
 pub mod catalog;
 pub mod cli;

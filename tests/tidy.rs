@@ -11,7 +11,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("visible", &["block"]),
     ("identity", &[]),
     ("exit", &[]),
-    ("cli", &[]),
+    ("about", &["store", "wire"]),
+    ("cli", &["about"]),
     ("catalog", &["provider"]),
     ("detect", &[]),
     ("record", &["block"]),
@@ -27,7 +28,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("source", &["config", "identity", "record", "visible"]),
     ("store", &["config", "event", "identity", "notice", "pipeline", "source"]),
     ("deliver", &["catalog", "config", "event", "incident", "notice", "render", "store", "visible"]),
-    ("telemetry", &["event", "notice", "provider"]),
+    ("telemetry", &["about", "event", "notice", "provider"]),
     ("http", &["telemetry"]),
     ("render", &["catalog", "diagnose", "event", "record", "redact", "visible"]),
     (
