@@ -24,7 +24,9 @@ pub enum Command {
     /// Watch log files and report payment errors as they are written
     #[command(
         after_help = "Examples:\n  paytriage run /var/log/shop\n  paytriage run --from-start app.log | jq .title\n  \
-                            paytriage run --config /etc/paytriage/paytriage.toml"
+                            paytriage run --config /etc/paytriage/paytriage.toml\n\n\
+                      PAYTRIAGE_HOST names this machine in events, where its own name is that of a container. PAYTRIAGE_LOG=debug makes \
+                      its own log, on standard error, say more."
     )]
     Run(RunArgs),
     /// Find the payment errors in existing logs
