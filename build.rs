@@ -1,5 +1,5 @@
 //! Prepares what takes too long for each start: the built-in catalogue, read and checked, the grams by which codes and messages
-//! are looked for, and the whole plan of the search for its own.
+//! are looked for, and the whole plan of the search for its own; and notes which build this is.
 
 #![allow(dead_code, unused_imports)]
 
@@ -26,11 +26,13 @@ mod provider;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use detect::escaped::Escaped;
 use detect::plan::Plan;
 use detect::prepare::{self, Training};
 use detect::{store, stored};
+use sha2::{Digest, Sha256};
 
 /// Where the texts are that grams are judged by, and how much they count: what logs hold most first.
 const TRAINING: [(&str, u32); 4] = [("data/samples", 3), ("data/training", 6), ("data/guides", 1), ("data/catalog", 1)];
@@ -49,13 +51,33 @@ fn main() {
     let problems = catalog.check();
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert!(lines.is_empty(), "the catalogue has problems:\n{}", lines.join("\n"));
-    write("catalog.json", catalog.prepare().expect("a catalogue can be written as JSON"));
+    let json = catalog.prepare().expect("a catalogue can be written as JSON");
+    tell_about(&catalog, &json);
+    write("catalog.json", json);
     let wanted = detect::literal::wanted(catalog.codes(), catalog.code_fields(), catalog.messages());
     let grams = prepare::prepare(&wanted.literals, &training());
     write("grams.bin", prepare::to_bytes(&grams));
     let escaped = Escaped::new(&wanted.escaped);
     let texts = stored::texts(catalog.codes(), catalog.code_fields(), catalog.messages());
     write("search.bin", store::to_bytes(&texts, &Plan::of(wanted, &grams), &escaped));
+}
+
+/// What `src/about.rs` says of this build.
+fn tell_about(catalog: &catalog::Catalog, json: &[u8]) {
+    println!("cargo::rerun-if-env-changed=PAYTRIAGE_COMMIT");
+    let commit = std::env::var("PAYTRIAGE_COMMIT").ok().filter(|commit| !commit.is_empty());
+    let target = std::env::var("TARGET").expect("cargo sets TARGET");
+    let rustc = std::env::var_os("RUSTC").expect("cargo sets RUSTC");
+    let rustc = Command::new(rustc).arg("--version").output().expect("rustc can be run");
+    let rustc = String::from_utf8_lossy(&rustc.stdout);
+    let version: String = Sha256::digest(json).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let (entries, codes) =
+        (catalog.entries().len(), catalog.entries().iter().map(|entry| entry.codes.len()).sum::<usize>());
+    println!("cargo::rustc-env=PAYTRIAGE_COMMIT={}", commit.as_deref().unwrap_or("unknown"));
+    println!("cargo::rustc-env=PAYTRIAGE_TARGET={target}");
+    println!("cargo::rustc-env=PAYTRIAGE_RUSTC={}", rustc.split_whitespace().nth(1).unwrap_or("unknown"));
+    println!("cargo::rustc-env=PAYTRIAGE_CATALOG={version}");
+    println!("cargo::rustc-env=PAYTRIAGE_CATALOG_SIZE={entries} entries, {codes} codes");
 }
 
 fn write(name: &str, bytes: Vec<u8>) {

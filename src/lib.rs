@@ -27,6 +27,7 @@
 //! | [`secret`], [`when`] | secrets are read, and times that people write |
 //! | [`doctor`] | what is wrong with a set-up, and what mends it |
 //! | [`render`] | reports for people |
+//! | [`about`] | which build this is |
 //! | [`block`], [`visible`] | sixteen bytes looked at together; what is hidden in text is shown |
 //! | [`commands`] | one file per subcommand; [`cli`] is what clap sees, [`config`] the checked configuration |
 //!
@@ -39,6 +40,7 @@
 //! - No log text leaves the core but as `Redacted`, or in an id whose alphabet carries no markup.
 //! - What is stored is stored together: offsets, what they account for, and the events.
 
+pub mod about;
 pub mod block;
 pub mod catalog;
 pub mod cli;

@@ -16,8 +16,8 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => commands::run::run(&args),
         Command::Scan(args) => commands::scan::run(&args),
-        Command::Completions { shell } => commands::shell::completions(shell),
-        Command::Man => commands::shell::man(),
+        Command::Completions { shell } => commands::completions::run(shell, &mut out),
+        Command::Man { page, all } => commands::man::run(page.as_deref(), all.as_deref(), &mut out),
         Command::Catalog(command) => commands::catalog::run(&command, &mut out, &mut err),
         Command::Outbox(command) => commands::outbox::run(&command, &mut out, &mut err),
         Command::Silence(command) => commands::silence::run(&command, &mut out),

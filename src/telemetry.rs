@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::about::{CATALOG, COMMIT, RUSTC, TARGET, VERSION};
 use crate::event::{Event, Kind};
 use crate::notice::{self, Reason};
 use crate::provider::Provider;
@@ -285,9 +286,13 @@ impl Metrics {
     /// All numbers in the text format of Prometheus, version 0.0.4.
     pub fn render(&self) -> String {
         let mut out = String::new();
-        let version = env!("CARGO_PKG_VERSION");
-        family(&mut out, "paytriage_build_info", "gauge", "Version of paytriage; the value is always 1.");
-        _ = writeln!(out, "paytriage_build_info{{version=\"{version}\"}} 1");
+        family(&mut out, "paytriage_build_info", "gauge", "Which build this is; the value is always 1.");
+        let (version, rules, commit, target, rustc) = (VERSION, CATALOG, COMMIT, TARGET, RUSTC);
+        _ = writeln!(
+            out,
+            "paytriage_build_info{{version=\"{version}\",rules_version=\"{rules}\",commit=\"{commit}\",target=\"{target}\",\
+             rustc=\"{rustc}\"}} 1"
+        );
         for (name, kind, help, value) in self.plain() {
             family(&mut out, name, kind, help);
             _ = writeln!(out, "{name} {value}");

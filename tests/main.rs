@@ -6,6 +6,7 @@ mod catalog;
 mod cli_env;
 mod corpus;
 mod daemon;
+mod deploy;
 mod doctor;
 mod formats;
 mod hooks;

@@ -11,7 +11,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("visible", &["block"]),
     ("identity", &[]),
     ("exit", &[]),
-    ("cli", &[]),
+    ("about", &["store", "wire"]),
+    ("cli", &["about"]),
     ("catalog", &["provider"]),
     ("detect", &[]),
     ("record", &["block"]),
@@ -29,7 +30,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("when", &[]),
     ("store", &["config", "event", "identity", "notice", "pipeline", "source"]),
     ("deliver", &["catalog", "config", "event", "incident", "notice", "render", "secret", "store", "visible"]),
-    ("telemetry", &["event", "identity", "notice", "provider", "record", "source"]),
+    ("telemetry", &["about", "event", "identity", "notice", "provider", "record", "source"]),
     ("http", &["catalog", "config", "incident", "record", "secret", "source", "store", "telemetry", "when", "wire"]),
     (
         "doctor",

@@ -52,11 +52,14 @@ fn check(files: &[PathBuf], out: &mut dyn Write, err: &mut dyn Write) -> anyhow:
     for file in files {
         match std::fs::read_to_string(file) {
             Ok(text) => texts.push((file.display().to_string(), text)),
-            Err(source) => {
-                writeln!(err, "{}", CatalogError::Unreadable { file: file.clone(), source })?;
+            Err(error) => {
+                writeln!(err, "{}", CatalogError::Unreadable { file: file.clone(), error })?;
                 exit = Exit::Unreadable;
             }
         }
+    }
+    if texts.is_empty() && !files.is_empty() {
+        return Ok(exit);
     }
     match checked(&texts) {
         Ok(catalog) => writeln!(out, "{}", verdict(&catalog, &texts))?,

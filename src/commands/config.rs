@@ -58,9 +58,7 @@ fn check(file: &Path, env: &Env, out: &mut dyn Write, err: &mut dyn Write) -> Re
 fn show(file: Option<&Path>, env: &Env, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
     let config = match config::load(file.unwrap_or(Path::new(DEFAULT_FILE)), env) {
         Ok(config) => config,
-        Err(LoadError::Unreadable { source, .. })
-            if file.is_none() && source.kind() == std::io::ErrorKind::NotFound =>
-        {
+        Err(LoadError::Unreadable { error, .. }) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
             Config::new(env)
         }
         Err(error) => return refuse(&error, err),

@@ -61,7 +61,7 @@ fn texts(args: &ExplainArgs) -> Result<Vec<String>> {
     let input = String::from_utf8_lossy(&bytes);
     let lines: Vec<String> = input.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect();
     if lines.is_empty() {
-        bail!("nothing to explain: standard input is empty");
+        bail!("nothing to explain: standard input is empty; try `paytriage explain USERPAYING`");
     }
     Ok(lines)
 }

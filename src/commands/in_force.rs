@@ -12,8 +12,8 @@ use crate::config::CatalogConfig;
 /// One reason why the configured catalogue cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
-    #[error("{}: cannot read the catalogue: {source}", file.display())]
-    Unreadable { file: PathBuf, source: io::Error },
+    #[error("{}: cannot read the catalogue: {error}", file.display())]
+    Unreadable { file: PathBuf, error: io::Error },
     #[error("{0}")]
     Invalid(Problem),
     #[error("catalog.disable: {0}")]
@@ -30,7 +30,7 @@ pub fn catalog_in_force(config: &CatalogConfig) -> Result<Catalog, Vec<CatalogEr
     for file in config.extra.iter().flat_map(|pattern| files_of(pattern)) {
         match std::fs::read_to_string(&file) {
             Ok(text) => files.push((file.display().to_string(), text)),
-            Err(source) => errors.push(CatalogError::Unreadable { file, source }),
+            Err(error) => errors.push(CatalogError::Unreadable { file, error }),
         }
     }
     if !errors.is_empty() {

@@ -4,16 +4,17 @@
 //! merely went wrong on the way is told on standard error.
 
 pub mod catalog;
+pub mod completions;
 pub mod config;
 pub mod doctor;
 pub mod explain;
 mod in_force;
+pub mod man;
 pub mod outbox;
 pub mod redact;
 pub mod run;
 pub mod scan;
 mod setup;
-pub mod shell;
 pub mod silence;
 mod state;
 pub mod webhook;

@@ -131,9 +131,10 @@ fn paths_of(source: &Source) -> Result<GlobSet> {
     Ok(globs.build()?)
 }
 
-/// The name of this machine, as the kernel knows it.
+/// The name of this machine: what `PAYTRIAGE_HOST` says, as a container's name tells nobody where it is, else as the kernel knows it.
 pub fn host() -> Option<String> {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let given = std::env::var("PAYTRIAGE_HOST").ok().filter(|name| !name.trim().is_empty());
+    let name = given.or_else(|| fs::read_to_string("/proc/sys/kernel/hostname").ok())?;
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 

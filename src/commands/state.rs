@@ -33,7 +33,10 @@ pub fn config_file(named: Option<&Path>) -> Option<PathBuf> {
 /// There is none, or it cannot be written.
 pub fn operator(dir: &Path) -> Result<Operator> {
     if !dir.try_exists().map_err(|error| StateError::Io { path: dir.display().to_string(), error })? {
-        bail!("{}: there is no such state directory; is it the one of `paytriage run`?", dir.display());
+        bail!(
+            "{}: there is no such state directory; name that of `paytriage run` with --state DIR, or its configuration with --config FILE",
+            dir.display()
+        );
     }
     let never = || anyhow!("{}: nothing was ever stored here; start `paytriage run` first", dir.display());
     Operator::open(dir)?.ok_or_else(never)

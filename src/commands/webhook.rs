@@ -80,7 +80,9 @@ fn count(sink: &Sink, config: &Config) {
 fn unknown(name: &str, config: &Config) -> Result<Exit> {
     let names: Vec<_> = config.webhooks.iter().map(|webhook| webhook.name.as_str()).collect();
     match names.as_slice() {
-        [] => bail!("no webhook is called {name:?}: the configuration has no [[sink.webhook]]"),
+        [] => bail!(
+            "no webhook is called {name:?}: the configuration has no [[sink.webhook]]; `paytriage config show` prints what is in force"
+        ),
         _ => bail!("no webhook is called {name:?}; there are: {}", names.join(", ")),
     }
 }

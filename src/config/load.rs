@@ -12,8 +12,8 @@ pub const DEFAULT_FILE: &str = "/etc/paytriage/paytriage.toml";
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    #[error("{}: cannot read the configuration: {source}", file.display())]
-    Unreadable { file: PathBuf, source: io::Error },
+    #[error("{}: cannot read the configuration: {error}", file.display())]
+    Unreadable { file: PathBuf, error: io::Error },
     /// At least one; prints one per line.
     #[error("{}", lines(.0))]
     Invalid(Vec<Problem>),
@@ -24,7 +24,7 @@ pub enum LoadError {
 /// # Errors
 /// The file cannot be read, or everything that is wrong with what it says.
 pub fn load(file: &Path, env: &Env) -> Result<Config, LoadError> {
-    let bytes = std::fs::read(file).map_err(|source| LoadError::Unreadable { file: file.to_owned(), source })?;
+    let bytes = std::fs::read(file).map_err(|error| LoadError::Unreadable { file: file.to_owned(), error })?;
     parse_bytes(&bytes, file, env).map_err(LoadError::Invalid)
 }
 

@@ -44,6 +44,7 @@ pub use heard::{Heard, Incidents};
 pub use loss::{Loss, Lost};
 pub use operator::{Operator, Retried};
 pub use outbox::{DeadLetter, Dropped, Outbox, SinkBacklog};
+pub use schema::VERSION as FORMAT;
 pub use silence::Silence;
 use steady::Steady;
 use tokio::sync::watch;

@@ -31,7 +31,10 @@ pub(super) fn list(
 
 fn hint(catalog: &Catalog, name: &str) -> String {
     let near = nearest(name, catalog.all().map(|entry| provider_of(entry)));
-    near.map_or_else(String::new, |near| format!("; did you mean {near}?"))
+    near.map_or_else(
+        || "; `paytriage catalog stats` names the providers".to_owned(),
+        |near| format!("; did you mean {near}?"),
+    )
 }
 
 fn table(entries: &[&Arc<Entry>], lang: Lang, out: &mut dyn Write) -> anyhow::Result<()> {

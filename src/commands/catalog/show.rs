@@ -45,7 +45,7 @@ fn hint(catalog: &Catalog, name: &str) -> String {
     let codes = catalog.all().flat_map(|entry| &entry.codes).map(|code| code.text.as_str());
     let guides = catalog.guides().iter().map(|guide| guide.id.as_str());
     let near = nearest(name, ids.chain(codes).chain(guides));
-    near.map_or_else(String::new, |near| format!("; did you mean {near}?"))
+    near.map_or_else(|| "; `paytriage catalog list` shows all ids".to_owned(), |near| format!("; did you mean {near}?"))
 }
 
 #[derive(Serialize)]

@@ -67,7 +67,10 @@ pub fn run(dir: &Path, config: &Config, what: What<'_>, out: &mut dyn Write) -> 
 
 fn everything(dir: &Path, config: &Config) -> Result<String> {
     if !dir.try_exists().with_context(|| dir.display().to_string())? {
-        bail!("{}: there is no such state directory", dir.display());
+        bail!(
+            "{}: there is no such state directory; name that of `paytriage run` with --state DIR, or its configuration with --config FILE",
+            dir.display()
+        );
     }
     let _lock = StateDir::lock(dir).context("stop the daemon first")?;
     let (mut operator, sinks) = (operator(dir)?, known(dir)?);
