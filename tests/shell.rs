@@ -38,7 +38,7 @@ fn examples(help: &str) -> Vec<&str> {
     let lines = after
         .lines()
         .take_while(|line| line.starts_with("  "))
-        .filter_map(|line| line.find("paytriage ").map(|at| &line[at..]));
+        .filter_map(|line| line.rfind("paytriage ").map(|at| &line[at..]));
     lines.map(|line| line.split([';', '|', '>', '<', '&', '#']).next().unwrap().split("   ").next().unwrap()).collect()
 }
 
