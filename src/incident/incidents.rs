@@ -107,6 +107,7 @@ impl Incidents {
             }
         }
         let n_unread = incidents.gone.len();
+        incidents.regroup();
         (incidents, n_unread)
     }
 
@@ -121,10 +122,32 @@ impl Incidents {
     }
 
     /// Other settings from now on. Incidents that go on are judged and described by them; they keep the severity and the labels
-    /// that they opened with.
+    /// that they opened with, and go on where other labels keep groups apart.
     pub fn set(&mut self, settings: Settings) {
         self.settings = settings;
         self.groups.values_mut().for_each(|group| group.set(&self.settings));
+        self.regroup();
+    }
+
+    /// Events are told apart by other labels than before: groups go on with those that are like the ones they opened with. Else a
+    /// second incident would begin with the same labels, and the end of the first would end its alert. Where several groups become
+    /// one, the first goes on, and the others are over when they are quiet.
+    fn regroup(&mut self) {
+        let group_by = &self.settings.config.group_by;
+        let is_moved = |key: &str, group: &Group| key::of(group.about(), group_by) != key;
+        let moved: Vec<String> =
+            self.groups.iter().filter(|(key, group)| is_moved(key, group)).map(|(key, _)| key.clone()).collect();
+        for old in moved {
+            let Some(new) = self.groups.get(&old).map(|group| key::of(group.about(), group_by)) else { continue };
+            if self.groups.contains_key(&new) {
+                continue;
+            }
+            if let Some(mut group) = self.groups.remove(&old) {
+                group.rename(new.clone());
+                self.groups.insert(new, group);
+                self.gone.push(row_name(&old));
+            }
+        }
     }
 
     /// Counts an event. What it leads to is said by the next [`Incidents::tick`], if [`Incidents::due`] says so.
