@@ -35,10 +35,11 @@ fn bash(env: &Env, script: &str) -> Vec<String> {
 /// The commands that a help text shows, without what the shell does with them.
 fn examples(help: &str) -> Vec<&str> {
     let after = help.split_once("Examples:\n").map_or("", |(_, after)| after);
-    let lines = after
-        .lines()
-        .take_while(|line| line.starts_with("  "))
-        .filter_map(|line| line.rfind("paytriage ").map(|at| &line[at..]));
+    let lines = after.lines().take_while(|line| line.starts_with("  ")).filter_map(|line| {
+        line.find(" paytriage ")
+            .map(|at| line[at..].trim_start())
+            .map(|it| it.strip_prefix("paytriage paytriage").map_or(it, |_| &it["paytriage ".len()..]))
+    });
     lines.map(|line| line.split([';', '|', '>', '<', '&', '#']).next().unwrap().split("   ").next().unwrap()).collect()
 }
 

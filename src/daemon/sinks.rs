@@ -190,11 +190,12 @@ impl Surroundings {
                 tracing::error!(sink = name, events = dropped.waiting.rows, "gave up what has waited for too long");
                 Request::Losses
             }
-            SinkState::Superseded { id } => {
+            SinkState::Superseded { id, incidents } => {
                 tracing::warn!(
                     sink = name,
                     id,
-                    "refused, and something later of the same incident was accepted; gave it up"
+                    ?incidents,
+                    "refused, and something later of these incidents was accepted; gave up what it says of them"
                 );
                 Request::Losses
             }

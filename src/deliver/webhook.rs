@@ -103,8 +103,8 @@ pub enum SinkState {
     Stopped { since: Timestamp, reason: String },
     /// So much has waited for too long and is given up.
     Expired(Dropped),
-    /// A row was refused, and something later of its incidents was accepted: it is given up.
-    Superseded { id: String },
+    /// A row was refused, and something later of these incidents was accepted: what it says of them is given up.
+    Superseded { id: String, incidents: Vec<String> },
     /// A row was refused for too long; it is a dead letter now.
     Dead { id: String, reason: String },
 }

@@ -227,6 +227,12 @@ impl Group {
         self.threshold = threshold(&settings.config, &self.stored.about, &self.entry);
     }
 
+    /// Its events are told by another key from now on.
+    pub fn rename(&mut self, key: String) {
+        self.stored.key = key;
+        self.change = Change::ToStore;
+    }
+
     pub fn stored(&self) -> &Stored {
         &self.stored
     }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::digest::Due;
+use super::crowd::{Crowd, Happened};
+use super::digest::{Due, unheard};
 use super::group::{About, Change, Group, Open, Patience, Standing, State, Stored, hex};
 use super::hush::Hush;
-use super::notice::{Notice, Reason, Status};
+use super::notice::{Notice, Reason, Status, Unheard};
 use super::own::{is_own, is_up, lasts};
 use super::related::Index;
 use super::scope::Seen;
@@ -33,6 +34,8 @@ pub struct Incidents {
     settings: Settings,
     /// By key.
     groups: BTreeMap<String, Group>,
+    /// What there is no room for among them.
+    crowd: Crowd,
     rest: Rest,
     rest_change: Change,
     /// Rows of groups that are no more.
@@ -47,8 +50,26 @@ struct Rest {
     /// When the last message went out.
     last_ms: Option<i64>,
     seen: Seen,
-    /// Of incidents that had to make room since the last message.
+    /// Of incidents that had to make room, since the last message.
     crowded_out: Due,
+}
+
+/// How important a group is where there are too many: the least goes. It is one that is not open if there is any, of the least
+/// severity, that nobody has heard of; of those that has been quiet for longest. So a storm does not close what it has just opened. What
+/// lasts stays, since its end is told once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    lasts: bool,
+    is_open: bool,
+    severity: Severity,
+    is_told: bool,
+}
+
+impl Rank {
+    /// Of an incident that begins.
+    fn newcomer(severity: Severity) -> Rank {
+        Rank { lasts: false, is_open: true, severity, is_told: false }
+    }
 }
 
 /// An incident that goes on, for metrics and lists.
@@ -81,6 +102,7 @@ impl Incidents {
         let mut incidents = Incidents {
             settings,
             groups: BTreeMap::new(),
+            crowd: Crowd::default(),
             rest: Rest::default(),
             rest_change: Change::None,
             gone: Vec::new(),
@@ -88,11 +110,12 @@ impl Incidents {
             scratch: String::new(),
         };
         for (name, row) in rows {
-            if incidents.read(&name, &row).is_err() {
+            if incidents.crowd.restore(&name, &row).is_none() && incidents.read(&name, &row).is_err() {
                 incidents.gone.push(name);
             }
         }
         let n_unread = incidents.gone.len();
+        incidents.regroup();
         (incidents, n_unread)
     }
 
@@ -107,10 +130,32 @@ impl Incidents {
     }
 
     /// Other settings from now on. Incidents that go on are judged and described by them; they keep the severity and the labels
-    /// that they opened with.
+    /// that they opened with, and go on where other labels keep groups apart.
     pub fn set(&mut self, settings: Settings) {
         self.settings = settings;
         self.groups.values_mut().for_each(|group| group.set(&self.settings));
+        self.regroup();
+    }
+
+    /// Events are told apart by other labels than before: groups go on with those that are like the ones they opened with. Else a
+    /// second incident would begin with the same labels, and the end of the first would end its alert. Where several groups become
+    /// one, the first goes on, and the others are over when they are quiet.
+    fn regroup(&mut self) {
+        let group_by = &self.settings.config.group_by;
+        let is_moved = |key: &str, group: &Group| key::of(group.about(), group_by) != key;
+        let moved: Vec<String> =
+            self.groups.iter().filter(|(key, group)| is_moved(key, group)).map(|(key, _)| key.clone()).collect();
+        for old in moved {
+            let Some(new) = self.groups.get(&old).map(|group| key::of(group.about(), group_by)) else { continue };
+            if self.groups.contains_key(&new) {
+                continue;
+            }
+            if let Some(mut group) = self.groups.remove(&old) {
+                group.rename(new.clone());
+                self.groups.insert(new, group);
+                self.gone.push(row_name(&old));
+            }
+        }
     }
 
     /// Counts an event. What it leads to is said by the next [`Incidents::tick`], if [`Incidents::due`] says so.
@@ -128,14 +173,34 @@ impl Incidents {
         key::write(event, &self.settings.config.group_by, &mut key);
         match self.groups.get_mut(key.as_str()) {
             Some(group) => self.unsaid += group.observe(event, now),
-            None => {
-                self.make_room(now);
-                let mut group = Group::new(&key, event, &self.settings);
-                self.unsaid += group.observe(event, now);
-                self.groups.insert(key.clone(), group);
-            }
+            None => self.observe_other(&key, event, now),
         }
         self.scratch = key;
+    }
+
+    /// An event of no group that is known: it begins one, where there is room or something less important makes some. What had to
+    /// make room itself does not begin anew at the cost of its like: it is counted.
+    fn observe_other(&mut self, key: &str, event: &Event, now: Clock) {
+        if let Some((least, rank)) = self.least() {
+            let hash = key::hash(&[key.as_bytes()]);
+            let severity = self.crowd.severity(&hash, self.quiet_ms(), now.steady_ms);
+            if let Some(severity) = severity.filter(|severity| rank >= Rank::newcomer(*severity)) {
+                let happened = Happened { hash, severity, last_ms: now.steady_ms, count: 1, id: &event.id.0 };
+                let lang = self.settings.lang;
+                let unheard = || {
+                    let About { entry, code, provider, source, labels, .. } = About::of(event);
+                    let (title, severity) = (event.entry.title.get(lang).to_owned(), severity.to_string());
+                    Unheard { code, entry, provider, title, severity, source, labels, count: 1 }
+                };
+                self.crowd.count(&mut self.rest.crowded_out.counted, happened, unheard);
+                self.rest_change = Change::ToStore;
+                return;
+            }
+            self.crowd_out(&least, now);
+        }
+        let mut group = Group::new(key, event, &self.settings);
+        self.unsaid += group.observe(event, now);
+        self.groups.insert(key.to_owned(), group);
     }
 
     /// A sink accepts something: if it was down, that is over, whether or not an event has said so.
@@ -164,8 +229,8 @@ impl Incidents {
     pub fn due(&self) -> Option<i64> {
         let config = &self.settings.config;
         let groups = self.groups.values().filter_map(|group| group.due(config, Patience::BatchWait));
-        let crowded_out = (!self.rest.crowded_out.is_empty()).then_some(i64::MIN);
-        groups.chain(crowded_out).min().map(|due| due.max(self.gate_ms()))
+        let crowded_out = self.rest.crowded_out.due(self.quiet_ms());
+        groups.chain(crowded_out).chain(self.crowd.ends(self.quiet_ms())).min().map(|due| due.max(self.gate_ms()))
     }
 
     /// Says what is due, in as few messages as it fits in, and forgets what is over. `silences` are those that the configuration does not have.
@@ -198,18 +263,20 @@ impl Incidents {
         if std::mem::replace(&mut self.rest_change, Change::None) == Change::ToStore {
             changes.push((REST.to_owned(), row(&self.rest)));
         }
+        changes.extend(self.crowd.take_changes().map(|(name, member)| (name, member.and_then(|member| row(&member)))));
         changes
     }
 
     /// Everything counts as changed: the rows are not stored any more.
     pub fn store_anew(&mut self) {
         self.groups.values_mut().for_each(|group| group.change = Change::ToStore);
+        self.crowd.store_anew();
         self.rest_change = Change::ToStore;
     }
 
     /// The latest `steady_ms` that is remembered, which the clock must not fall behind.
     pub fn latest_ms(&self) -> Option<i64> {
-        self.groups.values().map(Group::latest_ms).chain(self.rest.last_ms).max()
+        self.groups.values().map(Group::latest_ms).chain(self.rest.last_ms).chain(self.crowd.latest_ms()).max()
     }
 
     /// The incidents that go on.
@@ -253,11 +320,21 @@ impl Incidents {
         self.rest.last_ms.map_or(i64::MIN, |last| last.saturating_add(wait))
     }
 
+    /// What is not followed is over when it has been quiet for so long.
+    fn quiet_ms(&self) -> i64 {
+        millis(self.settings.config.resolve_after)
+    }
+
+    /// Whether there is something to say of what had to make room.
+    fn is_crowd_due(&self, now_ms: i64) -> bool {
+        self.rest.crowded_out.due(self.quiet_ms()).is_some_and(|due| due <= now_ms)
+    }
+
     /// What there is to say of which group, the worst first. Empty while nothing is urgent enough for a message.
     fn decide(&mut self, now: Clock, silences: &[Silence]) -> Vec<(String, Decision)> {
         let config = &self.settings.config;
         let hush = Hush { silences: [&config.silences, silences], mutes: &config.mutes, wall: now.wall };
-        let mut is_urgent = !self.rest.crowded_out.is_empty();
+        let mut is_urgent = self.is_crowd_due(now.steady_ms);
         let mut decided = Vec::new();
         for (key, group) in &mut self.groups {
             let is_due = |group: &Group, patience| group.due(config, patience).is_some_and(|due| due <= now.steady_ms);
@@ -284,10 +361,10 @@ impl Incidents {
     }
 
     fn messages(&mut self, decided: &[(String, Decision)], now: Clock) -> Vec<Outgoing> {
-        let mut due = std::mem::take(&mut self.rest.crowded_out);
-        if decided.is_empty() && due.is_empty() {
+        if decided.is_empty() && !self.is_crowd_due(now.steady_ms) {
             return Vec::new();
         }
+        let mut due = self.rest.crowded_out.take();
         let index = Index::of(self.groups.values());
         let notice = |(key, decision): &(String, Decision)| {
             let group = self.groups.get(key)?;
@@ -307,37 +384,54 @@ impl Incidents {
             self.gone.extend(is_over.then(|| row_name(key)));
             !is_over
         });
+        let quiet_ms = self.quiet_ms();
+        self.crowd.sweep(&self.rest.crowded_out.counted, quiet_ms, now_ms);
     }
 
-    /// Lets the least important group go if there are too many: one that is not open if there is any, of the least severity, that
-    /// nobody has heard of, that has been quiet for longest. So a storm does not close what it has just opened. What lasts stays, since
-    /// its end is told once.
-    fn make_room(&mut self, now: Clock) {
+    /// The group to let go if there are too many, and how important it is.
+    fn least(&self) -> Option<(String, Rank)> {
         if self.groups.len() < MAX_GROUPS {
-            return;
+            return None;
         }
-        let least = self.groups.iter().min_by_key(|(_, group)| {
-            let (open, config) = (group.open(), &self.settings.config);
-            let lasts = open.is_some() && lasts(&group.about().entry);
+        let config = &self.settings.config;
+        let ranked = self.groups.iter().map(|(key, group)| {
+            let open = group.open();
+            let rank = Rank {
+                lasts: open.is_some() && lasts(&group.about().entry),
+                is_open: open.is_some(),
+                severity: group.severity(),
+                is_told: open.is_some_and(Open::is_told),
+            };
             let last_ms = open.map(|open| open.tally.last_ms).or(group.due(config, Patience::None));
-            (lasts, open.is_some(), group.severity(), open.is_some_and(Open::is_told), last_ms)
+            (rank, last_ms, key)
         });
-        let Some(key) = least.map(|(key, _)| key.clone()) else { return };
-        let Some(mut group) = self.groups.remove(&key) else { return };
+        ranked.min_by_key(|(rank, last_ms, _)| (*rank, *last_ms)).map(|(rank, _, key)| (key.clone(), rank))
+    }
+
+    /// Lets a group go.
+    fn crowd_out(&mut self, key: &str, now: Clock) {
+        let Some(mut group) = self.groups.remove(key) else { return };
         match group.open() {
             // Who heard of it hears that no more follows, also where it is silenced by now.
             Some(open) if open.is_told() || open.state() == State::Open => {
                 let decision = Decision { status: Status::Resolved, reason: Reason::CrowdedOut, now };
                 let notice = notice(&group, open, decision, (&self.settings, &self.rest.seen, Vec::new()));
-                match open.is_told() {
-                    true => self.rest.crowded_out.listed.push(notice),
-                    false => self.rest.crowded_out.count(notice),
+                let (hash, last_ms) = (key::hash(&[key.as_bytes()]), open.tally.last_ms);
+                let id = notice.id.clone();
+                let (severity, count, id) = (open.severity, notice.count, id.as_bytes());
+                let happened = Happened { hash, severity, last_ms, count, id };
+                let Due { listed, counted } = &mut self.rest.crowded_out;
+                if open.is_told() {
+                    self.crowd.list(counted, happened);
+                    listed.push(notice);
+                } else {
+                    self.crowd.count(counted, happened, || unheard(notice));
                 }
                 self.rest_change = Change::ToStore;
             }
             _ => self.unsaid += group.forget(now),
         }
-        self.gone.push(row_name(&key));
+        self.gone.push(row_name(key));
     }
 }
 

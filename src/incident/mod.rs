@@ -6,8 +6,9 @@
 //!
 //! A `group` counts the events of one kind. Below its `threshold` nothing is said; then an incident opens, is spoken of
 //! at growing intervals while it goes on, and is resolved when it has been quiet (`own` knows what is over only when somebody says so). What is due at about the same time goes
-//! out as one message (`digest`), so that a storm makes few of them.
+//! out as one message (`digest`), so that a storm makes few of them; what there is no room for is only counted (`crowd`).
 
+mod crowd;
 mod digest;
 mod group;
 mod hush;

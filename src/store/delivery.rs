@@ -228,17 +228,25 @@ impl Store {
         })
     }
 
-    /// Gives up a request that stands apart: something later of all its incidents was accepted. It becomes a loss, where it is one.
-    pub fn supersede(&self, sink: &str, delivery: &Delivery, is_lost: bool) -> Result<(), StateError> {
+    /// Gives up a request that stands apart: something later of its incidents was accepted. It goes on as the `rest`, which speaks of
+    /// other incidents. So many bytes of it are `lost`, where that is a loss: as of a message of their own.
+    pub fn supersede(
+        &self,
+        sink: &str,
+        delivery: &Delivery,
+        rest: &[Delivery],
+        lost: Option<u64>,
+    ) -> Result<(), StateError> {
         self.settle(|transaction| {
-            let bytes = delivery.row.as_ref().map_or(0, Vec::len) as u64;
-            let rows = Backlog { rows: 1, bytes, oldest_ms: delivery.tries.first_tried_ms };
-            let last_seq = delivery.members.last().copied().unwrap_or_default();
-            let dropped = Dropped { waiting: rows, last_seq, ..Dropped::default() };
-            if delete(transaction, sink, &delivery.id)? > 0 && is_lost {
-                loss::of_rows(transaction, (sink, Notify::Incident), Why::Superseded, &dropped, &[])?;
+            if delete(transaction, sink, &delivery.id)? == 0 {
+                return Ok(());
             }
-            Ok(())
+            rest.iter().try_for_each(|other| insert(transaction, sink, other))?;
+            let Some(bytes) = lost else { return Ok(()) };
+            let waiting = Backlog { rows: 1, bytes, oldest_ms: delivery.tries.first_tried_ms };
+            let last_seq = delivery.members.last().copied().unwrap_or_default();
+            let dropped = Dropped { waiting, last_seq, ..Dropped::default() };
+            loss::of_rows(transaction, (sink, Notify::Incident), Why::Superseded, &dropped, &[])
         })
     }
 

@@ -126,7 +126,7 @@ mod tests {
         store.accept_delivery("people", &goes_on).unwrap();
         assert_eq!(store.superseded("people", &only).unwrap(), ["c"]);
         assert_eq!(store.standing("people").unwrap().apart.unwrap().id, "msg_2", "it is seen to at once");
-        store.supersede("people", &only, true).unwrap();
+        store.supersede("people", &only, &[], Some(7)).unwrap();
         let [.., (_, Lost::Rows(Why::Superseded, Notify::Incident, dropped))] = &lost(&store)[..] else {
             panic!("{:?}", lost(&store))
         };
@@ -142,7 +142,7 @@ mod tests {
         store.replace_delivery("people", "msg_1", &[]).unwrap();
         assert_eq!(Operator::open(tmp.path()).unwrap().unwrap().retry(None).unwrap().revived, 1);
         assert_eq!(store.superseded("people", &letter).unwrap(), ["a"]);
-        store.supersede("people", &letter, false).unwrap();
+        store.supersede("people", &letter, &[], None).unwrap();
         assert_eq!(lost(&store).len(), 2, "a loss only where it is said to be one");
         // It may open again, and what is over is forgotten once nothing older is left.
         assert!(store.put_deliveries("people", Notify::Incident, std::slice::from_ref(&again)).unwrap());

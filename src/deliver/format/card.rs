@@ -414,3 +414,21 @@ fn sample(sample: &Sample) -> String {
 fn at(path: &str, line: u64) -> String {
     format!("{}:{line}", text::path(path, MAX_PATH))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+
+    #[test]
+    fn what_paytriage_says_of_itself_is_explained_whole() {
+        let catalog = Catalog::builtin();
+        for id in ["gap", "line-cut", "state-lost", "dropped", "sink-down", "sink-up", "dead-letter"] {
+            let entry = catalog.get(&format!("paytriage.{id}")).expect("an entry");
+            for lang in [Lang::En, Lang::Zh] {
+                let cause = entry.cause.get(lang);
+                assert!(cause.len() <= MAX_TEXT, "{id}: {} bytes", cause.len());
+            }
+        }
+    }
+}

@@ -185,21 +185,18 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         if superseded.is_empty() {
             return Ok(Some(delivery));
         }
-        let members = self.members(&delivery)?;
+        let mut old = delivery.clone();
+        old.incidents.retain(|incident, _| superseded.contains(incident));
         delivery.incidents.retain(|incident, _| !superseded.contains(incident));
-        if delivery.incidents.is_empty() {
-            let is_missed = |it: &Member| filter::is_missed(&it.body, &Filter::default(), &Heard::default());
-            self.store.supersede(self.name(), &delivery, members.iter().any(is_missed))?;
-            (self.tell)(SinkState::Superseded { id: delivery.id });
-        } else {
-            tracing::warn!(
-                sink = self.name(),
-                id = delivery.id,
-                ?superseded,
-                "refused, and something later of these incidents was accepted; it goes on without them"
-            );
-            self.tell_anew(&delivery)?;
-        }
+        let is_missed = |it: &&Member| filter::is_missed(&it.body, &Filter::default(), &Heard::default());
+        let missed =
+            self.members(&old)?.iter().filter(is_missed).map(|it| it.body.len() as u64).reduce(u64::saturating_add);
+        let rest = match delivery.incidents.is_empty() {
+            true => Vec::new(),
+            false => self.sink.maker().anew(&delivery, &self.members(&delivery)?),
+        };
+        self.store.supersede(self.name(), &old, &rest, missed)?;
+        (self.tell)(SinkState::Superseded { id: old.id, incidents: superseded });
         Ok(None)
     }
 

@@ -435,3 +435,40 @@ fn changes_are_given_once_and_only_of_what_changed() {
     assert_eq!(changes.len(), 1);
     assert!(driver.rows.contains_key(&changes[0].0) && changes[0].0.len() == 32);
 }
+
+#[test]
+fn an_incident_goes_on_where_other_labels_keep_groups_apart() {
+    let with = |group_by: &[&str]| {
+        let mut settings = settings();
+        settings.config.group_by = group_by.iter().map(|label| label.to_string()).collect();
+        settings
+    };
+    for (before, after) in
+        [(with(&[]), with(&["env"])), (with(&["env"]), with(&["env", "zone"])), (with(&["env"]), with(&[]))]
+    {
+        for restarts in [false, true] {
+            let mut event = event(&entry("a"), "shop", "A");
+            Arc::make_mut(&mut event.origin).labels = [("env".to_owned(), "prod".to_owned())].into();
+            let mut driver = Driver::with(before.clone());
+            driver.observe_until(MINUTE, 10, &event);
+            driver.settings = after.clone();
+            if restarts {
+                driver.restart();
+            } else {
+                driver.incidents.set(after.clone());
+            }
+            assert_eq!(driver.incidents.open().count(), 1);
+            driver.observe_until(2 * MINUTE, 10, &event);
+            assert_eq!(driver.incidents.open().map(|known| known.count).collect::<Vec<_>>(), [20]);
+            let mut other = event.clone();
+            Arc::make_mut(&mut other.origin).labels.insert("env".into(), "test".into());
+            driver.observe(other);
+            let n_groups = if after.config.group_by.is_empty() { 1 } else { 2 };
+            assert_eq!(driver.incidents.open().count(), n_groups);
+            driver.run_until(5 * HOUR);
+            let ends = driver.notices().iter().filter(|notice| notice.status == Resolved).count();
+            assert_eq!(ends, n_groups);
+            assert!(driver.rows.len() <= 1, "{:?}", driver.rows.keys());
+        }
+    }
+}

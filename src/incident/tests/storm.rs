@@ -66,7 +66,101 @@ fn a_flood_of_kinds_stays_bounded_and_the_least_important_make_room() {
     assert_eq!((sum(|it| it.opened), sum(|it| it.resolved), sum(|it| it.unfollowed)), (999, 0, 2001), "none is over");
     assert_eq!((sum(|it| it.more), sum(|it| it.count)), (2001, 3000));
     assert!(digests.len() <= 20, "{} digests", digests.len());
-    assert!(driver.rows.len() <= 1001);
+    assert!(driver.rows.len() <= 1001 + 2001);
+    driver.run_until(5 * HOUR);
+    assert!(driver.rows.len() <= 1, "nothing stays of it");
+}
+
+/// 1,100 kinds with four events each, in rounds; the first 1,000 of them may have been told of before the others come.
+fn too_many(after_a_message: bool, restarts: bool) -> Driver {
+    let kinds: Vec<Event> = (0..1100).map(|i| event(&entry(&format!("kind-{i}")), "shop", "A")).collect();
+    let mut driver = Driver::new();
+    for round in 0..4 {
+        for kind in &kinds {
+            if after_a_message && round == 0 && &*kind.entry.id.0 == "kind-1000" {
+                driver.run_until(MINUTE);
+            }
+            driver.observe(kind.clone());
+        }
+        if restarts {
+            driver.restart();
+        }
+        let next = driver.now_ms + SECOND;
+        driver.run_until(next);
+    }
+    let rest = driver.now_ms + 5 * HOUR;
+    driver.run_until(rest);
+    driver
+}
+
+/// Events of which a message has told, by a notice or by a number.
+fn told_events(driver: &Driver) -> u64 {
+    let of = |told: &Told| {
+        let by_notices: u64 = told.notices.iter().map(|notice| notice.new).sum();
+        let all: u64 = told.notices.iter().map(|notice| notice.count).sum();
+        by_notices + told.digest.as_ref().map_or(0, |digest| digest.count - all)
+    };
+    driver.said.iter().map(of).sum()
+}
+
+#[test]
+fn what_is_not_followed_is_one_incident_however_often_it_happens_and_all_its_events_are_told() {
+    for after_a_message in [false, true] {
+        let driver = too_many(after_a_message, false);
+        let digests: Vec<&Digest> = driver.said.iter().filter_map(|told| told.digest.as_ref()).collect();
+        let most = digests.iter().map(|digest| digest.unfollowed).max();
+        assert!(most >= Some(99) && most <= Some(101), "{most:?}");
+        assert_eq!(told_events(&driver) + driver.incidents.unsaid(), 4_400);
+        let counted: u64 = digests.iter().map(|digest| digest.unfollowed).sum();
+        assert!(counted <= 101, "each is told once: {counted}");
+        let named: Vec<_> = digests.iter().flat_map(|digest| &digest.unheard).map(|it| it.count).collect();
+        assert_eq!(named, [4; 20], "with all its events");
+        assert!(driver.rows.len() <= 1, "nothing stays of it");
+    }
+}
+
+#[test]
+fn a_restart_forgets_nothing_of_what_is_not_followed() {
+    let sums = |restarts| {
+        let driver = too_many(true, restarts);
+        let digests = driver.said.iter().filter_map(|told| told.digest.as_ref());
+        let sum = |of: fn(&Digest) -> u64| digests.clone().map(of).sum::<u64>();
+        (sum(|it| it.opened), sum(|it| it.unfollowed), sum(|it| it.more), told_events(&driver))
+    };
+    assert_eq!(sums(true), sums(false));
+}
+
+/// One that goes on is in the next message again, with what is new, and makes none.
+#[test]
+fn how_it_goes_on_with_what_is_not_followed_waits_for_another_message() {
+    let mut driver = Driver::new();
+    let of = |i| event(&entry(&format!("kind-{i}")), "shop", "A");
+    (0..1001).for_each(|i| driver.observe(of(i)));
+    driver.run_until(MINUTE);
+    let n_said = driver.said.len();
+    (0..7).for_each(|_| driver.observe(of(1)));
+    driver.run_until(4 * MINUTE);
+    assert_eq!(driver.said.len(), n_said);
+    driver.run_until(5 * HOUR);
+    let unheard: Vec<_> =
+        driver.said.iter().filter_map(|told| told.digest.as_ref()).flat_map(|it| &it.unheard).collect();
+    assert_eq!(unheard.iter().map(|it| (&*it.entry, it.count)).collect::<Vec<_>>(), [("kind-1", 1), ("kind-1", 7)]);
+    assert_eq!(told_events(&driver), 1008);
+}
+
+#[test]
+fn what_is_not_followed_is_followed_once_there_is_room() {
+    let mut driver = Driver::new();
+    let of = |i| event(&entry(&format!("kind-{i}")), "shop", "A");
+    (0..1001).for_each(|i| driver.observe(of(i)));
+    driver.run_until(MINUTE);
+    driver.observe(of(1));
+    assert!(!driver.incidents.open().any(|known| known.entry == "kind-1"), "it had to make room");
+    driver.run_until(HOUR);
+    driver.observe(of(1));
+    assert!(driver.incidents.open().any(|known| known.entry == "kind-1"));
+    driver.run_until(5 * HOUR);
+    assert_eq!(told_events(&driver), 1003);
 }
 
 /// What works by ids, as pagers do, keeps open what it is not told the end of.
