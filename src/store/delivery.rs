@@ -78,6 +78,8 @@ pub struct Standing {
     pub paused_ms: i64,
     /// Since when it is down, as others were told.
     pub down_ms: Option<i64>,
+    /// The mark of the URL and keys with which it accepted something last, see [`Store::set_accepted_as`].
+    pub accepted_as: Option<String>,
 }
 
 /// A request that a worker may be sending.
@@ -111,7 +113,7 @@ impl Store {
         db.with(|connection| {
             let apart =
                 format!("SELECT {COLUMNS} FROM batch WHERE sink = ?1 AND row IS NOT NULL ORDER BY next_ms LIMIT 1");
-            let Receiver { stopped, paused_ms, down_ms } = rows::receiver(connection, sink)?;
+            let Receiver { stopped, paused_ms, down_ms, accepted_as } = rows::receiver(connection, sink)?;
             Ok(Standing {
                 delivered: rows::delivered(connection, sink)?,
                 next: next(connection, sink)?,
@@ -120,6 +122,7 @@ impl Store {
                 is_stopped: stopped.is_some(),
                 paused_ms,
                 down_ms,
+                accepted_as,
             })
         })
     }
@@ -203,6 +206,14 @@ impl Store {
                 .prepare_cached(stop)?
                 .execute(params![sink, tries.last_error.as_deref().unwrap_or_default()])?;
             Ok(())
+        })
+    }
+
+    /// Something was accepted by the receiver that a sink's URL and keys, whose mark this is, lead to.
+    pub fn set_accepted_as(&self, sink: &str, setup: &str) -> Result<(), StateError> {
+        self.lock().transact_soon(|transaction| {
+            let update = "UPDATE sink SET accepted_as = ?2 WHERE name = ?1";
+            transaction.prepare_cached(update)?.execute([sink, setup]).map(drop)
         })
     }
 

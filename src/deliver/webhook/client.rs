@@ -37,6 +37,8 @@ pub struct Client {
     endpoint: Endpoint,
     /// See [`Client::receiver`].
     receiver: String,
+    /// See [`Client::setup`].
+    setup: String,
     signer: Signer,
     route: Route,
     mask: Mask,
@@ -151,7 +153,7 @@ impl Client {
         }
         let http = builder.build().map_err(|error| at("url", Fault::Setup(error.without_url())))?;
         let receiver = receiver(&endpoint);
-        Ok(Client { http, endpoint, receiver, signer, route, mask: secrets.mask() })
+        Ok(Client { http, endpoint, receiver, setup: secrets.mark(), signer, route, mask: secrets.mask() })
     }
 
     /// Makes one attempt. It ends within the sink's timeout.
@@ -184,6 +186,11 @@ impl Client {
     /// The same for all sinks that send to one URL, and nothing that the URL could be guessed from.
     pub fn receiver(&self) -> &str {
         &self.receiver
+    }
+
+    /// A mark of the URL, the keys and whatever else was read of the sink's secrets; another one where any of that is.
+    pub fn setup(&self) -> &str {
+        &self.setup
     }
 
     fn request(&self, outgoing: Outgoing<'_>) -> Result<Request, SendError> {
