@@ -127,6 +127,12 @@ impl Store {
         })
     }
 
+    /// When the first attempt was of what stands apart; milliseconds since 1970.
+    pub fn apart_since(&self, sink: &str) -> Result<Option<i64>, StateError> {
+        let since = "SELECT min(first_tried_ms) FROM batch WHERE sink = ?1 AND row IS NOT NULL";
+        self.lock().with(|connection| connection.prepare_cached(since)?.query_row([sink], |row| row.get(0)))
+    }
+
     /// The rows of a request.
     pub fn rows_of(&self, delivery: &Delivery) -> Result<Vec<Row>, StateError> {
         let seqs = &delivery.members;

@@ -456,14 +456,17 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
     /// A sink that failed before this run is failing since then.
     fn remember_failing(&mut self) {
         let Ok(standing) = self.store.standing(self.name()) else { return };
-        let Standing { next, apart, is_stopped, down_ms, accepted_as, .. } = standing;
-        let has_accepted = accepted_as.as_deref() == Some(self.sink.client.setup());
-        if has_accepted {
+        let Standing { next, is_stopped, down_ms, accepted_as, .. } = standing;
+        if accepted_as.as_deref() == Some(self.sink.client.setup()) {
             self.health.remember_accepting();
         }
         // What stands apart says something only of a receiver that never accepted anything.
-        let failed = next.into_iter().chain(apart.filter(|_| !has_accepted)).filter(|it| it.tries.attempts > 0);
-        let tried_ms = failed.filter_map(|it| it.tries.first_tried_ms).min();
+        let apart_ms = match accepted_as {
+            None => self.store.apart_since(self.name()).unwrap_or_default(),
+            Some(_) => None,
+        };
+        let next_ms = next.filter(|next| next.tries.attempts > 0).and_then(|next| next.tries.first_tried_ms);
+        let tried_ms = next_ms.into_iter().chain(apart_ms).min();
         let Some(since) = down_ms.or(tried_ms) else { return };
         let ago = Duration::from_millis(now_ms().saturating_sub(since).max(0).cast_unsigned());
         if let Ok(since) = Timestamp::from_millisecond(since) {

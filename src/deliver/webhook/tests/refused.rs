@@ -136,6 +136,8 @@ fn what_an_earlier_run_saw_fail_is_tried_and_spoken_of_when_its_time_is_over_how
         running.stop();
         let (id, tries) = request().map(|it| (it.id, it.tries)).unwrap();
         up.store.set_tries(NAME, &id, &Tries { next_ms: now_ms() + 3_000_000, ..tries }).unwrap();
+        let since = up.store.apart_since(NAME).unwrap();
+        assert_eq!(since, request().filter(|_| status == 400).and_then(|it| it.tries.first_tried_ms));
         let n_before = receiver.got().len();
         let sink = Sink { chance: || 1.0, ..case.sink() };
         assert_eq!(told_failing(sink, &up), format!("HTTP {status}"));
