@@ -66,15 +66,22 @@ fn a_row_that_is_too_large_is_no_failure_of_its_receiver_but_two_and_nothing_els
 fn told_failing(sink: Sink, up: &Up) -> String {
     let sink = Sink { failing_after: Duration::from_millis(100), ..sink };
     let (stop, asked) = watch::channel(false);
-    let mut said = None;
-    run(&sink, &up.store, asked, |state| {
+    let said = Mutex::new(None);
+    let tell = |state| {
         if let SinkState::Failing { reason, .. } = state {
-            said = Some(reason);
+            *said.lock().unwrap() = Some(reason);
             stop.send_replace(true);
         }
-    })
-    .unwrap();
-    said.expect("it runs until then")
+    };
+    std::thread::scope(|scope| {
+        let worker = scope.spawn(|| run(&sink, &up.store, asked, tell).unwrap());
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !worker.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        stop.send_replace(true);
+    });
+    said.into_inner().unwrap().expect("it is told")
 }
 
 #[test]
