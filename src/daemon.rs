@@ -319,7 +319,10 @@ impl Parts {
             return false;
         }
         tracing::warn!("standard output cannot be written any more; the webhooks go on");
-        match self.store.forget_sink(stdout::NAME, |row, heard| filter::is_missed(row, &Filter::default(), heard)) {
+        match self
+            .store
+            .forget_sink(stdout::NAME, |row, heard| filter::is_missed(row, stdout::NAME, &Filter::default(), heard))
+        {
             Ok(forgotten) => {
                 log_forgotten(forgotten);
                 self.wake.request(Request::Losses);
@@ -359,8 +362,9 @@ fn set_sinks(store: &Store, stdout: Option<Notify>, webhooks: &[Webhook]) -> Res
 fn forget_sinks(store: &Store, in_force: &[Webhook], wanted: &[Webhook]) -> Result<(), Failure> {
     let is_wanted = |old: &Webhook| wanted.iter().any(|new| (&new.name, new.notify) == (&old.name, old.notify));
     for old in in_force.iter().filter(|old| !is_wanted(old)) {
-        let forgotten =
-            store.forget_sink(&old.name, |row, heard| filter::is_missed(row, &old.filter, heard)).map_err(start)?;
+        let forgotten = store
+            .forget_sink(&old.name, |row, heard| filter::is_missed(row, &old.name, &old.filter, heard))
+            .map_err(start)?;
         log_forgotten(forgotten);
     }
     Ok(())

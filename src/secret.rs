@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use sha2::{Digest, Sha256};
 use url::{Position, Url};
 use zeroize::Zeroizing;
 
@@ -108,7 +109,10 @@ impl fmt::Debug for Hidden {
 
 /// Reads the secrets of one sink, and remembers what they look like in a text.
 #[derive(Default)]
-pub struct Secrets(Mask);
+pub struct Secrets {
+    mask: Mask,
+    all: Sha256,
+}
 
 /// What of a sink's secrets may come back from outside, the longest first.
 #[derive(Clone, Default)]
@@ -119,16 +123,23 @@ impl Secrets {
     /// As `read`.
     pub fn read(&mut self, place: &Secret) -> Result<Hidden, SecretError> {
         let secret = read(place)?;
+        self.all.update((secret.reveal().len() as u64).to_le_bytes());
+        self.all.update(secret.reveal());
         // What stands in the configuration is no secret.
         if !matches!(place, Secret::Plain(_)) {
-            self.0.0.extend(parts(secret.reveal()));
-            self.0.0.sort_by_key(|part| std::cmp::Reverse(part.len()));
+            self.mask.0.extend(parts(secret.reveal()));
+            self.mask.0.sort_by_key(|part| std::cmp::Reverse(part.len()));
         }
         Ok(secret)
     }
 
     pub fn mask(self) -> Mask {
-        self.0
+        self.mask
+    }
+
+    /// Another one for nearly all others: two bytes of a hash show a change, and are too little to guess from.
+    pub fn mark(&self) -> String {
+        self.all.clone().finalize().iter().take(2).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

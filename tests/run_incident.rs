@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::cli_env::Env;
 use crate::daemon::{Daemon, PATIENCE, append, eventually, run};
-use crate::hooks::{ARGS, config, kept};
+use crate::hooks::{ARGS, config, events, kept};
 use crate::receiver::{Receiver, Request, Step};
 
 /// What every notice and digest must be.
@@ -325,6 +325,9 @@ fn a_dead_sink_is_told_by_its_name_until_it_takes_messages_or_is_gone() {
     let end = |sink: &str, reason: &str| (sink.to_owned(), "resolved".to_owned(), reason.to_owned());
     assert_eq!(ends, [end("gone", "removed"), end("log", "recovered")]);
     assert!(daemon.stop().success());
+    let requests = kept(&[&log]);
+    let of_itself = requests.iter().flat_map(events).filter(|event| event["source"]["labels"]["sink"] == "log");
+    assert_eq!(of_itself.map(|event| text(&event["code"])).collect::<Vec<_>>(), [""; 0], "it is not told of itself");
 }
 
 #[test]

@@ -35,11 +35,12 @@ fn bash(env: &Env, script: &str) -> Vec<String> {
 /// The commands that a help text shows, without what the shell does with them.
 fn examples(help: &str) -> Vec<&str> {
     let after = help.split_once("Examples:\n").map_or("", |(_, after)| after);
-    let lines = after.lines().take_while(|line| line.starts_with("  ")).filter_map(|line| {
-        line.find(" paytriage ")
-            .map(|at| line[at..].trim_start())
-            .map(|it| it.strip_prefix("paytriage paytriage").map_or(it, |_| &it["paytriage ".len()..]))
-    });
+    let lines = after
+        .lines()
+        .take_while(|line| line.starts_with("  "))
+        // Another user's name may stand before it.
+        .map(|line| line.trim_start().trim_start_matches("sudo -u paytriage "))
+        .filter_map(|line| line.find("paytriage ").map(|at| &line[at..]));
     lines.map(|line| line.split([';', '|', '>', '<', '&', '#']).next().unwrap().split("   ").next().unwrap()).collect()
 }
 

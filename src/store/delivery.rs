@@ -78,6 +78,8 @@ pub struct Standing {
     pub paused_ms: i64,
     /// Since when it is down, as others were told.
     pub down_ms: Option<i64>,
+    /// The mark of the URL and keys with which it accepted something last, see [`Store::set_accepted_as`].
+    pub accepted_as: Option<String>,
 }
 
 /// A request that a worker may be sending.
@@ -111,7 +113,7 @@ impl Store {
         db.with(|connection| {
             let apart =
                 format!("SELECT {COLUMNS} FROM batch WHERE sink = ?1 AND row IS NOT NULL ORDER BY next_ms LIMIT 1");
-            let Receiver { stopped, paused_ms, down_ms } = rows::receiver(connection, sink)?;
+            let Receiver { stopped, paused_ms, down_ms, accepted_as } = rows::receiver(connection, sink)?;
             Ok(Standing {
                 delivered: rows::delivered(connection, sink)?,
                 next: next(connection, sink)?,
@@ -120,8 +122,15 @@ impl Store {
                 is_stopped: stopped.is_some(),
                 paused_ms,
                 down_ms,
+                accepted_as,
             })
         })
+    }
+
+    /// When the first attempt was of what stands apart; milliseconds since 1970.
+    pub fn apart_since(&self, sink: &str) -> Result<Option<i64>, StateError> {
+        let since = "SELECT min(first_tried_ms) FROM batch WHERE sink = ?1 AND row IS NOT NULL";
+        self.lock().with(|connection| connection.prepare_cached(since)?.query_row([sink], |row| row.get(0)))
     }
 
     /// The rows of a request.
@@ -203,6 +212,14 @@ impl Store {
                 .prepare_cached(stop)?
                 .execute(params![sink, tries.last_error.as_deref().unwrap_or_default()])?;
             Ok(())
+        })
+    }
+
+    /// Something was accepted by the receiver that a sink's URL and keys, whose mark this is, lead to.
+    pub fn set_accepted_as(&self, sink: &str, setup: &str) -> Result<(), StateError> {
+        self.lock().transact_soon(|transaction| {
+            let update = "UPDATE sink SET accepted_as = ?2 WHERE name = ?1";
+            transaction.prepare_cached(update)?.execute([sink, setup]).map(drop)
         })
     }
 

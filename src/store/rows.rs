@@ -288,12 +288,16 @@ pub struct Receiver {
     pub paused_ms: i64,
     /// Since when it is down, as others were told.
     pub down_ms: Option<i64>,
+    /// As what it accepted something last.
+    pub accepted_as: Option<String>,
 }
 
 pub fn receiver(connection: &Connection, sink: &str) -> rusqlite::Result<Receiver> {
-    let mut select = connection.prepare_cached("SELECT stopped, paused_ms, down_ms FROM sink WHERE name = ?1")?;
-    let receiver =
-        |row: &rusqlite::Row| Ok(Receiver { stopped: row.get(0)?, paused_ms: row.get(1)?, down_ms: row.get(2)? });
+    let mut select =
+        connection.prepare_cached("SELECT stopped, paused_ms, down_ms, accepted_as FROM sink WHERE name = ?1")?;
+    let receiver = |row: &rusqlite::Row| {
+        Ok(Receiver { stopped: row.get(0)?, paused_ms: row.get(1)?, down_ms: row.get(2)?, accepted_as: row.get(3)? })
+    };
     Ok(select.query_row([sink], receiver).optional()?.unwrap_or_default())
 }
 

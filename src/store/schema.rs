@@ -71,7 +71,8 @@ CREATE TABLE silence (
 ",
     // What was given up and no event has told of yet: rows, or a letter that is dead. Where symbolic links led. Where a file without
     // a name ends that was not read to there. When requests went to receivers that take only so many, in milliseconds since the machine
-    // was started. Why a sink is not tried any more for now; until when it is not, and since when it is down, as others were told.
+    // was started. Why a sink is not tried any more for now; until when it is not, and since when it is down, as others were told;
+    // with which URL and keys it accepted something last, as a mark.
     // Incidents that a request speaks of, and whether it says that they are over; which incidents a sink was told of: by which row
     // last, and which it has accepted. The request that may yet deliver what a loss is about.
     "
@@ -86,6 +87,7 @@ ALTER TABLE file ADD COLUMN unread_to INTEGER;
 ALTER TABLE sink ADD COLUMN stopped TEXT;
 ALTER TABLE sink ADD COLUMN paused_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sink ADD COLUMN down_ms INTEGER;
+ALTER TABLE sink ADD COLUMN accepted_as TEXT;
 CREATE TABLE spent (receiver TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT;
 ALTER TABLE batch ADD COLUMN incidents TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE dead ADD COLUMN incidents TEXT NOT NULL DEFAULT '{}';
@@ -189,6 +191,7 @@ pub fn migrate(connection: &Connection) -> rusqlite::Result<()> {
 pub fn undo_last_steps(connection: &Connection) {
     let undo = "BEGIN; DROP INDEX outbox_kind; ALTER TABLE outbox DROP COLUMN kind; ALTER TABLE sink DROP COLUMN notify; \
                 ALTER TABLE sink DROP COLUMN stopped; ALTER TABLE sink DROP COLUMN paused_ms; ALTER TABLE sink DROP COLUMN down_ms; \
+                ALTER TABLE sink DROP COLUMN accepted_as; \
                 ALTER TABLE file DROP COLUMN unread_to; \
                 DROP TABLE batch; DROP TABLE dead; DROP TABLE incident; DROP TABLE silence; DROP TABLE loss; DROP TABLE link; \
                 DROP TABLE spent; DROP TABLE heard; DROP TABLE recent; \

@@ -98,7 +98,8 @@ fn drop_for(operator: &mut Operator, config: &Config, sink: &SinkBacklog) -> Res
     let webhook = config.webhooks.iter().find(|webhook| (&webhook.name, webhook.notify) == (&sink.name, sink.notify));
     let everything = Filter::default();
     let filter = webhook.map(|webhook| &webhook.filter).or((sink.name == stdout::NAME).then_some(&everything));
-    let is_missed = filter.map(|filter| move |row: &[u8], heard: &Heard| filter::is_missed(row, filter, heard));
+    let is_missed =
+        filter.map(|filter| move |row: &[u8], heard: &Heard| filter::is_missed(row, &sink.name, filter, heard));
     let is_lost = is_missed.as_ref().map(|is_missed| is_missed as &dyn Fn(&[u8], &Heard) -> bool);
     let dropped = operator.drop_waiting(&sink.name, is_lost)?;
     let up_to = if dropped.at_most { "up to " } else { "" };

@@ -119,7 +119,7 @@ impl Reader {
         let webhooks = &self.plan.setup.config.webhooks;
         let is_lost = |sink: &str, row: &[u8], heard: &Heard| {
             let webhook = webhooks.iter().find(|webhook| webhook.name == sink);
-            webhook.is_none_or(|webhook| filter::is_missed(row, &webhook.filter, heard))
+            webhook.is_none_or(|webhook| filter::is_missed(row, sink, &webhook.filter, heard))
         };
         match self.store.make_room(rows, bytes, self.fullness.loser(clock), is_lost) {
             Ok(Some((sink, lost))) => {

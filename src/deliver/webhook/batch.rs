@@ -22,7 +22,7 @@ pub struct Member {
 impl Member {
     /// `None` if the sink is not told of it.
     pub fn of(row: &Row, config: &Webhook, heard: &Heard) -> Option<Member> {
-        let body = filter::passing(&row.body, &config.filter, heard)?.into_owned();
+        let body = filter::passing(&row.body, &config.name, &config.filter, heard)?.into_owned();
         Member::told(row, body, config)
     }
 

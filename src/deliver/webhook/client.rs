@@ -40,6 +40,8 @@ pub struct Client {
     reach: Reach,
     /// See [`Client::receiver`].
     receiver: String,
+    /// See [`Client::setup`].
+    setup: String,
     signer: Signer,
     route: Route,
     mask: Mask,
@@ -154,7 +156,7 @@ impl Client {
         }
         let http = builder.build().map_err(|error| at("url", Fault::Setup(error.without_url())))?;
         let receiver = receiver(&endpoint);
-        Ok(Client { http, endpoint, reach, receiver, signer, route, mask: secrets.mask() })
+        Ok(Client { http, endpoint, reach, receiver, setup: secrets.mark(), signer, route, mask: secrets.mask() })
     }
 
     /// Makes one attempt. It ends within the sink's timeout.
@@ -187,6 +189,11 @@ impl Client {
     /// The same for all sinks that send to one URL, and nothing that the URL could be guessed from.
     pub fn receiver(&self) -> &str {
         &self.receiver
+    }
+
+    /// A mark of the URL, the keys and whatever else was read of the sink's secrets; another one where any of that is.
+    pub fn setup(&self) -> &str {
+        &self.setup
     }
 
     fn request(&self, outgoing: Outgoing<'_>) -> Result<Request, SendError> {

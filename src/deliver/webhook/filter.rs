@@ -1,11 +1,13 @@
-//! Which rows a sink is told of. Pure: a row and the sink's filter in, what it gets of the row out.
+//! Which rows a sink is told of. Pure: a row, the sink's name and its filter in, what it gets of the row out.
 //!
+//! That it is down itself, and up again, a sink is not told: while it is so nothing reaches it, and afterwards it is no news.
 //! An incident that the sink was told of passes to its end, whatever the filter has become. A digest passes if any of its incidents does, and is told with those only. A row that this version cannot read passes: nothing
 //! disappears because it was not understood.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use memchr::memmem;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -13,45 +15,50 @@ use crate::catalog::Severity;
 use crate::config::Filter;
 use crate::deliver::message::{Event, Item, Message, listed};
 use crate::incident::notice::{DIGEST_SCHEMA, Digest, Notice, Status, Unheard};
+use crate::notice::{SINK, SINK_DOWN, SINK_UP};
 use crate::store::{Heard, Incidents};
 
 /// The code of what paytriage says of rows that were given up.
 const DROPPED: &str = "PT.DROPPED";
 
 /// The row as the sink gets it; `None` if it does not.
-pub fn passing<'a>(row: &'a [u8], filter: &Filter, heard: &Heard) -> Option<Cow<'a, [u8]>> {
-    if *filter == Filter::default() {
+pub fn passing<'a>(row: &'a [u8], sink: &str, filter: &Filter, heard: &Heard) -> Option<Cow<'a, [u8]>> {
+    // Nearly no row is about a sink, so most need not be read.
+    let is_of_sinks = || [SINK_DOWN, SINK_UP].iter().any(|entry| memmem::find(row, entry.as_bytes()).is_some());
+    if *filter == Filter::default() && !is_of_sinks() {
         return Some(Cow::Borrowed(row));
     }
-    let wants = |notice: &Notice| about_notice(notice).passes(filter) || heard.contains(&notice.incident);
-    part_of(row, |event| about_event(event).passes(filter), wants, filter)
+    let passes = |about: About, is_heard: bool| (is_heard || about.passes(filter)) && !about.is_health_of(sink);
+    let wants = |notice: &Notice| passes(about_notice(notice), heard.contains(&notice.incident));
+    let wants_unheard = |unheard: &Unheard| passes(about_unheard(unheard), false);
+    part_of(row, |event| passes(about_event(event), false), wants, wants_unheard)
 }
 
 /// What a row says of these incidents, and of those that nobody was told of; `None` if nothing.
 pub fn about<'a>(row: &'a [u8], filter: &Filter, incidents: &Incidents) -> Option<Cow<'a, [u8]>> {
-    part_of(row, |_| true, |notice| incidents.contains_key(&notice.incident), filter)
+    let wants_unheard = |unheard: &Unheard| about_unheard(unheard).passes(filter);
+    part_of(row, |_| true, |notice| incidents.contains_key(&notice.incident), wants_unheard)
 }
 
-/// `filter` decides on what a digest only counts.
 fn part_of<'a>(
     row: &'a [u8],
     wants_event: impl Fn(&Event) -> bool,
     wants: impl Fn(&Notice) -> bool,
-    filter: &Filter,
+    wants_unheard: impl Fn(&Unheard) -> bool,
 ) -> Option<Cow<'a, [u8]>> {
     let whole = |passes: bool| passes.then_some(Cow::Borrowed(row));
     match Message::parse(row).map(|message| message.item) {
         Ok(Item::Event(event)) => whole(wants_event(&event)),
         Ok(Item::Incident(notice)) => whole(wants(&notice)),
-        Ok(Item::Digest(digest)) => of_digest(row, &digest, wants, filter),
+        Ok(Item::Digest(digest)) => of_digest(row, &digest, wants, wants_unheard),
         Err(_) => whole(true),
     }
 }
 
 /// Whether a sink misses a row that it never gets. Not what is not for it, and no word about what it did not get: each such
 /// word would lead to the next.
-pub fn is_missed(row: &[u8], filter: &Filter, heard: &Heard) -> bool {
-    let Some(row) = passing(row, filter, heard) else { return false };
+pub fn is_missed(row: &[u8], sink: &str, filter: &Filter, heard: &Heard) -> bool {
+    let Some(row) = passing(row, sink, filter, heard) else { return false };
     match Message::parse(&row).map(|message| message.item) {
         Ok(Item::Event(event)) => event.code != DROPPED,
         Ok(Item::Incident(notice)) => notice.code != DROPPED,
@@ -66,10 +73,10 @@ fn of_digest<'a>(
     row: &'a [u8],
     digest: &Digest,
     wants: impl Fn(&Notice) -> bool,
-    filter: &Filter,
+    wants_unheard: impl Fn(&Unheard) -> bool,
 ) -> Option<Cow<'a, [u8]>> {
     let passes: Vec<bool> = digest.incidents.iter().map(wants).collect();
-    let unheard: Vec<&Unheard> = digest.unheard.iter().filter(|it| about_unheard(it).passes(filter)).collect();
+    let unheard: Vec<&Unheard> = digest.unheard.iter().filter(|it| wants_unheard(it)).collect();
     if !passes.contains(&true) && unheard.is_empty() {
         return None;
     }
@@ -158,6 +165,12 @@ fn about_unheard(unheard: &Unheard) -> About<'_> {
 }
 
 impl About<'_> {
+    /// It says that this sink is down or up.
+    fn is_health_of(&self, sink: &str) -> bool {
+        [SINK_DOWN, SINK_UP].contains(&self.entry)
+            && self.labels.iter().any(|own| own.get(SINK).is_some_and(|name| name == sink))
+    }
+
     fn passes(&self, filter: &Filter) -> bool {
         let Filter { min_severity, providers, codes, labels } = filter;
         // A word of a later version may be worse than all that are known.
@@ -178,6 +191,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    const NAME: &str = "oncall";
 
     fn event() -> Value {
         json!({
@@ -201,7 +216,7 @@ mod tests {
     }
 
     fn passes(row: &Value, filter: &Filter) -> bool {
-        passing(row.to_string().as_bytes(), filter, &Heard::default()).is_some()
+        passing(row.to_string().as_bytes(), NAME, filter, &Heard::default()).is_some()
     }
 
     fn words(words: &[&str]) -> Vec<String> {
@@ -259,7 +274,7 @@ mod tests {
         });
         let text = row.to_string();
         let filter = |min_severity| Filter { min_severity, ..Filter::default() };
-        let passing = |filter: &Filter| passing(text.as_bytes(), filter, &Heard::default());
+        let passing = |filter: &Filter| passing(text.as_bytes(), NAME, filter, &Heard::default());
         let part = passing(&filter(Severity::Error)).expect("two pass");
         let Item::Digest(digest) = Message::parse(&part).unwrap().item else { panic!("it is a digest") };
         let severities: Vec<_> = digest.incidents.iter().map(|it| &*it.severity).collect();
@@ -288,12 +303,12 @@ mod tests {
         let heard = Heard::from(["2".to_owned()]);
         for (row, is_told) in [(&told, true), (&other, false), (&digest, true), (&event(), false)] {
             let row = row.to_string();
-            assert_eq!(passing(row.as_bytes(), &filter, &heard).is_some(), is_told, "{row}");
-            assert_eq!(is_missed(row.as_bytes(), &filter, &heard), is_told, "{row}");
+            assert_eq!(passing(row.as_bytes(), NAME, &filter, &heard).is_some(), is_told, "{row}");
+            assert_eq!(is_missed(row.as_bytes(), NAME, &filter, &heard), is_told, "{row}");
         }
         let text = digest.to_string();
         let about = about(text.as_bytes(), &filter, &Incidents::from([("2".to_owned(), true)])).unwrap();
-        assert_eq!(passing(text.as_bytes(), &filter, &heard).unwrap(), about);
+        assert_eq!(passing(text.as_bytes(), NAME, &filter, &heard).unwrap(), about);
         let about: Value = serde_json::from_slice(&about).unwrap();
         assert_eq!(about["incidents"], json!([told]));
     }
@@ -310,7 +325,7 @@ mod tests {
         });
         let text = row.to_string();
         let part = |filter: &Filter| {
-            passing(text.as_bytes(), filter, &Heard::default())
+            passing(text.as_bytes(), NAME, filter, &Heard::default())
                 .map(|row| serde_json::from_slice::<Value>(&row).unwrap())
         };
         let errors = part(&Filter { min_severity: Severity::Error, ..Filter::default() }).expect("one is for it");
@@ -326,7 +341,8 @@ mod tests {
     #[test]
     fn a_sink_misses_what_is_for_it_but_no_word_about_what_it_missed() {
         let filter = |codes| Filter { codes: words(codes), ..Filter::default() };
-        let is_missed = |row: &Value, codes| is_missed(row.to_string().as_bytes(), &filter(codes), &Heard::default());
+        let is_missed =
+            |row: &Value, codes| is_missed(row.to_string().as_bytes(), NAME, &filter(codes), &Heard::default());
         let mut word = event();
         word["code"] = DROPPED.into();
         assert!(is_missed(&event(), &[]) && is_missed(&event(), &["ACQ.*"]) && !is_missed(&event(), &["isv.*"]));
@@ -344,6 +360,46 @@ mod tests {
     #[test]
     fn what_is_not_understood_passes() {
         let filter = Filter { min_severity: Severity::Critical, ..Filter::default() };
-        assert!(passing(br#"{"schema":"paytriage.event/9"}"#, &filter, &Heard::default()).is_some());
+        assert!(passing(br#"{"schema":"paytriage.event/9"}"#, NAME, &filter, &Heard::default()).is_some());
+    }
+
+    #[test]
+    fn a_sink_is_not_told_of_its_own_health_and_of_all_else_it_is() {
+        let own = |code: &str, entry: &str, sink: &str| {
+            let mut notice = notice("error", "opened", 1);
+            (notice["code"], notice["entry"], notice["provider"]) = (code.into(), entry.into(), "paytriage".into());
+            notice["sources"] = json!([{ "name": "paytriage", "count": 1, "labels": { "sink": sink } }]);
+            notice
+        };
+        let (down, up, dropped) = ("paytriage.sink-down", "paytriage.sink-up", "paytriage.dropped");
+        let mut up_event = event();
+        (up_event["code"], up_event["entry"]) = ("PT.SINK_UP".into(), up.into());
+        up_event["source"]["labels"] = json!({ "sink": NAME });
+        let all = [Filter::default(), Filter { providers: words(&["paytriage", "alipay"]), ..Filter::default() }];
+        for filter in &all {
+            let cases = [
+                (own("PT.SINK_DOWN", down, NAME), false),
+                (own("PT.SINK_DOWN", down, "log"), true),
+                (own("PT.DROPPED", dropped, NAME), true),
+                (up_event.clone(), false),
+                (event(), true),
+            ];
+            for (row, expected) in cases {
+                assert_eq!(passes(&row, filter), expected, "{row}");
+                let is_missed = is_missed(row.to_string().as_bytes(), NAME, filter, &Heard::default());
+                assert_eq!(is_missed, expected && row["code"] != "PT.DROPPED", "{row}");
+            }
+            let digest = json!({
+                "schema": "paytriage.digest/1", "id": "d", "time": "t", "more": 0, "opened": 2, "ongoing": 0, "resolved": 0,
+                "count": 2, "incidents": [own("PT.SINK_DOWN", down, NAME), own("PT.SINK_DOWN", down, "log")],
+            });
+            let digest = digest.to_string();
+            let part = passing(digest.as_bytes(), NAME, filter, &Heard::default()).expect("one is for it");
+            let part: Value = serde_json::from_slice(&part).unwrap();
+            assert_eq!(part["incidents"], json!([own("PT.SINK_DOWN", down, "log")]));
+        }
+        // Whatever it was told: what is told of it after it is up again is no news either.
+        let row = own("PT.SINK_DOWN", down, NAME).to_string();
+        assert_eq!(passing(row.as_bytes(), NAME, &all[0], &Heard::from(["1".to_owned()])), None);
     }
 }

@@ -1,7 +1,9 @@
 //! What the answers of a receiver say of its sink: whether it fails, since when, whether others were told, and whether everything
 //! is refused. Pure: answers and times in, what others should know out.
 //!
-//! What is refused because of what is in it says nothing of the sink, as long as it is one row: that steps aside. Two in a row do.
+//! A sink fails from the first attempt that comes to nothing until one is accepted. One row that is refused says nothing of a receiver
+//! that has accepted others: that row steps aside. It does where nothing was accepted ever, with this URL and these keys: then it is
+//! they that are wrong, for all one knows. And so do two with nothing accepted between them.
 
 use std::time::{Duration, Instant};
 
@@ -17,6 +19,10 @@ pub struct Health {
     /// How long a sink may fail before others are told.
     failing_after: Duration,
     failing: Option<Failing>,
+    /// The only row that was refused, as long as it says nothing of the sink.
+    odd: Option<Failing>,
+    /// Something was accepted, by this worker or an earlier one, with this URL and these keys.
+    has_accepted: bool,
     /// How many rows stepped aside or were given up since something was accepted.
     in_a_row: u32,
 }
@@ -43,12 +49,21 @@ pub struct Failure<'a> {
 
 impl Health {
     pub fn new(failing_after: Duration) -> Health {
-        Health { failing_after, failing: None, in_a_row: 0 }
+        Health { failing_after, failing: None, odd: None, has_accepted: false, in_a_row: 0 }
     }
 
     /// An earlier worker of the sink saw it fail, for so long, and may have told others.
     pub fn remember(&mut self, since: Timestamp, began: Instant, told: bool) {
         self.failing = Some(Failing { since, began, reason: String::new(), told, is_so: false });
+    }
+
+    /// An earlier worker of the sink saw its receiver accept something.
+    pub fn remember_accepting(&mut self) {
+        self.has_accepted = true;
+    }
+
+    pub fn has_accepted(&self) -> bool {
+        self.has_accepted
     }
 
     pub fn is_failing(&self) -> bool {
@@ -68,12 +83,28 @@ impl Health {
     /// A row is no longer in the way of those behind it, since it is refused.
     pub fn stepped_aside(&mut self, failure: Failure) {
         self.in_a_row += 1;
-        if self.in_a_row > 1 {
-            self.fails(failure);
-        } else {
+        let odd = self.odd.take();
+        let failing = self.fails(failure);
+        if let Some(odd) = odd {
+            // Neither was it that one.
+            (failing.since, failing.began) = (odd.since, odd.began);
+        } else if self.in_a_row == 1 && self.has_accepted {
             // All that failed may have been this row.
-            self.failing.take_if(|failing| !failing.told);
+            self.odd = self.failing.take_if(|failing| !failing.told);
         }
+    }
+
+    /// A row that stepped aside is not accepted either.
+    pub fn still_apart(&mut self, failure: Failure) {
+        if !self.has_accepted {
+            self.fails(failure);
+        }
+    }
+
+    /// All that waited is given up: nobody misses anything, until the next one comes.
+    pub fn nothing_waits(&mut self) {
+        self.failing.take_if(|failing| !failing.told);
+        self.odd = None;
     }
 
     /// The receiver wants nothing any more.
@@ -85,7 +116,7 @@ impl Health {
 
     /// Something was accepted; what to say if others were told that nothing is.
     pub fn accepted(&mut self) -> Option<SinkState> {
-        self.in_a_row = 0;
+        (self.in_a_row, self.odd, self.has_accepted) = (0, None, true);
         let failing = self.failing.take()?;
         failing.told.then_some(SinkState::Recovered { since: failing.since })
     }
@@ -96,6 +127,11 @@ impl Health {
         let failing = self.failing.as_mut().filter(|it| it.is_so && !it.told && is_long(it.began))?;
         failing.told = true;
         Some(SinkState::Failing { since: failing.since, reason: failing.reason.clone() })
+    }
+
+    /// When others should know that it fails, which an earlier worker saw and this one has not seen yet.
+    pub fn in_doubt_until(&self) -> Option<Instant> {
+        self.failing.as_ref().filter(|it| !it.is_so && !it.told).map(|it| it.began + self.failing_after)
     }
 
     fn fails(&mut self, Failure { since, now, reason }: Failure) -> &mut Failing {
@@ -145,18 +181,61 @@ mod tests {
     #[test]
     fn one_row_that_is_refused_says_nothing_and_two_do() {
         let (mut health, start) = (health(), Instant::now());
+        health.remember_accepting();
         health.failed(failure(start));
         health.stepped_aside(failure(start));
+        health.still_apart(failure(start + 15 * MINUTE));
         assert_eq!((health.is_failing(), health.news(start + 60 * MINUTE)), (false, None));
-        health.stepped_aside(failure(start + 60 * MINUTE));
+        // What fails otherwise says nothing of the time before.
+        health.failed(Failure { since: Timestamp::MAX, ..failure(start + 60 * MINUTE) });
         assert_eq!((health.is_failing(), health.news(start + 64 * MINUTE)), (true, None));
-        assert_eq!(health.news(start + 65 * MINUTE), Some(failing()));
+        // Since the first of two that are refused nothing was accepted.
+        health.stepped_aside(failure(start + 64 * MINUTE));
+        assert_eq!(health.news(start + 64 * MINUTE), Some(failing()));
+        for accepts in [true, false] {
+            let mut health = self::health();
+            health.remember_accepting();
+            health.stepped_aside(failure(start));
+            if accepts {
+                health.accepted();
+            }
+            health.stepped_aside(failure(start + MINUTE));
+            assert_eq!(health.news(start + 4 * MINUTE), None);
+            assert_eq!(health.news(start + 5 * MINUTE).is_some(), !accepts);
+        }
         // What was told is over only when something is accepted.
         let (mut health, later) = (self::health(), start + 5 * MINUTE);
+        health.remember_accepting();
         health.failed(failure(start));
         assert_eq!(health.news(later), Some(failing()));
         health.stepped_aside(failure(later));
         assert_eq!(health.accepted(), Some(recovered()));
+    }
+
+    #[test]
+    fn one_row_that_is_refused_by_who_never_accepted_anything_is_told_when_its_time_is_over() {
+        let start = Instant::now();
+        let refused = || {
+            let mut health = health();
+            health.failed(failure(start));
+            health.stepped_aside(failure(start + MINUTE));
+            assert_eq!((health.is_failing(), health.news(start + 4 * MINUTE)), (true, None));
+            health
+        };
+        assert_eq!(refused().news(start + 5 * MINUTE), Some(failing()));
+        let mut accepted = refused();
+        assert_eq!((accepted.accepted(), accepted.news(start + 5 * MINUTE)), (None, None));
+        // From now on it is one that has accepted something.
+        accepted.stepped_aside(failure(start + 5 * MINUTE));
+        assert_eq!(accepted.news(start + 60 * MINUTE), None);
+        let mut dropped = refused();
+        dropped.nothing_waits();
+        assert_eq!(dropped.news(start + 5 * MINUTE), None);
+        // An earlier worker saw it.
+        let mut later = health();
+        later.remember(Timestamp::UNIX_EPOCH, start, false);
+        later.still_apart(failure(start + 4 * MINUTE));
+        assert_eq!(later.news(start + 5 * MINUTE), Some(failing()));
     }
 
     #[test]
@@ -178,7 +257,9 @@ mod tests {
         health.remember(Timestamp::UNIX_EPOCH, start, false);
         assert_eq!((health.is_failing(), health.news(later), health.accepted()), (false, None, None));
         health.remember(Timestamp::UNIX_EPOCH, start, false);
+        assert_eq!(health.in_doubt_until(), Some(start + 5 * MINUTE));
         health.failed(Failure { since: Timestamp::MAX, ..failure(later) });
+        assert_eq!(health.in_doubt_until(), None);
         assert_eq!(health.news(later), Some(failing()));
     }
 
@@ -186,6 +267,7 @@ mod tests {
     fn what_an_earlier_worker_told_is_not_told_again_and_its_end_is() {
         let (mut health, start) = (health(), Instant::now());
         health.remember(Timestamp::UNIX_EPOCH, start, true);
+        assert_eq!(health.in_doubt_until(), None);
         health.failed(failure(start));
         assert_eq!(health.news(start + 60 * MINUTE), None);
         assert_eq!(health.accepted(), Some(recovered()));

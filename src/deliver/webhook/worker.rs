@@ -188,7 +188,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         let mut old = delivery.clone();
         old.incidents.retain(|incident, _| superseded.contains(incident));
         delivery.incidents.retain(|incident, _| !superseded.contains(incident));
-        let is_missed = |it: &&Member| filter::is_missed(&it.body, &Filter::default(), &Heard::default());
+        let is_missed = |it: &&Member| filter::is_missed(&it.body, self.name(), &Filter::default(), &Heard::default());
         let missed =
             self.members(&old)?.iter().filter(is_missed).map(|it| it.body.len() as u64).reduce(u64::saturating_add);
         let rest = match delivery.incidents.is_empty() {
@@ -225,6 +225,12 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         let Standing { next, apart, .. } = &standing;
         let apart_at = apart.as_ref().map(|apart| self.apart_due.at(&apart.id, apart.tries.next_ms, now));
         let next_at = next.as_ref().map(|next| self.next_due.at(&next.id, next.tries.next_ms, now));
+        // Whether it still fails is seen when others should know, however long the pause is.
+        let doubt = self.health.in_doubt_until();
+        let sooner = |at: Instant| doubt.map_or(at, |doubt| doubt.min(at));
+        let is_judged_by_apart = next.is_none() && !self.health.has_accepted();
+        let apart_at = apart_at.map(|at| if is_judged_by_apart { sooner(at) } else { at });
+        let next_at = next_at.map(sooner);
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let has_next = standing.next.is_some();
         match (standing.next.filter(|_| is_due(next_at)), standing.apart.filter(|_| is_due(apart_at))) {
@@ -233,6 +239,9 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
             (None, apart) => {
                 if !has_next && self.make()? {
                     return Ok(Choice::Wait(Pause::None));
+                }
+                if !has_next && apart_at.is_none() {
+                    self.health.nothing_waits();
                 }
                 Ok(match apart {
                     Some(apart) => Choice::Attempt(Box::new(apart)),
@@ -366,7 +375,6 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         if !self.keep(delivery, &outcome, moment.now_ms).await {
             return;
         }
-        // What stands apart says nothing of the sink.
         let is_apart = delivery.row.is_some();
         let since = delivery.tries.first_tried_ms.unwrap_or(moment.now_ms);
         let since = Timestamp::from_millisecond(since).unwrap_or_else(|_| Timestamp::now());
@@ -374,11 +382,14 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         match outcome {
             Outcome::Accepted => {
                 (self.tell)(SinkState::Accepted { rows: delivery.members.len() });
+                self.remember_accepting();
                 self.health.accepted().map(&mut self.tell);
             }
             Outcome::Again(tries) | Outcome::Pause { tries, .. } => {
                 let reason = self.failed(delivery, tries);
-                if !is_apart {
+                if is_apart {
+                    self.health.still_apart(failure(&reason));
+                } else {
                     self.health.failed(failure(&reason));
                 }
             }
@@ -440,8 +451,18 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
 
     /// A sink that failed before this run is failing since then.
     fn remember_failing(&mut self) {
-        let Ok(Standing { next, is_stopped, down_ms, .. }) = self.store.standing(self.name()) else { return };
-        let tried_ms = next.filter(|next| next.tries.attempts > 0).and_then(|next| next.tries.first_tried_ms);
+        let Ok(standing) = self.store.standing(self.name()) else { return };
+        let Standing { next, is_stopped, down_ms, accepted_as, .. } = standing;
+        if accepted_as.as_deref() == Some(self.sink.client.setup()) {
+            self.health.remember_accepting();
+        }
+        // What stands apart says something only of a receiver that never accepted anything.
+        let apart_ms = match accepted_as {
+            None => self.store.apart_since(self.name()).unwrap_or_default(),
+            Some(_) => None,
+        };
+        let next_ms = next.filter(|next| next.tries.attempts > 0).and_then(|next| next.tries.first_tried_ms);
+        let tried_ms = next_ms.into_iter().chain(apart_ms).min();
         let Some(since) = down_ms.or(tried_ms) else { return };
         let ago = Duration::from_millis(now_ms().saturating_sub(since).max(0).cast_unsigned());
         if let Ok(since) = Timestamp::from_millisecond(since) {
@@ -453,13 +474,23 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         }
     }
 
+    /// Stored once for each URL and key.
+    fn remember_accepting(&self) {
+        if self.health.has_accepted() {
+            return;
+        }
+        if let Err(error) = self.store.set_accepted_as(self.name(), self.sink.client.setup()) {
+            tracing::warn!(sink = self.name(), %error, "cannot record that this sink accepts messages");
+        }
+    }
+
     /// Gives up what has waited for too long. Only while nothing is accepted: what can be delivered is, however old.
     fn expire(&mut self) -> Result<(), StateError> {
         if self.store.steady_for() < self.sink.config.max_age {
             return Ok(());
         }
         let max_age = i64::try_from(self.sink.config.max_age.as_millis()).unwrap_or(i64::MAX);
-        let is_lost = |row: &[u8], heard: &Heard| filter::is_missed(row, &self.sink.config.filter, heard);
+        let is_lost = |row: &[u8], heard: &Heard| filter::is_missed(row, self.name(), &self.sink.config.filter, heard);
         let dropped = self.store.expire_before(self.name(), now_ms().saturating_sub(max_age), is_lost)?;
         if dropped.waiting.rows > 0 {
             (self.tell)(SinkState::Expired(dropped));
@@ -533,7 +564,9 @@ mod tests {
         let (case, unfit) = (case(), || Verdict::Unfit { reason: "HTTP 422".into() });
         let (up, sink) = (case.up(), case.sink());
         let mut worker = worker(&sink, &up);
-        let mut one = request(&up, 1);
+        let accepted = request(&up, 1);
+        worker.settle(&accepted, Verdict::Accepted).await;
+        let mut one = request(&up, 2);
         for _ in 0..2 {
             worker.settle(&one, unfit()).await;
             one.tries = tries(&up);

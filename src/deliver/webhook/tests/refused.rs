@@ -49,6 +49,7 @@ fn a_row_that_is_too_large_is_no_failure_of_its_receiver_but_two_and_nothing_els
     commit(&up, [event(0, "poison "), event(1, ""), event(2, "poison "), event(3, "")]);
     commit(&up, [event(4, "poison "), event(5, "poison ")]);
     let sink = Sink { failing_after: Duration::ZERO, ..case.sink() };
+    up.store.set_accepted_as(NAME, sink.client.setup()).unwrap();
     let (stop, asked) = watch::channel(false);
     let mut n_accepted = 0;
     run(&sink, &up.store, asked, |state| match state {
@@ -59,6 +60,96 @@ fn a_row_that_is_too_large_is_no_failure_of_its_receiver_but_two_and_nothing_els
     })
     .unwrap();
     assert_eq!((n_accepted, case.outbox().sinks().unwrap()[0].apart, up.store.waiting().rows), (2, 4, 0));
+}
+
+/// Runs until others are told, and gives the reason.
+fn told_failing(sink: Sink, up: &Up) -> String {
+    let sink = Sink { failing_after: Duration::from_millis(100), ..sink };
+    let (stop, asked) = watch::channel(false);
+    let said = Mutex::new(None);
+    let tell = |state| {
+        if let SinkState::Failing { reason, .. } = state {
+            *said.lock().unwrap() = Some(reason);
+            stop.send_replace(true);
+        }
+    };
+    std::thread::scope(|scope| {
+        let worker = scope.spawn(|| run(&sink, &up.store, asked, tell).unwrap());
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !worker.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        stop.send_replace(true);
+    });
+    said.into_inner().unwrap().expect("it is told")
+}
+
+#[test]
+fn a_receiver_that_refuses_the_only_row_and_never_accepted_anything_is_spoken_of() {
+    for status in [400, 401, 404, 413] {
+        let receiver = Receiver::new(move |_, _| Reply::Status(status));
+        let case = Case::new(receiver.at);
+        let up = case.up();
+        commit(&up, events(0..1));
+        assert_eq!(told_failing(case.sink(), &up), format!("HTTP {status}"));
+        assert_eq!(case.outbox().sinks().unwrap()[0].apart, 1, "it stands apart all the same");
+    }
+}
+
+#[test]
+fn a_receiver_that_accepted_others_before_may_refuse_one_row_and_is_another_with_another_url_or_key() {
+    let (mut case, _receiver) = small();
+    let up = case.up();
+    commit(&up, [event(0, "")]);
+    let running = case.run(&up);
+    wait_for("it is accepted", || is_empty(&up));
+    running.stop();
+    // The next run knows it.
+    commit(&up, [event(1, "poison ")]);
+    let sink = Sink { failing_after: Duration::ZERO, ..case.sink() };
+    let (stop, asked) = watch::channel(false);
+    let mut told = Vec::new();
+    run(&sink, &up.store, asked, |state| {
+        if told.is_empty() {
+            // It is spoken of before this is accepted, or not at all.
+            commit(&up, [event(2, "")]);
+        }
+        stop.send_replace(matches!(state, SinkState::Accepted { .. } | SinkState::Failing { .. }));
+        told.push(state);
+    })
+    .unwrap();
+    let (last, before) = told.split_last().expect("it is told");
+    assert_eq!(*last, SinkState::Accepted { rows: 1 });
+    assert!(!before.is_empty() && before.iter().all(|it| matches!(it, SinkState::Failed { .. })), "{told:?}");
+    // With another key nothing was accepted yet.
+    let key = case.dir.path().join("key");
+    std::fs::write(&key, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+    case.config.secrets = vec![config::Secret::File(key)];
+    commit(&up, [event(3, "poison ")]);
+    assert_eq!(told_failing(case.sink(), &up), "HTTP 413");
+}
+
+#[test]
+fn what_an_earlier_run_saw_fail_is_tried_and_spoken_of_when_its_time_is_over_however_long_the_pause_is() {
+    for status in [500, 400] {
+        let receiver = Receiver::new(move |_, _| Reply::Status(status));
+        let case = Case::new(receiver.at);
+        let up = case.up();
+        commit(&up, events(0..1));
+        let running = case.run(&up);
+        let waits = || up.store.standing(NAME).unwrap();
+        let request = || if status == 500 { waits().next } else { waits().apart };
+        wait_for("it is not accepted", || request().is_some_and(|it| it.tries.attempts > 0));
+        running.stop();
+        let (id, tries) = request().map(|it| (it.id, it.tries)).unwrap();
+        up.store.set_tries(NAME, &id, &Tries { next_ms: now_ms() + 3_000_000, ..tries }).unwrap();
+        let since = up.store.apart_since(NAME).unwrap();
+        assert_eq!(since, request().filter(|_| status == 400).and_then(|it| it.tries.first_tried_ms));
+        let n_before = receiver.got().len();
+        let sink = Sink { chance: || 1.0, ..case.sink() };
+        assert_eq!(told_failing(sink, &up), format!("HTTP {status}"));
+        assert_eq!(receiver.got().len(), n_before + 1, "it was seen once more");
+    }
 }
 
 #[test]
