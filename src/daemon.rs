@@ -405,7 +405,10 @@ impl Stdout {
     fn start(store: &Arc<Store>, notify: Notify, format: StdoutFormat, sender: Sender) -> Result<Stdout, Failure> {
         let store = Arc::clone(store);
         let end = spawn("stdout", move || {
-            let mut out = stdout::Patient::stdout();
+            let mut out = match stdout::Patient::stdout() {
+                Ok(out) => out,
+                Err(error) => return stdout::End::Failed(error),
+            };
             let style = match format {
                 StdoutFormat::Json => Style::Json,
                 StdoutFormat::Pretty => Style::Pretty(sender.voice()),

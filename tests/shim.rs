@@ -113,9 +113,15 @@ static void note_fd(char what, int fd, uint64_t at, const void *data, uint64_t l
     pthread_mutex_unlock(&turn); \
     errno = error; \
     return done;
+static int is_output(int fd) {
+    char path[4096], output[4096];
+    path_of(fd, path, sizeof path);
+    path_of(1, output, sizeof output);
+    return strcmp(path, output) == 0;
+}
 ssize_t write(int fd, const void *data, size_t len) {
     ssize_t (*real)(int, const void *, size_t) = REAL(write, ssize_t (*)(int, const void *, size_t));
-    if (fd == 1) { LOCKED(ssize_t, real(fd, data, len), note('O', "", 0, data, done)) }
+    if (is_output(fd)) { LOCKED(ssize_t, real(fd, data, len), note('O', "", 0, data, done)) }
     off64_t at = lseek64(fd, 0, SEEK_CUR);
     LOCKED(ssize_t, real(fd, data, len), note_fd('W', fd, at, data, done))
 }

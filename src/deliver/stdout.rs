@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -186,23 +187,13 @@ pub struct Patient<W> {
     is_waiting: bool,
 }
 
-impl Patient<Unbuffered> {
-    pub fn stdout() -> Patient<Unbuffered> {
-        Patient::new(Unbuffered)
-    }
-}
-
-/// Standard output without the library's buffer: what an attempt has written before it failed is known.
-#[derive(Debug)]
-pub struct Unbuffered;
-
-impl Write for Unbuffered {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(rustix::io::write(io::stdout(), bytes)?)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+impl Patient<File> {
+    /// Standard output without the library's buffer: what an attempt has written before it failed is known.
+    ///
+    /// # Errors
+    /// The system gives no descriptor for it.
+    pub fn stdout() -> io::Result<Patient<File>> {
+        Ok(Patient::new(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
     }
 }
 
