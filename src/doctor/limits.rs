@@ -89,8 +89,8 @@ fn descriptors(limits: &Limits, needs: &Needs, unit: Option<&Unit>) -> Finding {
                 .remedy("sudo systemctl edit paytriage", what)
                 .remedy("sudo systemctl restart paytriage", "then")
         }
-        Some(most) => Finding::ok("descriptors.ok", format!("{} files to read, {most} may be open", needs.files)),
-        None => Finding::ok("descriptors.ok", format!("{} files to read, without a limit", needs.files)),
+        Some(most) => Finding::ok("descriptors.ok", format!("{} of {most} open files are needed", needs.files)),
+        None => Finding::ok("descriptors.ok", format!("open files have no limit; needed: {}", needs.files)),
     }
 }
 
