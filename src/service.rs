@@ -27,6 +27,8 @@ pub struct Service {
     /// After so long without a sign of life it is killed.
     watchdog: Option<Duration>,
     is_ready: bool,
+    /// When there may be something to tell: whatever else happens meanwhile does not put it off.
+    next: Instant,
     /// Why the configuration that was asked for last is not in force.
     not_reloaded: Option<String>,
     told: String,
@@ -36,7 +38,8 @@ impl Service {
     pub fn new(metrics: Arc<Metrics>) -> Service {
         let is_managed = std::env::var_os("NOTIFY_SOCKET").is_some();
         let watchdog = sd_notify::watchdog_enabled().filter(|_| is_managed);
-        Service { metrics, is_managed, watchdog, is_ready: false, not_reloaded: None, told: String::new() }
+        let (next, told) = (Instant::now(), String::new());
+        Service { metrics, is_managed, watchdog, is_ready: false, next, not_reloaded: None, told }
     }
 
     /// Comes back when there may be something to tell; never without a service manager.
@@ -44,9 +47,7 @@ impl Service {
         if !self.is_managed {
             return std::future::pending().await;
         }
-        let pause = if self.is_ready { STATUS } else { STARTING };
-        let watchdog = self.watchdog.map_or(pause, |limit| limit / WATCHDOG_SHARE);
-        tokio::time::sleep(pause.min(watchdog)).await;
+        tokio::time::sleep_until(self.next.into()).await;
     }
 
     /// Tells what there is to tell.
@@ -71,6 +72,8 @@ impl Service {
         }
         send(&states);
         self.told = status;
+        let pause = if self.is_ready { STATUS } else { STARTING };
+        self.next = now + self.watchdog.map_or(pause, |limit| pause.min(limit / WATCHDOG_SHARE));
     }
 
     /// The configuration is about to be loaded again.
@@ -96,8 +99,8 @@ impl Service {
             Some(problem) => format!("The old configuration stays in force: {problem}"),
             None => self.metrics.in_short(now),
         };
-        let one_line: String = status.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_STATUS).collect();
-        one_line
+        // In one line.
+        status.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_STATUS).collect()
     }
 }
 

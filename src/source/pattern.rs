@@ -103,10 +103,8 @@ impl Exclude {
 
 /// Why a file of this name is passed over, although it stands where logs are; `None` if it may be a text log.
 pub fn why_no_text(path: &Path) -> Option<&'static str> {
-    let has_extension = |known: &[&str]| {
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        extension.is_some_and(|extension| known.iter().any(|known| extension.eq_ignore_ascii_case(known)))
-    };
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let has_extension = |known: &[&str]| known.iter().any(|known| extension.eq_ignore_ascii_case(known));
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let is_named =
         |known: &&str| name.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']));
