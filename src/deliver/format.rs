@@ -29,10 +29,12 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use memchr::memmem;
 
 use super::message::{Item, Message};
 use crate::catalog::Lang;
 use crate::config::Format;
+use crate::incident::notice::DIGEST_SCHEMA;
 
 pub use card::{Voice, counted_line, headline, one_line};
 pub use template::{CompiledTemplate, TemplateError, Trial, compile};
@@ -130,11 +132,13 @@ pub fn limits(format: &Format) -> Limits {
 pub fn tells_of(format: &Format, row: &[u8]) -> bool {
     let is_one_by_one =
         matches!(format, Format::PagerDuty | Format::CloudEvents | Format::Alertmanager | Format::AlertmanagerAlerts);
-    let only_counts = |row| match Message::parse(row).map(|message| message.item) {
+    // Nearly no row is a digest, so most need not be read.
+    let is_digest = || memmem::find(row, DIGEST_SCHEMA.as_bytes()).is_some();
+    let only_counts = || match Message::parse(row).map(|message| message.item) {
         Ok(Item::Digest(digest)) => digest.incidents.is_empty(),
         Ok(Item::Event(_) | Item::Incident(_)) | Err(_) => false,
     };
-    !is_one_by_one || !only_counts(row)
+    !(is_one_by_one && is_digest() && only_counts())
 }
 
 /// What goes into one request each: for PagerDuty every incident alone, also those of a digest, since one request is about one; for

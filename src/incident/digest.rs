@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::crowd::Counted;
 use super::group::hex;
 use super::key::hash;
-use super::notice::{Digest, Notice, Status, Unheard};
+use super::notice::{Digest, Notice, Totals, Unheard};
 use super::{Clock, Outgoing, json};
 use crate::event::EventId;
 
@@ -80,19 +80,18 @@ fn message(notices: Vec<Notice>, counted: Counted, now: Clock) -> Option<Outgoin
 fn digest(incidents: Vec<Notice>, counted: Counted, now: Clock) -> Digest {
     let ids = incidents.iter().map(|notice| notice.id.as_bytes());
     let parts: Vec<&[u8]> = ids.chain([counted.ids.as_bytes()]).collect();
-    let with = |status| {
-        let of = |notice: &&Notice| notice.status == status && !notice.is_unfollowed();
-        incidents.iter().filter(of).count() as u64
-    };
+    let mut totals = Totals::default();
+    incidents.iter().for_each(|notice| totals.count(notice));
+    let Totals { opened, ongoing, resolved, unfollowed, events } = totals;
     Digest {
         id: hex(&hash(&parts)),
         time: now.wall.to_string(),
         more: counted.more,
-        opened: with(Status::Opened),
-        ongoing: with(Status::Ongoing),
-        resolved: with(Status::Resolved),
-        unfollowed: incidents.iter().filter(|notice| notice.is_unfollowed()).count() as u64 + counted.more,
-        count: counted.count + incidents.iter().map(|notice| notice.count).sum::<u64>(),
+        opened,
+        ongoing,
+        resolved,
+        unfollowed: unfollowed + counted.more,
+        count: events + counted.count,
         unheard: counted.named(),
         incidents,
     }

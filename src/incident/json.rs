@@ -7,19 +7,18 @@ use crate::wire;
 
 #[derive(Serialize)]
 #[serde(tag = "schema")]
-enum Row<'a> {
+enum Named<'a> {
     #[serde(rename = "paytriage.incident/1")]
     Incident(&'a Notice),
-    #[serde(rename = "paytriage.digest/1")]
-    Digest(Listed<'a>),
 }
 
 /// A [`Digest`] whose notices name their schema.
 #[derive(Serialize)]
-struct Listed<'a> {
+#[serde(tag = "schema", rename = "paytriage.digest/1")]
+struct Listed<'a, N> {
     id: &'a str,
     time: &'a str,
-    incidents: Vec<Row<'a>>,
+    incidents: Vec<N>,
     more: u64,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     unheard: &'a [Unheard],
@@ -31,22 +30,17 @@ struct Listed<'a> {
 }
 
 pub(super) fn notice(notice: &Notice) -> Vec<u8> {
-    wire::json(&Row::Incident(notice))
+    wire::json(&Named::Incident(notice))
 }
 
 pub(super) fn digest(digest: &Digest) -> Vec<u8> {
-    let Digest { id, time, incidents, more, unheard, opened, ongoing, resolved, unfollowed, count } = digest;
-    let listed = Listed {
-        id,
-        time,
-        incidents: incidents.iter().map(Row::Incident).collect(),
-        more: *more,
-        unheard,
-        opened: *opened,
-        ongoing: *ongoing,
-        resolved: *resolved,
-        unfollowed: *unfollowed,
-        count: *count,
-    };
-    wire::json(&Row::Digest(listed))
+    digest_of(digest, digest.incidents.iter().map(Named::Incident).collect())
+}
+
+/// A digest with these in the place of its notices: the same ones, as they were written.
+pub fn digest_of<N: Serialize>(digest: &Digest, incidents: Vec<N>) -> Vec<u8> {
+    let Digest { id, time, incidents: _, more, unheard, opened, ongoing, resolved, unfollowed, count } = digest;
+    let (more, opened, ongoing, resolved) = (*more, *opened, *ongoing, *resolved);
+    let (unfollowed, count) = (*unfollowed, *count);
+    wire::json(&Listed { id, time, incidents, more, unheard, opened, ongoing, resolved, unfollowed, count })
 }

@@ -38,6 +38,7 @@ use crate::event::EventId;
 
 pub use group::{Standing, State, longest_pause};
 pub use incidents::{Incidents, Known, Listed};
+pub use json::digest_of;
 pub use matching::fits;
 pub use own::{is_own, lasts};
 pub use threshold::threshold_of;

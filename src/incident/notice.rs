@@ -196,6 +196,47 @@ impl Notice {
     }
 }
 
+/// Of incidents, listed or not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub opened: u64,
+    pub ongoing: u64,
+    pub resolved: u64,
+    pub unfollowed: u64,
+    /// Events of all of them.
+    pub events: u64,
+}
+
+impl Totals {
+    pub fn of(digest: &Digest) -> Totals {
+        let Digest { opened, ongoing, resolved, unfollowed, count: events, .. } = *digest;
+        Totals { opened, ongoing, resolved, unfollowed, events }
+    }
+
+    pub fn add(&mut self, other: Totals) {
+        self.opened += other.opened;
+        self.ongoing += other.ongoing;
+        self.resolved += other.resolved;
+        self.unfollowed += other.unfollowed;
+        self.events += other.events;
+    }
+
+    /// One more. That it is no longer followed says more of it than its status.
+    pub fn count(&mut self, notice: &Notice) {
+        match notice.status {
+            _ if notice.is_unfollowed() => self.unfollowed += 1,
+            Status::Opened => self.opened += 1,
+            Status::Ongoing => self.ongoing += 1,
+            Status::Resolved => self.resolved += 1,
+        }
+        self.events += notice.count;
+    }
+
+    pub fn incidents(&self) -> u64 {
+        self.opened + self.ongoing + self.resolved + self.unfollowed
+    }
+}
+
 /// What an incident was that had to make room before anything was said of it. It has no id: nobody can be told of its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unheard {

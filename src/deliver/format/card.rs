@@ -10,11 +10,11 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::super::message::{Event, Message};
-use super::subject::{Subject, Subjects, Totals, order, subjects};
+use super::subject::{Subject, Subjects, order, subjects};
 use super::words::{self, Words};
 use super::{Context, RenderError, Rendered, cut, text};
 use crate::catalog::{Lang, Severity};
-use crate::incident::notice::{Digest, Notice, Reason, Sample, Scope, Unheard};
+use crate::incident::notice::{Digest, Notice, Reason, Sample, Scope, Totals, Unheard};
 use crate::notice::PROVIDER;
 use crate::render::words as report;
 

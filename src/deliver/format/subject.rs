@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::message::{Event, Item, Message};
 use crate::incident::is_own;
-use crate::incident::notice::{Digest, Notice, Status, Unheard};
+use crate::incident::notice::{Notice, Status, Totals, Unheard};
 use crate::notice::SINK;
 
 /// One thing to speak of.
@@ -23,36 +23,6 @@ pub struct Subjects<'a> {
     /// What some of these were.
     pub unheard: Vec<&'a Unheard>,
     pub totals: Totals,
-}
-
-/// Of incidents, listed or not.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Totals {
-    pub opened: u64,
-    pub ongoing: u64,
-    pub resolved: u64,
-    pub unfollowed: u64,
-    /// Events of all of them.
-    pub events: u64,
-}
-
-impl Totals {
-    pub fn of(digest: &Digest) -> Totals {
-        let Digest { opened, ongoing, resolved, unfollowed, count: events, .. } = *digest;
-        Totals { opened, ongoing, resolved, unfollowed, events }
-    }
-
-    fn add(&mut self, other: Totals) {
-        self.opened += other.opened;
-        self.ongoing += other.ongoing;
-        self.resolved += other.resolved;
-        self.unfollowed += other.unfollowed;
-        self.events += other.events;
-    }
-
-    pub fn incidents(&self) -> u64 {
-        self.opened + self.ongoing + self.resolved + self.unfollowed
-    }
 }
 
 /// What the catalogue says of it, in the words of the schema.
@@ -87,13 +57,7 @@ pub fn subjects<'a>(messages: &'a [Message<'_>]) -> Subjects<'a> {
             Item::Event(event) => all.list.push(Subject::Event(event)),
             Item::Incident(notice) => {
                 all.list.push(Subject::Incident(notice));
-                match notice.status {
-                    _ if notice.is_unfollowed() => all.totals.unfollowed += 1,
-                    Status::Opened => all.totals.opened += 1,
-                    Status::Ongoing => all.totals.ongoing += 1,
-                    Status::Resolved => all.totals.resolved += 1,
-                }
-                all.totals.events += notice.count;
+                all.totals.count(notice);
             }
             Item::Digest(digest) => {
                 all.list.extend(digest.incidents.iter().map(Subject::Incident));

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::catalog::{Actor, Lang, Retry, Severity};
-use crate::incident::notice::{Notice, Reason, Status};
+use crate::incident::notice::{Notice, Reason, Status, Totals};
 use crate::incident::{self, lasts};
 use crate::render::words::{self as report, grouped};
 
-use super::subject::{Subject, Totals};
+use super::subject::Subject;
 
 /// Labels that the report does not have.
 #[derive(Debug)]

@@ -1,25 +1,50 @@
 //! Which rows a sink is told of. Pure: a row, the sink's name and its filter in, what it gets of the row out.
 //!
 //! That it is down itself, and up again, a sink is not told: while it is so nothing reaches it, and afterwards it is no news.
-//! An incident that the sink was told of passes to its end, whatever the filter has become. A digest passes if any of its incidents does, and is told with those only. A row that this version cannot read passes: nothing
-//! disappears because it was not understood.
+//! An incident that the sink was told of passes to its end, whatever the filter has become. A digest passes if any of its
+//! incidents does, and is told with those only. A row that this version cannot read passes: nothing disappears because it
+//! was not understood.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use memchr::memmem;
-use serde::Serialize;
-use serde_json::value::RawValue;
 
 use crate::catalog::Severity;
 use crate::config::Filter;
 use crate::deliver::message::{Event, Item, Message, listed};
-use crate::incident::notice::{DIGEST_SCHEMA, Digest, Notice, Status, Unheard};
+use crate::incident::digest_of;
+use crate::incident::notice::{Digest, Notice, Totals, Unheard};
 use crate::notice::{SINK, SINK_DOWN, SINK_UP};
 use crate::store::{Heard, Incidents};
 
 /// The code of what paytriage says of rows that were given up.
 const DROPPED: &str = "PT.DROPPED";
+
+/// What one sink wants.
+struct Wants<'a> {
+    sink: &'a str,
+    filter: &'a Filter,
+    heard: &'a Heard,
+}
+
+impl Wants<'_> {
+    fn event(&self, event: &Event) -> bool {
+        self.passes(&about_event(event), false)
+    }
+
+    fn notice(&self, notice: &Notice) -> bool {
+        self.passes(&about_notice(notice), self.heard.contains(&notice.incident))
+    }
+
+    fn unheard(&self, unheard: &Unheard) -> bool {
+        self.passes(&about_unheard(unheard), false)
+    }
+
+    fn passes(&self, about: &About, is_heard: bool) -> bool {
+        (is_heard || about.passes(self.filter)) && !about.is_health_of(self.sink)
+    }
+}
 
 /// The row as the sink gets it; `None` if it does not.
 pub fn passing<'a>(row: &'a [u8], sink: &str, filter: &Filter, heard: &Heard) -> Option<Cow<'a, [u8]>> {
@@ -28,10 +53,8 @@ pub fn passing<'a>(row: &'a [u8], sink: &str, filter: &Filter, heard: &Heard) ->
     if *filter == Filter::default() && !is_of_sinks() {
         return Some(Cow::Borrowed(row));
     }
-    let passes = |about: About, is_heard: bool| (is_heard || about.passes(filter)) && !about.is_health_of(sink);
-    let wants = |notice: &Notice| passes(about_notice(notice), heard.contains(&notice.incident));
-    let wants_unheard = |unheard: &Unheard| passes(about_unheard(unheard), false);
-    part_of(row, |event| passes(about_event(event), false), wants, wants_unheard)
+    let wants = Wants { sink, filter, heard };
+    part_of(row, |it| wants.event(it), |it| wants.notice(it), |it| wants.unheard(it))
 }
 
 /// What a row says of these incidents, and of those that nobody was told of; `None` if nothing.
@@ -58,12 +81,13 @@ fn part_of<'a>(
 /// Whether a sink misses a row that it never gets. Not what is not for it, and no word about what it did not get: each such
 /// word would lead to the next.
 pub fn is_missed(row: &[u8], sink: &str, filter: &Filter, heard: &Heard) -> bool {
-    let Some(row) = passing(row, sink, filter, heard) else { return false };
-    match Message::parse(&row).map(|message| message.item) {
-        Ok(Item::Event(event)) => event.code != DROPPED,
-        Ok(Item::Incident(notice)) => notice.code != DROPPED,
+    let wants = Wants { sink, filter, heard };
+    match Message::parse(row).map(|message| message.item) {
+        Ok(Item::Event(event)) => event.code != DROPPED && wants.event(&event),
+        Ok(Item::Incident(notice)) => notice.code != DROPPED && wants.notice(&notice),
         Ok(Item::Digest(digest)) => {
-            !digest.unheard.is_empty() || digest.incidents.iter().any(|notice| notice.code != DROPPED)
+            let is_missed = |notice: &Notice| notice.code != DROPPED && wants.notice(notice);
+            digest.unheard.iter().any(|it| wants.unheard(it)) || digest.incidents.iter().any(is_missed)
         }
         Err(_) => true,
     }
@@ -76,7 +100,7 @@ fn of_digest<'a>(
     wants_unheard: impl Fn(&Unheard) -> bool,
 ) -> Option<Cow<'a, [u8]>> {
     let passes: Vec<bool> = digest.incidents.iter().map(wants).collect();
-    let unheard: Vec<&Unheard> = digest.unheard.iter().filter(|it| wants_unheard(it)).collect();
+    let unheard: Vec<Unheard> = digest.unheard.iter().filter(|it| wants_unheard(it)).cloned().collect();
     if !passes.contains(&true) && unheard.is_empty() {
         return None;
     }
@@ -88,40 +112,27 @@ fn of_digest<'a>(
 }
 
 /// A digest of those incidents only, each as it was.
-fn part(row: &[u8], digest: &Digest, passes: &[bool], unheard: Vec<&Unheard>) -> serde_json::Result<Vec<u8>> {
-    let notices = || digest.incidents.iter().zip(passes).filter_map(|(notice, passes)| passes.then_some(notice));
+fn part(row: &[u8], digest: &Digest, passes: &[bool], unheard: Vec<Unheard>) -> serde_json::Result<Vec<u8>> {
+    let written = listed(row)?.into_iter().zip(passes).filter_map(|(it, passes)| passes.then_some(it)).collect();
+    let mut totals = Totals::default();
+    let notices = digest.incidents.iter().zip(passes).filter(|(_, passes)| **passes);
+    notices.for_each(|(notice, _)| totals.count(notice));
+    let Totals { opened, ongoing, resolved, unfollowed, events } = totals;
+    // Nothing is known of those that are not named.
     let more = unheard.len() as u64;
-    let count = |status| notices().filter(|it| it.status == status && !it.is_unfollowed()).count() as u64;
-    serde_json::to_vec(&Part {
-        schema: DIGEST_SCHEMA,
-        id: &digest.id,
-        time: &digest.time,
-        incidents: listed(row)?.into_iter().zip(passes).filter_map(|(it, passes)| passes.then_some(it)).collect(),
-        // Nothing is known of those that are not named.
+    let part = Digest {
+        id: digest.id.clone(),
+        time: digest.time.clone(),
+        incidents: Vec::new(),
         more,
-        opened: count(Status::Opened),
-        ongoing: count(Status::Ongoing),
-        resolved: count(Status::Resolved),
-        unfollowed: notices().filter(|notice| notice.is_unfollowed()).count() as u64 + more,
-        count: notices().map(|notice| notice.count).chain(unheard.iter().map(|it| it.count)).sum(),
+        opened,
+        ongoing,
+        resolved,
+        unfollowed: unfollowed + more,
+        count: events + unheard.iter().map(|it| it.count).sum::<u64>(),
         unheard,
-    })
-}
-
-#[derive(Serialize)]
-struct Part<'a> {
-    schema: &'static str,
-    id: &'a str,
-    time: &'a str,
-    incidents: Vec<&'a RawValue>,
-    more: u64,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    unheard: Vec<&'a Unheard>,
-    opened: u64,
-    ongoing: u64,
-    resolved: u64,
-    unfollowed: u64,
-    count: u64,
+    };
+    Ok(digest_of(&part, written))
 }
 
 /// What a filter looks at.
@@ -336,6 +347,12 @@ mod tests {
         assert_eq!(part(&prod), Some(row.clone()));
         let other = Filter { labels: labels(&[("env", "test")]), ..Filter::default() };
         assert_eq!(part(&other), None);
+        let mut hostile = row;
+        hostile["unheard"][0]["source"] = "a\u{202e}b".into();
+        let errors = Filter { min_severity: Severity::Error, ..Filter::default() };
+        let hostile = hostile.to_string();
+        let part = passing(hostile.as_bytes(), NAME, &errors, &Heard::default()).unwrap();
+        assert!(String::from_utf8_lossy(&part).contains(r"a\u202eb"), "hidden characters stay escaped");
     }
 
     #[test]
