@@ -153,8 +153,8 @@ impl Store {
             }
             for delivery in deliveries {
                 insert(transaction, sink, delivery)?;
-                heard::made(transaction, sink, delivery)?;
             }
+            heard::made(transaction, sink, deliveries)?;
             Ok(true)
         })
     }
@@ -290,7 +290,7 @@ impl Store {
         self.settle(|transaction| {
             let bury = "INSERT OR REPLACE INTO dead (sink, id, seq, part, reason, at_ms, body, incidents) \
                         SELECT sink, id, position, part, ?3, ?4, coalesce(row, (SELECT body FROM outbox WHERE seq = position), x''), \
-                        incidents                         FROM batch WHERE sink = ?1 AND id = ?2";
+                        incidents FROM batch WHERE sink = ?1 AND id = ?2";
             transaction.prepare_cached(bury)?.execute(params![sink, delivery.id, reason, at_ms])?;
             let oldest = "DELETE FROM dead WHERE sink = ?1 AND id NOT IN \
                           (SELECT id FROM dead WHERE sink = ?1 ORDER BY at_ms DESC, seq DESC LIMIT ?2)";
@@ -424,7 +424,7 @@ fn columns(request: Option<&Request>) -> rusqlite::Result<Columns<'_>> {
     Ok((Some(content_type), Some(json(headers)?), Some(body)))
 }
 
-fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+pub(super) fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|error| Error::ToSqlConversionFailure(Box::new(error)))
 }
 

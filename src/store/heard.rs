@@ -41,17 +41,20 @@ pub fn of(connection: &Connection, sink: &str) -> rusqlite::Result<Heard> {
     connection.prepare_cached(select)?.query_map([sink], |row| row.get(0))?.collect()
 }
 
-/// A request was made.
-pub fn made(transaction: &Transaction, sink: &str, delivery: &Delivery) -> rusqlite::Result<()> {
-    let lasting = || delivery.incidents.iter().filter(|(_, is_over)| !**is_over);
-    if lasting().next().is_none() {
-        return Ok(());
-    }
+/// Requests were made.
+pub fn made(transaction: &Transaction, sink: &str, deliveries: &[Delivery]) -> rusqlite::Result<()> {
     let put = "INSERT INTO heard (sink, incident, made, accepted, is_over) VALUES (?1, ?2, ?3, 0, 0) \
                ON CONFLICT DO UPDATE SET made = excluded.made, is_over = 0";
     let mut put = transaction.prepare_cached(put)?;
-    for (incident, _) in lasting() {
-        put.execute(params![sink, incident, delivery.members.first()])?;
+    let mut is_new = false;
+    for delivery in deliveries {
+        for (incident, _) in delivery.incidents.iter().filter(|(_, is_over)| !**is_over) {
+            put.execute(params![sink, incident, delivery.members.first()])?;
+            is_new = true;
+        }
+    }
+    if !is_new {
+        return Ok(());
     }
     let oldest = "DELETE FROM heard WHERE sink = ?1 AND incident IN \
                   (SELECT incident FROM heard WHERE sink = ?1 ORDER BY is_over, made DESC, accepted DESC LIMIT -1 OFFSET ?2)";

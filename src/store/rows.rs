@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, OptionalExtension, Transaction, params};
 
-use super::delivery::{self, UnderWay};
+use super::delivery::{self, UnderWay, json};
 use super::expire::Sink;
 use super::heard::{self, Heard};
 use super::{Backlog, Batch, Dropped, FileState, Forgotten, OutboxEvent, Row, loss};
@@ -13,7 +13,6 @@ use crate::config::Notify;
 use crate::event::EventId;
 use crate::identity::FileKey;
 use crate::notice::Why;
-use crate::pipeline::Checkpoint;
 use crate::source::proof::Proof;
 
 const FILE_COLUMNS: &str =
@@ -22,10 +21,6 @@ const FILE_COLUMNS: &str =
 /// SQLite has no unsigned numbers; the bits are what counts.
 fn signed(n: u64) -> i64 {
     n.cast_signed()
-}
-
-fn json(checkpoint: &Checkpoint) -> rusqlite::Result<String> {
-    serde_json::to_string(checkpoint).map_err(|error| Error::ToSqlConversionFailure(Box::new(error)))
 }
 
 /// How a kind of rows, and the sinks that take it, stand in the tables.
