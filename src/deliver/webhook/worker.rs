@@ -1,4 +1,6 @@
-//! The worker of one sink: look into the store, attempt what is due, store what came of it, wait.
+//! The worker of one sink: look into the store, attempt what is due, store what came of it (`settle`), wait.
+
+mod settle;
 
 use std::time::{Duration, Instant};
 
@@ -9,13 +11,13 @@ use super::batch::{Member, name};
 use super::budget::Budget;
 use super::client::Outgoing;
 use super::filter;
-use super::health::{Failure, Health};
-use super::outcome::{self, MAX_APART, Moment, Outcome, Room};
+use super::health::Health;
+use super::outcome::Outcome;
 use super::verdict::{Verdict, judge};
 use super::{Sink, SinkState};
 use crate::config::Filter;
 use crate::deliver::format::{self, Limits};
-use crate::store::{Delivery, Heard, Request, Standing, StateError, Store, Tries};
+use crate::store::{Delivery, Heard, Request, Standing, StateError, Store};
 
 /// Between two looks into the store at most: an operator may have changed something.
 const LOOK: Duration = Duration::from_secs(2);
@@ -277,15 +279,16 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
     /// The next rows for this sink, at least `max` if there are so many, and the last row that was looked at.
     fn gather(&self, max: usize) -> Result<(Vec<Member>, i64), StateError> {
         let config = &self.sink.config;
-        let (mut members, mut seen) = (Vec::new(), self.looked_at);
-        let heard = match config.filter == Filter::default() {
-            true => Heard::default(),
-            false => self.store.heard(&config.name)?,
-        };
+        let (mut members, mut seen, mut heard) = (Vec::new(), self.looked_at, None);
         loop {
             let rows = self.store.rows_after(config.notify, seen, SCAN)?;
+            let heard = match &heard {
+                Some(heard) => heard,
+                None if rows.is_empty() || config.filter == Filter::default() => &Heard::default(),
+                None => heard.insert(self.store.heard(&config.name)?),
+            };
             seen = rows.last().map_or(seen, |row| row.seq);
-            members.extend(rows.iter().filter_map(|row| Member::of(row, config, &heard)));
+            members.extend(rows.iter().filter_map(|row| Member::of(row, config, heard)));
             if rows.len() < SCAN || members.len() >= max {
                 return Ok((members, seen));
             }
@@ -361,129 +364,6 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
         self.store.replace_delivery(self.name(), &old.id, &anew)
     }
 
-    /// Stores what an attempt came to, and tells of it.
-    async fn settle(&mut self, delivery: &Delivery, verdict: Verdict) {
-        let room = match self.n_apart {
-            _ if self.health.refuses_all() => Room::NoUse,
-            MAX_APART.. => Room::Full,
-            _ => Room::Free,
-        };
-        let max_age = self.sink.config.max_age;
-        let steady_for = self.store.steady_for();
-        let moment = Moment { now_ms: now_ms(), random: (self.sink.chance)(), max_age, steady_for, room };
-        let outcome = outcome::decide(delivery, verdict, moment);
-        if !self.keep(delivery, &outcome, moment.now_ms).await {
-            return;
-        }
-        let is_apart = delivery.row.is_some();
-        let since = delivery.tries.first_tried_ms.unwrap_or(moment.now_ms);
-        let since = Timestamp::from_millisecond(since).unwrap_or_else(|_| Timestamp::now());
-        let failure = |reason| Failure { since, now: Instant::now(), reason };
-        match outcome {
-            Outcome::Accepted => {
-                (self.tell)(SinkState::Accepted { rows: delivery.members.len() });
-                self.remember_accepting();
-                self.health.accepted().map(&mut self.tell);
-            }
-            Outcome::Again(tries) | Outcome::Pause { tries, .. } => {
-                let reason = self.failed(delivery, tries);
-                if is_apart {
-                    self.health.still_apart(failure(&reason));
-                } else {
-                    self.health.failed(failure(&reason));
-                }
-            }
-            Outcome::Halve(tries) => drop(self.failed(delivery, tries)),
-            Outcome::Apart(tries) => {
-                let reason = self.failed(delivery, tries);
-                self.health.stepped_aside(failure(&reason));
-            }
-            Outcome::Dead { reason } => {
-                if !is_apart {
-                    self.health.stepped_aside(failure(&reason));
-                }
-                (self.tell)(SinkState::Dead { id: delivery.id.clone(), reason });
-            }
-            Outcome::Gone(tries) => {
-                let stopped = self.health.stopped(failure(&tries.last_error.unwrap_or_default()));
-                (self.tell)(stopped);
-            }
-        }
-    }
-
-    /// Stores an outcome. As long as that does not work it is remembered here: a full disk does not cause repeats. False if the
-    /// worker was asked to stop meanwhile.
-    async fn keep(&mut self, delivery: &Delivery, outcome: &Outcome, now_ms: i64) -> bool {
-        while let Err(error) = self.store_outcome(delivery, outcome, now_ms) {
-            tracing::warn!(sink = self.name(), %error, "cannot record what became of a request; trying again");
-            self.wait(Pause::Until(Instant::now() + STORE_RETRY)).await;
-            if self.is_stopped() {
-                return false;
-            }
-        }
-        true
-    }
-
-    fn store_outcome(&self, delivery: &Delivery, outcome: &Outcome, now_ms: i64) -> Result<(), StateError> {
-        let (store, sink, id) = (self.store, self.name(), &delivery.id);
-        match outcome {
-            Outcome::Accepted => store.accept_delivery(sink, delivery),
-            Outcome::Again(tries) => store.set_tries(sink, id, tries),
-            Outcome::Gone(tries) => store.stop_sink(sink, id, tries),
-            Outcome::Pause { tries, until_ms } => store.pause(sink, id, tries, *until_ms),
-            Outcome::Halve(begin) => {
-                let mut halves = self.sink.maker().halves(&self.members(delivery)?, delivery.through);
-                halves.iter_mut().for_each(|half| half.tries = begin.clone());
-                store.replace_delivery(sink, id, &halves)
-            }
-            Outcome::Apart(tries) => store.put_apart(sink, delivery, tries),
-            Outcome::Dead { reason } => store.bury(sink, delivery, reason, now_ms),
-        }
-    }
-
-    /// Tells of an attempt that came to nothing, and gives the reason.
-    fn failed(&mut self, delivery: &Delivery, tries: Tries) -> String {
-        let reason = tries.last_error.unwrap_or_default();
-        tracing::debug!(sink = self.name(), id = delivery.id, attempts = tries.attempts, reason, "not accepted");
-        (self.tell)(SinkState::Failed { reason: reason.clone() });
-        reason
-    }
-
-    /// A sink that failed before this run is failing since then.
-    fn remember_failing(&mut self) {
-        let Ok(standing) = self.store.standing(self.name()) else { return };
-        let Standing { next, is_stopped, down_ms, accepted_as, .. } = standing;
-        if accepted_as.as_deref() == Some(self.sink.client.setup()) {
-            self.health.remember_accepting();
-        }
-        // What stands apart says something only of a receiver that never accepted anything.
-        let apart_ms = match accepted_as {
-            None => self.store.apart_since(self.name()).unwrap_or_default(),
-            Some(_) => None,
-        };
-        let next_ms = next.filter(|next| next.tries.attempts > 0).and_then(|next| next.tries.first_tried_ms);
-        let tried_ms = next_ms.into_iter().chain(apart_ms).min();
-        let Some(since) = down_ms.or(tried_ms) else { return };
-        let ago = Duration::from_millis(now_ms().saturating_sub(since).max(0).cast_unsigned());
-        if let Ok(since) = Timestamp::from_millisecond(since) {
-            // Before the machine was started that clock has no times.
-            let now = Instant::now();
-            let began = now.checked_sub(ago).unwrap_or(now);
-            // What is told may not be stored yet.
-            self.health.remember(since, began, is_stopped || down_ms.is_some());
-        }
-    }
-
-    /// Stored once for each URL and key.
-    fn remember_accepting(&self) {
-        if self.health.has_accepted() {
-            return;
-        }
-        if let Err(error) = self.store.set_accepted_as(self.name(), self.sink.client.setup()) {
-            tracing::warn!(sink = self.name(), %error, "cannot record that this sink accepts messages");
-        }
-    }
-
     /// Gives up what has waited for too long. Only while nothing is accepted: what can be delivered is, however old.
     fn expire(&mut self) -> Result<(), StateError> {
         if self.store.steady_for() < self.sink.config.max_age {
@@ -527,7 +407,7 @@ fn until(ms: i64) -> Duration {
 mod tests {
     use super::super::tests::case::{Case, NAME, Up, commit, event};
     use super::*;
-    use crate::store::Batch;
+    use crate::store::{Batch, Tries};
 
     /// A sink whose receiver is nowhere: what it answers is said by the test.
     fn case() -> Case {
