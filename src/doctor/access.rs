@@ -123,6 +123,11 @@ pub fn is_readable(file: &Path) -> bool {
     check(file, Need::Read, false).is_ok()
 }
 
+/// The same of a directory.
+pub fn is_listable(dir: &Path) -> bool {
+    check(dir, Need::List, true).is_ok()
+}
+
 fn stopped(dir: &Path, step: &Path, next: PathBuf, error: &io::Error) -> Place {
     match error.kind() {
         io::ErrorKind::NotFound => Place::Missing { dir: dir.to_path_buf(), name: visible(step) },

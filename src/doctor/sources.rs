@@ -158,6 +158,8 @@ pub fn look(subject: &Subject, depth: Depth, known: &[FileState]) -> Result<Seen
 /// Gives each file to its source.
 fn see_found(seen: &mut Seen, selection: &Selection, files: Vec<Found>, (known, depth): (&[FileState], Depth)) {
     let read: HashMap<FileKey, u64> = known.iter().map(|file| (file.key, file.proof.at)).collect();
+    // Where it stands in the files of each source.
+    let mut latest: Vec<Option<usize>> = vec![None; seen.sources.len()];
     for found in files {
         let Some((at, owner)) = owner(selection, &found.path) else { continue };
         let read = (!known.is_empty()).then(|| read.get(&found.key).copied().unwrap_or(0));
@@ -167,11 +169,14 @@ fn see_found(seen: &mut Seen, selection: &Selection, files: Vec<Found>, (known, 
         }
         let file = file(found.path, read);
         // Of those that will not be looked into, the last one that was written stands for all that can be read.
-        let is_like = |other: &FileSeen| depth == Depth::Surface && other.denied.is_none() && file.denied.is_none();
-        match source.files.iter_mut().find(|other| is_like(other)) {
+        let stands_for_all = depth == Depth::Surface && file.denied.is_none();
+        match latest[at].filter(|_| stands_for_all).map(|place| &mut source.files[place]) {
             Some(other) if other.written < file.written => *other = file,
             Some(_) => {}
-            None => source.files.push(file),
+            None => {
+                latest[at] = latest[at].or(stands_for_all.then_some(source.files.len()));
+                source.files.push(file);
+            }
         }
     }
 }
@@ -191,7 +196,7 @@ fn see_shut(seen: &mut Seen, selection: &Selection, entered: Vec<PathBuf>, probl
         let is_meant = |source: &Arc<Source>| source.patterns().any(|(_, pattern)| is_below(dir, pattern));
         selection.sources.iter().position(is_meant)
     };
-    for dir in entered {
+    for dir in entered.into_iter().filter(|dir| !access::is_listable(dir)) {
         let Some(source) = at(&dir).map(|at| &mut seen.sources[at]) else { continue };
         let place = access::place(&dir, Need::List);
         if matches!(place, Place::Denied(_)) && source.paths.iter().all(|path| path.root != dir) {

@@ -1,18 +1,17 @@
 //! What the last part of a log says: how it is written, how fast it grows, and the last payment error in it.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustix::fs::OFlags;
 
 use super::finding::{LastMatch, Rate, RateBy};
 use crate::pipeline::{Checkpoint, Engine, FileContext, Stream};
 use crate::record::utf16::Transcoder;
 use crate::record::{Charset, Encoding, Text, charset, time};
+use crate::source::tail;
 
 /// How much of a file is looked at, from its end.
 const TAIL: u64 = 64 * 1024;
@@ -50,12 +49,7 @@ pub struct Sample {
 /// # Errors
 /// It cannot be opened or read.
 pub fn read(path: &Path) -> io::Result<Tail> {
-    let no_wait = (OFlags::NONBLOCK | OFlags::NOCTTY).bits();
-    let mut file: File = OpenOptions::new().read(true).custom_flags(no_wait.cast_signed()).open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
+    let (mut file, metadata) = tail::open(path)?;
     let mut head = vec![0; HEAD];
     let n = file.read_at(&mut head, 0)?;
     head.truncate(n);
