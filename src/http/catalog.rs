@@ -96,10 +96,6 @@ fn has(entry: &Entry, words: &[&str]) -> bool {
 }
 
 fn in_language(mut response: Response, lang: Lang) -> Response {
-    let name = match lang {
-        Lang::En => "en",
-        Lang::Zh => "zh",
-    };
-    response.headers_mut().insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(name));
+    response.headers_mut().insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(lang.as_str()));
     response
 }

@@ -8,9 +8,7 @@ use crate::catalog::Lang;
 
 pub(super) fn lang(query: &Query, headers: &HeaderMap, configured: Lang) -> Result<Lang, Failure> {
     match query.text("lang") {
-        Some("en") => Ok(Lang::En),
-        Some("zh") => Ok(Lang::Zh),
-        Some(_) => Err(Failure::parameter("lang", "neither en nor zh")),
+        Some(word) => Lang::parse(word).ok_or_else(|| Failure::parameter("lang", "neither en nor zh")),
         None => Ok(preferred(headers).unwrap_or(configured)),
     }
 }
@@ -24,11 +22,8 @@ fn preferred(headers: &HeaderMap) -> Option<Lang> {
             let weight = weight.trim().strip_prefix("q=").and_then(|q| q.parse().ok());
             (tag, weight.unwrap_or(0.0_f32))
         });
-        let lang = match tag.trim().split('-').next() {
-            Some(primary) if primary.eq_ignore_ascii_case("en") => Lang::En,
-            Some(primary) if primary.eq_ignore_ascii_case("zh") => Lang::Zh,
-            _ => continue,
-        };
+        let primary = tag.trim().split('-').next().unwrap_or_default().to_ascii_lowercase();
+        let Some(lang) = Lang::parse(&primary) else { continue };
         if weight > best.map_or(0.0, |(weight, _)| weight) {
             best = Some((weight, lang));
         }
