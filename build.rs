@@ -54,8 +54,10 @@ fn main() {
     let json = catalog.prepare().expect("a catalogue can be written as JSON");
     tell_about(&catalog, &json);
     write("catalog.json", json);
-    let wanted = detect::literal::wanted(catalog.codes(), catalog.code_fields(), catalog.messages());
-    let grams = prepare::prepare(&wanted.literals, &training());
+    let training = training();
+    let frequencies = prepare::frequencies(&training);
+    let wanted = detect::literal::wanted(catalog.codes(), catalog.code_fields(), catalog.messages(), &frequencies);
+    let grams = prepare::prepare(&wanted.literals, frequencies, &training);
     write("grams.bin", prepare::to_bytes(&grams));
     let escaped = Escaped::new(&wanted.escaped);
     let texts = stored::texts(catalog.codes(), catalog.code_fields(), catalog.messages());

@@ -29,9 +29,9 @@ pub fn anchor(message: &str) -> Range<usize> {
     if best.is_empty() { 0..message.len() } else { best }
 }
 
-/// How often each character stands in a set of messages.
-#[derive(Debug, Default)]
-pub(super) struct Frequencies(HashMap<char, usize>);
+/// How often two characters that are not ASCII stand side by side in ordinary text.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Frequencies(pub HashMap<[char; 2], u32>);
 
 /// Characters of a fragment that is not ASCII, as it stands in UTF-8 or GBK, and in escapes, where what follows is read too.
 const PLAIN: usize = 4;
@@ -40,10 +40,13 @@ const ESCAPED: usize = 2;
 const REST: usize = 2;
 
 impl Frequencies {
-    pub fn of<'a>(messages: impl Iterator<Item = &'a str>) -> Frequencies {
-        let mut counts = HashMap::new();
-        messages.flat_map(str::chars).for_each(|c| *counts.entry(c).or_default() += 1);
-        Frequencies(counts)
+    /// From rows of two of UTF-16's units and a number, with 16 bits each. `None` if they are something else.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Frequencies> {
+        let rows = bytes.chunks_exact(6).map(|row| {
+            let [a, b, n] = [0, 2, 4].map(|at| u32::from(u16::from_le_bytes([row[at], row[at + 1]])));
+            Some(([char::from_u32(a)?, char::from_u32(b)?], n))
+        });
+        rows.collect::<Option<_>>().map(Frequencies)
     }
 
     /// The part of an anchor that is looked for where nothing is escaped: all of it if it is ASCII, else the few characters in a row that
@@ -58,14 +61,16 @@ impl Frequencies {
         (&anchor[fragment.clone()], &anchor[fragment.end..])
     }
 
-    /// So many characters in a row: of those with least ASCII among them one that has enough behind it, if there is one, and is rarest.
+    /// So many characters in a row: of those with least ASCII among them one that has enough behind it, if there is one, and whose rarest
+    /// pair is rarest.
     fn rarest(&self, anchor: &str, n_chars: usize, n_behind: usize) -> Range<usize> {
         let starts: Vec<usize> = anchor.char_indices().map(|(at, _)| at).chain([anchor.len()]).collect();
         let common = |&first: &usize| {
             let part = &anchor[starts[first]..starts[first + n_chars]];
             let n_ascii = part.bytes().filter(u8::is_ascii).count();
             let is_late = first + n_chars + n_behind >= starts.len();
-            let n_seen = part.chars().map(|c| self.0.get(&c).copied().unwrap_or_default()).sum::<usize>();
+            let pairs = part.chars().zip(part.chars().skip(1));
+            let n_seen = pairs.map(|(a, b)| self.0.get(&[a, b]).copied().unwrap_or_default()).min();
             (n_ascii, is_late && n_behind > 0, n_seen)
         };
         let first = (0..starts.len().saturating_sub(n_chars)).min_by_key(common);
@@ -75,6 +80,7 @@ impl Frequencies {
 
 #[cfg(test)]
 mod tests {
+    use super::super::prepare::frequencies;
     use super::*;
 
     #[test]
@@ -91,11 +97,13 @@ mod tests {
 
     #[test]
     fn rare_characters() {
-        let frequencies = Frequencies::of(["请稍后再试", "请检查后再试", "请稍后"].into_iter());
-        assert_eq!(frequencies.fragment("请检查后再试"), "检查后再");
+        let training = [("请稍后再试，请检查后再", 2), ("检查", 1), ("检查后再试", 1)];
+        let frequencies = frequencies(&training.map(|(text, weight)| (text.into(), weight)));
+        assert_eq!(frequencies.fragment("请检查后再试"), "请检查后");
         assert_eq!(frequencies.fragment("Unsupported"), "Unsupported");
         assert_eq!(frequencies.fragment("余额"), "余额");
-        assert_eq!(frequencies.fragment_and_rest("请检查后再试"), ("检查", "后再试"));
+        assert_eq!(frequencies.fragment_and_rest("请检查后再试"), ("请检", "查后再试"));
+        assert_eq!(frequencies.fragment_and_rest("检查后再试"), ("查后", "再试"));
         assert_eq!(frequencies.fragment_and_rest("再试"), ("再试", ""));
         assert_eq!(frequencies.fragment_and_rest("pay微信"), ("微信", ""));
     }

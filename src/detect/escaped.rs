@@ -164,11 +164,10 @@ fn may_go_on(rest: &[u8], wanted: &[u16]) -> bool {
 /// `None` for what is not known here: other escapes, other scripts, the end of the line.
 fn symbol(rest: &[u8]) -> Option<Symbol> {
     let lower = |value: u16| u8::try_from(value).map_or(value, |byte| byte.to_ascii_lowercase().into());
-    let number = |skip: usize, len: usize, radix: u32| {
-        let digits = rest.get(skip..skip + len)?;
-        let is_plain = digits.iter().all(|&b| char::from(b).is_digit(radix));
-        let digits = std::str::from_utf8(digits).ok().filter(|_| is_plain)?;
-        u16::from_str_radix(digits, radix).ok()
+    let number = |skip: usize, len: usize, radix: u16| {
+        let digit = |&b: &u8| char::from(b).to_digit(radix.into());
+        let digits = rest.get(skip..skip + len).filter(|digits| !digits.is_empty())?;
+        digits.iter().try_fold(0_u16, |number, b| number.checked_mul(radix)?.checked_add(digit(b)? as u16))
     };
     let escaped = |value: u16, len: usize, style: Style| Some(Symbol { value: lower(value), len, style: Some(style) });
     match *rest.first()? {

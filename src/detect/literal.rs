@@ -84,11 +84,12 @@ pub struct Wanted<'a> {
     pub escaped: Vec<(&'a str, Vec<&'a str>)>,
 }
 
-/// From a catalogue's codes, the fields in which some codes count, and messages.
+/// From a catalogue's codes, the fields in which some codes count, and messages; of these, parts that are rare by `frequencies`.
 pub fn wanted<'a>(
     codes: impl Iterator<Item = &'a str>,
     fields: impl Iterator<Item = &'a str>,
-    messages: impl Iterator<Item = &'a str> + Clone,
+    messages: impl Iterator<Item = &'a str>,
+    frequencies: &Frequencies,
 ) -> Wanted<'a> {
     let in_family = |code: &&str| !FAMILIES.iter().any(|family| code.contains(family));
     let codes: BTreeSet<&str> = codes.filter(|code| is_literal(code)).filter(in_family).collect();
@@ -102,7 +103,6 @@ pub fn wanted<'a>(
     all.push(plain(CODE_KEY, Sense::Key));
     all.extend(keys.iter().map(|key| plain(key, Sense::NumberKey)));
     all.extend(request_ids.map(|start| plain(&start, Sense::RequestId)));
-    let frequencies = Frequencies::of(messages.clone());
     let (of_words, other): (BTreeSet<&str>, BTreeSet<&str>) =
         messages.chain(CODE_WORDS_ZH).partition(|message| message[anchor(message)].is_ascii());
     all.extend(of_words.into_iter().map(words));
@@ -110,7 +110,7 @@ pub fn wanted<'a>(
     let parts: BTreeSet<&str> = anchors.iter().map(|anchor| frequencies.fragment(anchor)).collect();
     let forms: BTreeSet<Vec<u8>> = parts.into_iter().flat_map(encode::plain).collect();
     all.extend(forms.into_iter().map(|text| vec![Literal { text: Cow::Owned(text), sense: Sense::Part }]));
-    Wanted { literals: all, escaped: escaped(&anchors, &frequencies) }
+    Wanted { literals: all, escaped: escaped(&anchors, frequencies) }
 }
 
 fn plain(text: &str, sense: Sense) -> Alternatives {

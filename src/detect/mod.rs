@@ -54,7 +54,7 @@ impl Detector {
         let texts = stored::texts(codes.clone(), fields.clone(), messages.clone());
         let (plan, escaped) = stored::from_bytes(&texts, BUILTIN).unwrap_or_else(|| planned(codes, fields, messages));
         Detector {
-            sieve: Sieve::new(&plan.grams),
+            sieve: Sieve::new(&plan.grams, &plan.begins),
             table: Table::new(plan.grams, plan.begins),
             automaton: Automaton::new(plan.literals),
             escaped,
@@ -118,12 +118,13 @@ const BUILTIN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/search.bin"));
 fn planned<'a>(
     codes: impl Iterator<Item = &'a str>,
     fields: impl Iterator<Item = &'a str>,
-    messages: impl Iterator<Item = &'a str> + Clone,
+    messages: impl Iterator<Item = &'a str>,
 ) -> (Plan, Escaped) {
     let grams = Prepared::from_bytes(include_bytes!(concat!(env!("OUT_DIR"), "/grams.bin")));
-    let wanted = literal::wanted(codes, fields, messages);
+    let grams = grams.expect("the build wrote it");
+    let wanted = literal::wanted(codes, fields, messages, &grams.frequencies);
     let escaped = Escaped::new(&wanted.escaped);
-    (Plan::of(wanted, &grams.expect("the build wrote it")), escaped)
+    (Plan::of(wanted, &grams), escaped)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::Range;
 
+use super::anchor::Frequencies;
 use super::encode;
 use super::escaped::gram_in;
 use super::gram::{Gram, Key, LEN, Rarity};
@@ -76,7 +77,7 @@ impl Around {
     /// What stands around the gram at `offset` in a text, behind which no letter or digit may stand if it is whole.
     fn of(text: &[u8], offset: usize, places: [isize; N_PLACES], is_whole: bool) -> Around {
         let set = |at: usize| match text.get(at) {
-            Some(&byte) => 1 << CLASSES[usize::from(byte)],
+            Some(&byte) => 1 << class(byte),
             None if at == text.len() && is_whole => NOT_ALPHANUMERIC,
             None => u64::MAX,
         };
@@ -88,13 +89,31 @@ impl Around {
     }
 }
 
+/// The class of a byte, below 64.
+#[inline]
+pub fn class(byte: u8) -> u8 {
+    CLASSES[usize::from(byte)]
+}
+
 impl Begin {
+    /// The classes of bytes that may stand right before and right behind the gram.
+    pub fn beside(&self) -> [u64; 2] {
+        let at = |wanted: isize| {
+            let place = self.places().iter().position(|&place| place == wanted);
+            place.map_or(u64::MAX, |place| self.around.0[place])
+        };
+        [at(-1), at(LEN as isize)]
+    }
+
+    fn places(&self) -> [isize; N_PLACES] {
+        if self.is_escaped { BEHIND } else { BESIDE }
+    }
+
     /// True if what stands around the gram at `at` fits, or is not in the buffer.
     pub fn fits(&self, buffer: &[u8], at: usize) -> bool {
-        let places = if self.is_escaped { BEHIND } else { BESIDE };
-        self.around.0.iter().zip(places).all(|(set, place)| {
+        self.around.0.iter().zip(self.places()).all(|(set, place)| {
             let byte = at.checked_add_signed(place).and_then(|at| buffer.get(at));
-            byte.is_none_or(|&byte| set >> CLASSES[usize::from(byte)] & 1 == 1)
+            byte.is_none_or(|&byte| set >> class(byte) & 1 == 1)
         })
     }
 }
@@ -132,6 +151,7 @@ pub struct Choice {
 #[derive(Debug)]
 pub struct Prepared {
     pub rarity: Rarity,
+    pub frequencies: Frequencies,
     pub buckets: HashMap<Gram, u8>,
 }
 
@@ -291,11 +311,14 @@ fn rarest<'c>(choices: impl Iterator<Item = &'c Choice>, rarity: &Rarity) -> Opt
 }
 
 impl Prepared {
-    /// From the bytes that the build wrote: the rarity, then each gram, whether it is of any case, and its bucket. `None` if they are
-    /// something else.
+    /// From the bytes that the build wrote: the rarity, then frequencies behind the number of their bytes, then each gram, whether it is of any
+    /// case, and its bucket. `None` if they are something else.
     pub fn from_bytes(bytes: &[u8]) -> Option<Prepared> {
-        let (rarity, grams) = bytes.split_at_checked(Rarity::N_BYTES)?;
+        let (rarity, rest) = bytes.split_at_checked(Rarity::N_BYTES)?;
+        let (&n_bytes, rest) = rest.split_first_chunk()?;
+        let (frequencies, grams) = rest.split_at_checked(u32::from_le_bytes(n_bytes) as usize)?;
         let buckets = grams.chunks_exact(LEN + 2).map(|row| (Gram::at(row, row[LEN] == 1), row[LEN + 1])).collect();
-        Some(Prepared { rarity: Rarity::from_bytes(rarity)?, buckets })
+        let frequencies = Frequencies::from_bytes(frequencies)?;
+        Some(Prepared { rarity: Rarity::from_bytes(rarity)?, frequencies, buckets })
     }
 }

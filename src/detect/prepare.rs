@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
+use super::anchor::Frequencies;
 use super::gram::{Gram, LEN, Rarity, STEPS, index};
 use super::literal::{Alternatives, is_joint};
 use super::plan::{FOREIGN, JOINTS, Prepared, SHARED, choices, cost, shared_by};
@@ -24,7 +25,20 @@ const COMPARED: f64 = 1.0;
 /// A text that stands for what logs hold, and its weight.
 pub type Training = (Vec<u8>, u32);
 
-pub fn prepare(wanted: &[Alternatives], training: &[Training]) -> Prepared {
+/// How often characters that are not ASCII stand side by side in `training`.
+pub fn frequencies(training: &[Training]) -> Frequencies {
+    let mut counts = HashMap::new();
+    for (text, weight) in training {
+        let text = String::from_utf8_lossy(text);
+        for two in text.chars().zip(text.chars().skip(1)).filter(|(a, b)| !a.is_ascii() && !b.is_ascii()) {
+            *counts.entry(two.into()).or_default() += weight;
+        }
+    }
+    Frequencies(counts)
+}
+
+/// The grams for what is wanted with these frequencies.
+pub fn prepare(wanted: &[Alternatives], frequencies: Frequencies, training: &[Training]) -> Prepared {
     let rates = Rates::of(training);
     let chosen = choose(wanted, &rates);
     let (joints, shared): (Vec<Gram>, Vec<Gram>) = chosen.into_iter().partition(is_joint);
@@ -36,7 +50,7 @@ pub fn prepare(wanted: &[Alternatives], training: &[Training]) -> Prepared {
             buckets.extend(grams.into_iter().map(|gram| (gram, bucket)));
         }
     }
-    Prepared { rarity: rates.rarity, buckets }
+    Prepared { rarity: rates.rarity, frequencies, buckets }
 }
 
 /// How often grams are met: as their pairs of bytes suggest, and as they were counted.
@@ -100,7 +114,18 @@ pub fn to_bytes(prepared: &Prepared) -> Vec<u8> {
     rows.sort_unstable();
     let rows = rows.into_iter().flat_map(|(gram, bucket)| gram.bytes.into_iter().chain([gram.any_case.into(), bucket]));
     let Rarity { first, next } = &prepared.rarity;
-    first.iter().chain(next).copied().chain(rows).collect()
+    let frequencies = frequencies_to_bytes(&prepared.frequencies);
+    let n_bytes = (frequencies.len() as u32).to_le_bytes();
+    first.iter().chain(next).copied().chain(n_bytes).chain(frequencies).chain(rows).collect()
+}
+
+/// What [`Frequencies::from_bytes`] reads: all pairs but of those characters that UTF-16 writes as two units.
+fn frequencies_to_bytes(Frequencies(counts): &Frequencies) -> Vec<u8> {
+    let unit = |c: char| u16::try_from(u32::from(c)).ok();
+    let row = |(&[a, b], &n): (&[char; 2], &u32)| Some([unit(a)?, unit(b)?, u16::try_from(n).unwrap_or(u16::MAX)]);
+    let mut rows: Vec<[u16; 3]> = counts.iter().filter_map(row).collect();
+    rows.sort_unstable();
+    rows.into_iter().flatten().flat_map(u16::to_le_bytes).collect()
 }
 
 /// The grams that cover all that is wanted: each in turn the one that covers most for its price.
@@ -236,8 +261,9 @@ mod tests {
 
     fn prepared(texts: &[&str], codes: &[&str]) -> Prepared {
         let training: Vec<Training> = texts.iter().map(|text| (text.repeat(9).into_bytes(), 1)).collect();
-        let wanted = wanted(codes.iter().copied(), [].into_iter(), [].into_iter());
-        prepare(&wanted.literals, &training)
+        let frequencies = frequencies(&training);
+        let wanted = wanted(codes.iter().copied(), [].into_iter(), [].into_iter(), &frequencies);
+        prepare(&wanted.literals, frequencies, &training)
     }
 
     #[test]
@@ -251,10 +277,12 @@ mod tests {
 
     #[test]
     fn what_was_prepared_is_read_as_it_was() {
-        let prepared = prepared(&["order not found"], &["ORDER_CLOSED", "USERPAYING", "invalid-app"]);
+        let prepared = prepared(&["order not found", "订单不存在"], &["ORDER_CLOSED", "USERPAYING", "invalid-app"]);
         let bytes = to_bytes(&prepared);
         let again = Prepared::from_bytes(&bytes).unwrap();
         assert_eq!(again.buckets, prepared.buckets);
+        assert_eq!(again.frequencies, prepared.frequencies);
+        assert_eq!(again.frequencies.0[&['订', '单']], 9);
         assert_eq!(to_bytes(&again), bytes);
         assert!(Prepared::from_bytes(b"too short").is_none());
     }

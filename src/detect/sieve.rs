@@ -1,8 +1,8 @@
 //! Picks the positions of a buffer at which a gram may stand that some literal is looked for by.
 //!
-//! All such positions pass, and few others. Two filters, one behind the other: which bytes the grams of a bucket have at each of
+//! All such positions pass, and few others. Three filters, one behind the other: which bytes the grams of a bucket have at each of
 //! their four places (with AVX-512, 64 positions at once; with AVX2, 32, and by half bytes: the idea is that of Teddy and FDR in
-//! Hyperscan), then one bit for the hash of all four bytes. Processors without them have the second only.
+//! Hyperscan), then one bit for the hash of all four bytes, then the byte on either side. Processors without vectors begin with the second.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -10,7 +10,7 @@ mod avx2;
 mod avx512;
 
 use super::gram::{Key, LEN};
-use super::plan::{BUCKETS, FOREIGN, Placed};
+use super::plan::{BUCKETS, Begin, FOREIGN, Placed, class};
 
 /// Positions that are sifted at a time: those that pass stay in the nearest cache.
 const BLOCK: usize = 2 * 1024;
@@ -23,6 +23,8 @@ const _: () = assert!(GROUPS == 3 && FOREIGN.start as usize == BUCKETS - GROUP);
 
 /// Of the hash of the second filter: 16 KiB of bits, of which the built-in catalogue sets one in a hundred.
 const N_BITS: u32 = 17;
+/// Of the hash of the third: 128 KiB.
+const N_BESIDE_BITS: u32 = 13;
 
 #[derive(Debug)]
 pub struct Sieve {
@@ -31,6 +33,8 @@ pub struct Sieve {
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only vectors are looked up in them"))]
     bytes: Box<Bytes>,
     bits: Box<[u64; 1 << (N_BITS - 6)]>,
+    /// The classes of bytes that may stand right before and right behind one of the grams with that hash.
+    beside: Box<[[u64; 2]]>,
     level: Level,
 }
 
@@ -100,10 +104,22 @@ impl Passed {
         }
         self.n += n_hits;
     }
+
+    /// Keeps those that pass. Which do cannot be foreseen, so there is no branch on it.
+    #[inline(always)]
+    fn keep(&mut self, passes: impl Fn(usize) -> bool) {
+        let mut n_kept = 0;
+        for at in 0..self.n {
+            let position = self.slots[at];
+            self.slots[n_kept] = position;
+            n_kept += usize::from(passes(usize::from(position)));
+        }
+        self.n = n_kept;
+    }
 }
 
 impl Sieve {
-    pub fn new(grams: &[Placed]) -> Sieve {
+    pub fn new(grams: &[Placed], begins: &[Begin]) -> Sieve {
         let mut masks = Masks::default();
         let mut bytes = Box::new(Bytes([[[0; 128]; LEN]; GROUPS]));
         for placed in grams {
@@ -111,11 +127,19 @@ impl Sieve {
             bytes.add(placed);
         }
         let mut bits = Box::new([0; 1 << (N_BITS - 6)]);
+        let mut beside = vec![[0; 2]; 1 << N_BESIDE_BITS].into_boxed_slice();
         for placed in grams {
-            let hash = placed.gram.key().hash(N_BITS);
+            let key = placed.gram.key();
+            let hash = key.hash(N_BITS);
             bits[hash / 64] |= 1 << (hash % 64);
+            let [before, behind] = &mut beside[key.hash(N_BESIDE_BITS)];
+            for begin in &begins[placed.begins.start as usize..placed.begins.end as usize] {
+                let new = begin.beside();
+                *before |= new[0];
+                *behind |= new[1];
+            }
         }
-        Sieve { masks, bytes, bits, level: Level::best() }
+        Sieve { masks, bytes, bits, beside, level: Level::best() }
     }
 
     #[cfg(test)]
@@ -140,26 +164,22 @@ impl Sieve {
             passed.slots[passed.n] = position as u16;
             passed.n += 1;
         }
-        self.keep_known(&buffer[from..], passed);
+        // What has too few bytes around it to be judged passes, here and below.
+        let bytes_at = |at: usize| buffer.get(at..at + LEN)?.try_into().ok();
+        passed.keep(|position| bytes_at(from + position).is_none_or(|bytes| self.has(Key::of(bytes))));
+        let window_at = |at: usize| buffer.get(at.checked_sub(1)?..at + LEN + 1)?.try_into().ok();
+        passed.keep(|position| window_at(from + position).is_none_or(|window| self.fits(window)));
         end
-    }
-
-    /// Which of them pass cannot be foreseen, so there is no branch on it.
-    fn keep_known(&self, block: &[u8], passed: &mut Passed) {
-        let mut n_kept = 0;
-        for at in 0..passed.n {
-            let position = passed.slots[at];
-            passed.slots[n_kept] = position;
-            // The last ones of a buffer have too few bytes behind them to be judged.
-            let bytes = block.get(usize::from(position)..usize::from(position) + LEN).map(<[u8; LEN]>::try_from);
-            n_kept += usize::from(!matches!(bytes, Some(Ok(bytes)) if !self.has(Key::of(bytes))));
-        }
-        passed.n = n_kept;
     }
 
     fn has(&self, key: Key) -> bool {
         let hash = key.hash(N_BITS);
         self.bits[hash / 64] >> (hash % 64) & 1 == 1
+    }
+
+    fn fits(&self, [first, a, b, c, d, last]: [u8; LEN + 2]) -> bool {
+        let [before, behind] = self.beside[Key::of([a, b, c, d]).hash(N_BESIDE_BITS)];
+        before >> class(first) & behind >> class(last) & 1 == 1
     }
 }
 
