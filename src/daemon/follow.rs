@@ -282,6 +282,11 @@ impl Follow {
         self.unseen_since.take()
     }
 
+    /// When it was read to its end last.
+    pub fn drained(&self) -> Moment {
+        self.drained
+    }
+
     /// The lines that were cut since this was asked last.
     pub fn take_cuts(&mut self) -> Vec<Cut> {
         std::mem::take(&mut self.cuts)

@@ -207,7 +207,7 @@ impl Reader {
             return self.report_gap(&about, Reason::Truncated, unread, clock);
         };
         let former = FileState { key, generation: 0, path, proof, checkpoint: Checkpoint::default(), unread_to: None };
-        self.kin.truncated.push(Truncated { former, about, unread, torn: None });
+        self.kin.truncated.push(Truncated { former, about, unread, torn: None, unreported_since: None });
     }
 
     fn decide(&mut self, mut held: Held, metadata: &Metadata, clock: Instant) -> io::Result<()> {

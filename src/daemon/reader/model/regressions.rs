@@ -1,14 +1,14 @@
 //! Scripts that once failed, as short as they could be made.
 
 use super::run;
-use super::script::{News, Op, Text};
+use super::script::Op::{
+    self, Archive, CopyIn, CopyTruncate, Crash, Delete, Edit, Glance, HardLink, Look, NewFile, Reload, Replace,
+    Restore, RotateIn, RotateOut, Start, Stop, Truncate, Wait, Write, WriteLate,
+};
+use super::script::{News, Text};
 
 #[test]
 fn scripts_that_once_failed() {
-    use Op::{
-        Archive, CopyIn, CopyTruncate, Crash, Delete, Edit, Glance, HardLink, Look, NewFile, Reload, Replace, Restore,
-        RotateIn, RotateOut, Start, Stop, Truncate, Wait, Write, WriteLate,
-    };
     let scripts: [&[Op]; 53] = [
         // Born and rotated away while nobody watched, in a directory without any file that was known.
         &[Stop, Write(0, Text::Lines(1)), RotateOut(0), Start, Look(News::None)],
@@ -239,4 +239,21 @@ fn scripts_that_once_failed() {
     for script in scripts {
         run(script);
     }
+}
+
+#[test]
+fn half_a_line_is_not_reported_beside_the_whole_of_it_in_a_copy() {
+    for news in [News::Notified, News::Lost, News::None] {
+        let script = [
+            Write(0, Text::Piece(46)),
+            Glance(News::Notified),
+            Write(0, Text::Lines(1)),
+            CopyTruncate(0),
+            Write(0, Text::Calm),
+            Look(news),
+        ];
+        assert_eq!(run(&script), 2, "{news:?}");
+    }
+    // Nothing has the rest of it.
+    assert_eq!(run(&[Write(0, Text::Piece(46)), Glance(News::Notified), Truncate(0), Look(News::Notified)]), 1);
 }
