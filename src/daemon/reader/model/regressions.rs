@@ -257,3 +257,15 @@ fn half_a_line_is_not_reported_beside_the_whole_of_it_in_a_copy() {
     // Nothing has the rest of it.
     assert_eq!(run(&[Write(0, Text::Piece(46)), Glance(News::Notified), Truncate(0), Look(News::Notified)]), 1);
 }
+
+#[test]
+fn contents_that_were_copied_and_cut_off_between_two_looks_are_found() {
+    for news in [News::Notified, News::Lost, News::None] {
+        let mut script = vec![Write(0, Text::Lines(1)), Look(News::Notified)];
+        for _ in 0..3 {
+            script.extend([Write(0, Text::Lines(2)), CopyTruncate(0)]);
+        }
+        script.push(Look(news));
+        assert_eq!(run(&script), 7, "{news:?}");
+    }
+}
