@@ -260,8 +260,8 @@ fn what_waits_can_be_listed_and_dropped_and_the_drop_is_reported() {
     assert_eq!(number(&listed[2]), number(&listed[0]) + 2);
     let pretty = run_outbox(&["list", "--limit", "250"]).code(0).quiet().stdout;
     assert!(pretty.lines().count() == 250 && pretty.contains("ACQ.TRADE_HAS_SUCCESS"), "{pretty}");
-    let people = run_outbox(&["status"]).code(0).quiet().stdout;
-    assert!(people.contains("of 256.0 MiB") && people.contains("sink    stdout: "), "{people}");
+    let people = run_outbox(&["status", "--config", "p.toml"]).code(0).quiet().stdout;
+    assert!(people.contains("of 1.0 MiB") && people.contains("sink    stdout: "), "{people}");
     let refused = run_outbox(&["drop", "--yes"]).code(2).stderr;
     assert!(refused.contains("in use by another paytriage") && refused.contains("stop the daemon"), "{refused}");
     assert!(daemon.stop().success());
