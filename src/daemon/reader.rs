@@ -386,6 +386,10 @@ impl Reader {
         // Also when nothing is pending: the next run has to know until when somebody watched.
         self.commit(clock);
         if self.stalled.is_some() {
+            // If it has only now shown to be damaged, all goes into a new one.
+            self.commit(clock);
+        }
+        if self.stalled.is_some() {
             tracing::error!("ended without storing the last positions; they are read again at the next start");
         }
     }

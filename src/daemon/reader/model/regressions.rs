@@ -1,11 +1,15 @@
 //! Scripts that once failed, as short as they could be made.
 
-use super::run;
+use std::fs;
+
+use rusqlite::Connection;
+
 use super::script::Op::{
     self, Archive, CopyIn, CopyTruncate, Crash, Delete, Edit, Glance, HardLink, Look, NewFile, Reload, Replace,
     Restore, RotateIn, RotateOut, Start, Stop, Truncate, Wait, Write, WriteLate,
 };
 use super::script::{News, Text};
+use super::{Model, run};
 
 #[test]
 fn scripts_that_once_failed() {
@@ -268,4 +272,17 @@ fn contents_that_were_copied_and_cut_off_between_two_looks_are_found() {
         script.push(Look(news));
         assert_eq!(run(&script), 7, "{news:?}");
     }
+}
+
+#[test]
+fn damage_that_shows_at_the_end_loses_no_position() {
+    let mut model = Model::new();
+    [Write(0, Text::Lines(2)), Look(News::Notified)].into_iter().for_each(|op| model.step(op));
+    let path = model.disk.state().join("paytriage.db");
+    let beside = Connection::open(&path).unwrap();
+    // Changed by another: what the reader has of it in memory counts no more.
+    beside.execute_batch("UPDATE seen SET until_ms = until_ms; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    fs::write(&path, vec![0xa5; fs::metadata(&path).unwrap().len() as usize]).unwrap();
+    [Stop, Start, Write(0, Text::Lines(1)), Look(News::Notified)].into_iter().for_each(|op| model.step(op));
+    assert_eq!(model.seen.len(), 3);
 }
