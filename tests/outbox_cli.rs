@@ -93,9 +93,14 @@ fn status_says_how_each_sink_fares() {
     assert!((now_ms()..=now_ms() + HOUR_MS).contains(&next.as_millisecond()), "{oncall}");
     assert_eq!((&sink(&status, "log")["notify"], &sink(&status, "log")["events"]), (&"incident".into(), &1.into()));
 
-    env.write("p.toml", "[[sink.webhook]]\nname = \"oncall\"\nurl = \"https://a.example\"\nnotify = \"event\"\n");
+    // How much may wait is its daemon's to say.
+    assert_eq!(status.get("max_bytes"), None, "{status}");
+
+    let sink = "[[sink.webhook]]\nname = \"oncall\"\nurl = \"https://a.example\"\nnotify = \"event\"\n";
+    env.write("p.toml", format!("[state]\nmax_outbox = \"3MiB\"\n{sink}"));
     let people = outbox(&env, &["status", "--config", "p.toml"]).code(0).quiet().stdout;
     for text in [
+        " of 3.0 MiB\n",
         "sink    oncall: 3 events, ",
         " (webhook, json)\n",
         "          2 requests, 1 of them refused and put apart, 3 attempts, next try in 59m",

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use crate::cli_env::Env;
-use crate::daemon::{Daemon, run, tally};
+use crate::daemon::{Daemon, append, failure, rename, run, tally};
 
 /// Writes `n` numbered failures through a handler, in bursts, so that several files are rotated per burst.
 const LOGGER: &str = r#"
@@ -37,7 +37,13 @@ fn log_with_python(env: &Env, kind: &str, n: usize) {
 }
 
 fn each_exactly_once(daemon: &mut Daemon, n: usize) {
-    let mut seen = tally(daemon.numbers(n));
+    let seen = daemon.numbers(n);
+    nothing_more(daemon, seen, n);
+}
+
+/// With these each of `n` numbers came, and none comes again.
+fn nothing_more(daemon: &mut Daemon, seen: Vec<usize>, n: usize) {
+    let mut seen = tally(seen);
     assert!(daemon.stop().success());
     for event in daemon.rest() {
         *seen.entry(crate::daemon::number(&event)).or_default() += 1;
@@ -71,4 +77,61 @@ fn python_watched_file_handler_and_somebody_who_moves_its_file() {
     let mut daemon = run(&env, &["logs/app.log"]);
     log_with_python(&env, "moved", 1500);
     each_exactly_once(&mut daemon, 1500);
+}
+
+/// Brings a file of the mirror up to date, as rsync does it: a new file, under a name of its own until it is whole.
+fn mirror(env: &Env, name: &str, bytes: &str) {
+    let unfinished = format!("logs/.{name}.Zk3x9Q");
+    for half in [&bytes[..bytes.len() / 2], &bytes[bytes.len() / 2..]] {
+        append(env, &unfinished, half);
+    }
+    rename(env, &unfinished, &format!("logs/{name}"));
+}
+
+/// Each content goes from name to name in a new file each time, and may have grown on the way.
+fn a_mirror_of_logs_that_are_rotated_at_their_origin(source: &str, stands_still: bool) {
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    let mut daemon = run(&env, &[source]);
+    // The contents at the origin, the newest first.
+    let mut origin: Vec<String> = Vec::new();
+    let mut n = 0;
+    let mut more = |len: usize| {
+        n += len;
+        (n - len..n).map(failure).collect::<String>()
+    };
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        origin.insert(0, more(3));
+        mirror(&env, "app.log", &origin[0]);
+        seen.extend(daemon.numbers(3));
+        // Written and rotated before the mirror had it.
+        origin[0].push_str(&more(2));
+        if stands_still {
+            daemon.freeze();
+        }
+        mirror(&env, "app.log", &more(1));
+        for (i, bytes) in origin.iter().enumerate() {
+            mirror(&env, &format!("app.log.{}", i + 1), bytes);
+        }
+        if stands_still {
+            daemon.thaw();
+        }
+        seen.extend(daemon.numbers(3));
+    }
+    nothing_more(&mut daemon, seen, n);
+}
+
+#[test]
+fn a_mirror_with_its_unfinished_files_in_the_source() {
+    for stands_still in [false, true] {
+        a_mirror_of_logs_that_are_rotated_at_their_origin("logs", stands_still);
+    }
+}
+
+#[test]
+fn a_mirror_with_its_unfinished_files_outside_the_glob() {
+    for stands_still in [false, true] {
+        a_mirror_of_logs_that_are_rotated_at_their_origin("logs/app.log*", stands_still);
+    }
 }

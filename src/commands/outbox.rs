@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use self::drop::What;
 use super::setup::host;
-use super::state::{check_sink, configured, operator};
+use super::state::{check_sink, configured, is_of_its_daemon, operator};
 use crate::cli::{ExplainFormat, OutboxCommand};
 use crate::config::{Config, Notify};
 use crate::deliver::format::Voice;
@@ -35,7 +35,8 @@ pub fn run(command: &OutboxCommand, out: &mut dyn Write, err: &mut dyn Write) ->
     match command {
         OutboxCommand::Status { state, format } => {
             let (config, dir) = configured(state)?;
-            status::status(&dir, &config, *format, out)?;
+            let max_bytes = is_of_its_daemon(state, (&config, &dir)).then_some(config.state.max_outbox);
+            status::status(&dir, &config, max_bytes, *format, out)?;
             Ok(Exit::Done)
         }
         OutboxCommand::List { state, sink, dead, limit, format } => {

@@ -21,6 +21,11 @@ pub fn configured(state: &StateArgs) -> Result<(Config, PathBuf)> {
     Ok((config, dir))
 }
 
+/// True if this configuration is known to be that of whoever works with the state, and not a default.
+pub fn is_of_its_daemon(state: &StateArgs, (config, dir): (&Config, &Path)) -> bool {
+    state.config.is_some() || config_file(None).is_some() && config.state.dir.as_deref() == Some(dir)
+}
+
 /// The file that is named, or the default one where it exists.
 pub fn config_file(named: Option<&Path>) -> Option<PathBuf> {
     let default = || Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists());

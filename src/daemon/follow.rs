@@ -27,11 +27,11 @@ use crate::event::{Event, Origin};
 use crate::identity::FileKey;
 use crate::notice::About;
 use crate::pipeline::{Checkpoint, Cut, Engine, FileContext, Pending, Stream};
-use crate::source::kin;
 use crate::source::proof::{Content, Proof};
 use crate::source::selection::{Source, visible};
 use crate::source::step::{self, Facts, Place, Step};
 use crate::source::tail::{self, Buffer, Tail};
+use crate::source::{blank, kin};
 use crate::store::FileState;
 
 /// Bytes per turn.
@@ -282,6 +282,11 @@ impl Follow {
         self.unseen_since.take()
     }
 
+    /// When it was read to its end last.
+    pub fn drained(&self) -> Moment {
+        self.drained
+    }
+
     /// The lines that were cut since this was asked last.
     pub fn take_cuts(&mut self) -> Vec<Cut> {
         std::mem::take(&mut self.cuts)
@@ -313,6 +318,12 @@ impl Follow {
     /// What is known to be there but not read.
     pub fn unread(&self) -> std::ops::Range<u64> {
         self.tail.position()..self.size
+    }
+
+    /// Room at its end that nothing was written to is nothing unread.
+    pub fn forget_room(&mut self) {
+        let end = self.file.as_ref().and_then(|file| blank::data_end(file, self.size).ok());
+        self.size = end.map_or(self.size, |end| end.max(self.tail.position()));
     }
 
     /// True if it is open, and shorter than what was read of it.

@@ -353,7 +353,11 @@ impl Reader {
         }
         if self.may_read(clock) {
             // What waited for a better name has to do with the one it has.
-            self.kin.waiting().into_iter().for_each(|key| self.turn(key, clock + MAX_RENAME_PAUSE));
+            for key in self.kin.waiting() {
+                self.turn(key, clock + MAX_RENAME_PAUSE);
+                // That was up to where it was compared; this one sees that it ends there.
+                self.turn(key, clock + MAX_RENAME_PAUSE);
+            }
             // Nobody is notified of what is written to a file whose name is gone.
             for key in self.files.displaced() {
                 self.turn(key, clock);
@@ -381,6 +385,10 @@ impl Reader {
         self.keep_links(clock);
         // Also when nothing is pending: the next run has to know until when somebody watched.
         self.commit(clock);
+        if self.stalled.is_some() {
+            // If it has only now shown to be damaged, all goes into a new one.
+            self.commit(clock);
+        }
         if self.stalled.is_some() {
             tracing::error!("ended without storing the last positions; they are read again at the next start");
         }

@@ -118,6 +118,12 @@ pub fn holds(file: &File, proof: &Proof) -> io::Result<bool> {
     Ok(proof.at > 0 && parts.are_those_of(proof))
 }
 
+/// The same where one open line is all that the proof was made of: another file may well begin with it.
+pub fn holds_open_line(file: &File, proof: &Proof) -> io::Result<bool> {
+    let parts = Parts::read(file, 0, proof)?;
+    Ok(is_telling(&parts.head) && proof.check(&parts.head, &parts.tail) == Content::Same)
+}
+
 /// The proof of a file up to the last whole line of what `added` was made of, if that stands in it behind what was read of it.
 /// `None` also where there is no such line.
 pub fn joined(file: &File, read: &Proof, added: &Proof) -> io::Result<Option<Proof>> {

@@ -6,7 +6,7 @@
 //! Around them is as little I/O as can be: `walk`, `watch`, `tail`. Which file is read when, and what happens to
 //! its bytes, is the daemon's business.
 
-mod blank;
+pub mod blank;
 pub mod kin;
 pub mod lineage;
 pub mod pattern;

@@ -16,9 +16,15 @@ use crate::identity::FileKey;
 use crate::store::{Backlog, FileState, Outbox, SinkBacklog};
 use crate::visible::visible;
 
-/// Prints it.
-pub fn status(dir: &Path, config: &Config, format: ExplainFormat, out: &mut dyn Write) -> Result<()> {
-    let status = Status::of(dir, config)?;
+/// Prints it. `max_bytes` is how much may wait, if that is known.
+pub fn status(
+    dir: &Path,
+    config: &Config,
+    max_bytes: Option<u64>,
+    format: ExplainFormat,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let status = Status { max_bytes, ..Status::of(dir, config)? };
     match format {
         ExplainFormat::Json => writeln!(out, "{}", serde_json::to_string(&status)?)?,
         ExplainFormat::Pretty => status.pretty(out, Timestamp::now())?,
@@ -35,7 +41,9 @@ struct Status {
     /// Rows of all kinds.
     events: u64,
     bytes: u64,
-    max_bytes: u64,
+    /// Of the daemon's configuration, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_bytes: Option<u64>,
     sinks: Vec<SinkStatus>,
     files: usize,
     unread_bytes: u64,
@@ -166,7 +174,7 @@ impl Status {
             used_by,
             events: waiting.rows,
             bytes: waiting.bytes,
-            max_bytes: config.state.max_outbox,
+            max_bytes: None,
             sinks,
             files: files.len(),
             unread_bytes: files.iter().map(unread).sum(),
@@ -177,7 +185,8 @@ impl Status {
     fn pretty(&self, out: &mut dyn Write, now: Timestamp) -> Result<()> {
         let used_by = self.used_by.as_deref().map_or("not in use".into(), |by| format!("in use by {by}"));
         writeln!(out, "state   {} ({used_by})", self.state)?;
-        writeln!(out, "outbox  {} events, {} of {}", self.events, size(self.bytes), size(self.max_bytes))?;
+        let of = self.max_bytes.map_or_else(String::new, |max| format!(" of {}", size(max)));
+        writeln!(out, "outbox  {} events, {}{of}", self.events, size(self.bytes))?;
         for sink in &self.sinks {
             sink.pretty(out, now)?;
         }

@@ -207,7 +207,7 @@ impl Reader {
             return self.report_gap(&about, Reason::Truncated, unread, clock);
         };
         let former = FileState { key, generation: 0, path, proof, checkpoint: Checkpoint::default(), unread_to: None };
-        self.kin.truncated.push(Truncated { former, about, unread, torn: None });
+        self.kin.truncated.push(Truncated { former, about, unread, torn: None, unreported_since: None });
     }
 
     fn decide(&mut self, mut held: Held, metadata: &Metadata, clock: Instant) -> io::Result<()> {
@@ -325,6 +325,9 @@ impl Reader {
     /// place of the original, and lost it again at once, is one of them too.
     fn among_heirs(&self, held: &Held, metadata: &Metadata, mut before: Box<FileState>) -> io::Result<Finding> {
         let (key, original) = (held.newcomer.key, before.key);
+        if let Some(row) = self.left_behind_like(held)?.filter(|row| progress(row) > progress(&before)) {
+            *before = row.clone();
+        }
         let is_in_place = |it: &Follow| it.is_unheard_of && it.position() == 0 && !it.has_its_name();
         let mut head = Head::of(&held.newcomer.file)?;
         // One that took the place of the original, and was read further.
@@ -364,19 +367,28 @@ impl Reader {
                 return Ok(heir(former));
             }
         }
-        let Some(dir) = held.path.parent() else { return Ok(Finding::Stranger) };
-        let mut head = Head::of(file)?;
+        let Some(row) = self.left_behind_like(held)? else { return Ok(Finding::Stranger) };
+        // What took the place of that, and is read further, says more; this one may be about to take its place.
+        let is_further = |it: &&Follow| it.path.parent() == held.path.parent() && it.position() >= row.proof.at;
+        let mut further = self.files.iter().filter(is_further);
+        let is_another = further.any(|it| kin::holds(file, it.proof()).unwrap_or(false));
+        Ok(if is_another { Finding::Stranger } else { heir(row) })
+    }
+
+    /// What an earlier run left behind in its directory, which it holds and no file there has any more; of several the one that was
+    /// read furthest.
+    fn left_behind_like<'a>(&'a self, held: &'a Held) -> io::Result<Option<&'a FileState>> {
+        let file = &held.newcomer.file;
+        let Some(dir) = held.path.parent() else { return Ok(None) };
+        let (mut head, mut furthest) = (Head::of(file)?, None::<&FileState>);
         for row in self.newcomers.left_behind_in(dir).filter(|row| self.files.get(row.key).is_none()) {
-            let is_left = head.is_that_of(&row.proof) && kin::holds(file, &row.proof)?;
+            let is_further = furthest.is_none_or(|best| progress(best) < progress(row));
+            let is_left = is_further && head.is_that_of(&row.proof) && kin::holds(file, &row.proof)?;
             if is_left && !dir::is_in_directory(row.key, &row.path) {
-                // What took the place of that, and is read further, says more; this one may be about to take its place.
-                let is_further = |it: &&Follow| it.path.parent() == Some(dir) && it.position() >= row.proof.at;
-                let mut further = self.files.iter().filter(is_further);
-                let is_another = further.any(|it| kin::holds(file, it.proof()).unwrap_or(false));
-                return Ok(if is_another { Finding::Stranger } else { heir(row) });
+                furthest = Some(row);
             }
         }
-        Ok(Finding::Stranger)
+        Ok(furthest)
     }
 
     /// Compares a newcomer with the files that have, or had, this name, and one that is known.

@@ -40,6 +40,17 @@ pub(super) enum Leap {
     Wait,
 }
 
+impl Leap {
+    /// It was compared with another one too.
+    fn and(self, other: Leap) -> Leap {
+        match (self, other) {
+            (Leap::UpTo(size), Leap::UpTo(other)) => Leap::UpTo(size.min(other)),
+            (Leap::UpTo(size), Leap::NoCopy) => Leap::UpTo(size),
+            (_, other) => other,
+        }
+    }
+}
+
 impl Reader {
     /// A copy may be made anew over an older one, as `cp app.log app.log.bak` does each night. What the original has too is
     /// read there, and not again.
@@ -57,15 +68,12 @@ impl Reader {
 
     fn compare_with_originals(&mut self, key: FileKey, clock: Instant) -> io::Result<Leap> {
         let originals = self.originals_of(key);
-        if originals.is_empty() {
-            return self.wait_for_its_name(key, clock);
-        }
-        let mut leap = Leap::NoCopy;
+        let mut leap = self.compare_with_twin(key, &originals, clock)?;
         for original in originals {
-            leap = self.compare_with(original, key, clock)?;
             if matches!(leap, Leap::NoRoom | Leap::Wait) {
                 break;
             }
+            leap = leap.and(self.compare_with(original, key, clock)?);
         }
         Ok(leap)
     }
@@ -186,8 +194,9 @@ impl Reader {
         Ok(())
     }
 
-    /// A new file that holds what was read of another beside it is not read for a moment.
-    fn wait_for_its_name(&mut self, key: FileKey, clock: Instant) -> io::Result<Leap> {
+    /// A new file that holds what was read of another beside it, whatever both are called: a mirror of logs that are rotated at their
+    /// origin has each content in a new file under the next name. As long as the other has its name, it is not read for a moment.
+    fn compare_with_twin(&mut self, key: FileKey, originals: &[FileKey], clock: Instant) -> io::Result<Leap> {
         let Some(follow) = self.files.get(key) else { return Ok(Leap::NoCopy) };
         // It may have the other name already, before that was told.
         if !follow.is_unheard_of || follow.position() > 0 {
@@ -195,13 +204,13 @@ impl Reader {
         }
         let file = follow.handle()?;
         let size = file.metadata()?.size();
-        let Some(twin) = self.twin_of(follow, &file, size)? else { return Ok(Leap::NoCopy) };
-        if self.files.get(twin).is_some_and(|twin| !twin.has_its_name()) {
+        let Some(twin) = self.twin_of(follow, &file, size)? else { return Ok(Leap::UpTo(size)) };
+        if originals.contains(&twin) || self.files.get(twin).is_some_and(|twin| !twin.has_its_name()) {
             return self.compare_with(twin, key, clock);
         }
         let (waited, quiet) = self.kin.wait(key, twin, size, clock);
         let waits = quiet < RENAME_PAUSE && waited < MAX_RENAME_PAUSE;
-        Ok(if waits { Leap::Wait } else { Leap::NoCopy })
+        Ok(if waits { Leap::Wait } else { Leap::UpTo(size) })
     }
 
     /// The file in the same directory of which this one holds what was read, or a beginning of that; of several the one that was read

@@ -171,7 +171,8 @@ impl Reader {
             }
             held -= bytes;
             self.flush(key, clock);
-            let Some(follow) = self.files.get(key) else { continue };
+            let Some(follow) = self.files.get_mut(key) else { continue };
+            follow.forget_room();
             let (about, unread) = (follow.about(), follow.unread());
             self.report_gap(&about, Reason::Deleted, unread, clock);
             self.gone(key, clock);
@@ -196,7 +197,12 @@ impl Reader {
     pub(super) fn leave_unread(&mut self, clock: Instant) {
         for key in self.files.displaced() {
             self.pinned(key, clock);
-            let Some(follow) = self.files.get(key).filter(|follow| follow.lag() > 0) else { continue };
+            let Some(follow) = self.files.get_mut(key) else { continue };
+            follow.forget_room();
+            self.pending.touched(key, clock);
+            if follow.lag() == 0 {
+                continue;
+            }
             let (about, unread) = (follow.about(), follow.unread());
             if self.store.is_in_memory() {
                 self.report_gap(&about, Reason::Unreachable, unread, clock);

@@ -19,7 +19,7 @@ use crate::source::selection::visible;
 /// A directory in which files are renamed while it is listed is listed again, at most so often.
 const MAX_LISTINGS: usize = 20;
 /// File systems keep coarse time: within one tick, a change shows no other time than the one before.
-const TICK: Duration = Duration::from_millis(10);
+pub(super) const TICK: Duration = Duration::from_millis(10);
 
 /// How a look at a file ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,18 +1,21 @@
 //! What files held that were truncated: log rotation may have copied it before (`copytruncate`), and what was not read then is read in the copy.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use jiff::Timestamp;
 
 use super::Reader;
 use super::kin::Kin;
+use super::strays::TICK;
 use crate::daemon::dir;
 use crate::daemon::follow::Follow;
-use crate::daemon::meet::Newcomer;
+use crate::daemon::meet::{Moment, Newcomer};
 use crate::notice::{About, Reason};
 use crate::pipeline::Stream;
 use crate::source::kin;
@@ -27,13 +30,30 @@ pub(super) struct Truncated {
     pub unread: Range<u64>,
     /// With a record that may be cut off: a copy may hold the whole of it.
     pub torn: Option<Box<Stream>>,
+    /// Since then a copy of it may have been made, if nothing of it was reported: then one is read from its beginning, whatever it
+    /// is, and an open line that it begins with is enough to know it by.
+    pub unreported_since: Option<SystemTime>,
 }
 
 impl Kin {
     /// The former content of this file is gone, `unread` of it without having been read.
     pub fn truncated(&mut self, follow: &mut Follow, about: About, unread: Range<u64>) {
         let (former, torn) = (follow.former().cloned(), follow.take_torn());
-        self.truncated.extend(former.map(|former| Truncated { former, about, unread, torn }));
+        self.truncated.extend(former.map(|former| {
+            let is_unreported = (former.checkpoint.done, former.checkpoint.reported.len()) == (0, 0);
+            let unreported_since = is_unreported.then(|| follow.drained().earliest(Moment::now()) - TICK);
+            Truncated { former, about, unread, torn, unreported_since }
+        }));
+    }
+}
+
+impl Truncated {
+    /// # Errors
+    /// The file cannot be read.
+    fn stands_in(&self, file: &File) -> io::Result<bool> {
+        let is_whole = kin::holds(file, &self.former.proof)?;
+        let Some(since) = self.unreported_since.filter(|_| !is_whole) else { return Ok(is_whole) };
+        Ok(file.metadata()?.created()? >= since && kin::holds_open_line(file, &self.former.proof)?)
     }
 }
 
@@ -57,7 +77,7 @@ impl Reader {
         for path in dirs.into_iter().flat_map(dir::names_in) {
             let names = kin::original_names(&path);
             for index in names.iter().skip(1).filter_map(|name| by_name.get(name)).flatten() {
-                if self.is_copy_of(&truncated[*index].former, &path, clock) {
+                if self.is_copy_of(&truncated[*index], &path, clock) {
                     found.insert(*index);
                 }
             }
@@ -92,8 +112,9 @@ impl Reader {
         by_name
     }
 
-    /// True if this file holds what was read of `former`; then it is read on.
-    fn is_copy_of(&mut self, former: &FileState, path: &Path, clock: Instant) -> bool {
+    /// True if this file holds what was read before it was truncated; then it is read on.
+    fn is_copy_of(&mut self, truncated: &Truncated, path: &Path, clock: Instant) -> bool {
+        let former = &truncated.former;
         let is_listed = self.plan.selection.source_of(path).is_some();
         if !is_listed && !self.is_meant_as_backup(path, &former.path) {
             return false;
@@ -101,7 +122,7 @@ impl Reader {
         // Who is gone by now, or is not allowed to be read, cannot be read as a copy.
         let Ok(newcomer) = Newcomer::open(path) else { return false };
         let Ok(metadata) = newcomer.file.metadata() else { return false };
-        if !kin::holds(&newcomer.file, &former.proof).unwrap_or(false) {
+        if !truncated.stands_in(&newcomer.file).unwrap_or(false) {
             return false;
         }
         match (is_listed, self.is_unmet(&metadata)) {

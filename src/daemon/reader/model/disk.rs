@@ -53,12 +53,18 @@ struct Inode {
     telling: bool,
     /// The reader has seen it since it was so.
     known: bool,
+    /// The reader has not looked since it held what the reader knows: that it holds something else will be noticed.
+    changed: bool,
     /// It left the source before the reader could know of it.
     stray: bool,
+    /// It is a copy, by this name, of a content that the reader has never seen: found by it if that still leads to this original when it
+    /// looks.
+    beside: Option<(PathBuf, usize)>,
 }
 
 impl Inode {
     fn truncated(&mut self) {
+        self.changed |= self.known;
         (self.open_line, self.telling, self.known) = (None, false, false);
     }
 }
@@ -118,7 +124,7 @@ impl Disk {
         self.news = Mail::default();
         for (i, inode) in self.inodes.iter_mut().enumerate() {
             let listed = self.names.iter().any(|(name, led)| *led == i && is_listed(name));
-            inode.stray |= !inode.held && !listed;
+            inode.stray |= !inode.held && !listed && inode.beside.is_none();
         }
     }
 
@@ -131,7 +137,8 @@ impl Disk {
         for i in 0..self.inodes.len() {
             let named = self.names.values().any(|led| *led == i);
             let inode = &mut self.inodes[i];
-            inode.held |= named && !inode.stray;
+            inode.held |= named && !inode.stray && inode.beside.is_none();
+            inode.changed &= !inode.held;
             inode.known |= inode.held && inode.telling;
         }
     }
@@ -139,8 +146,23 @@ impl Disk {
     /// The reader has read everything that it holds; returns the numbers.
     pub fn looked(&mut self) -> Vec<u64> {
         self.in_making.clear();
+        for i in 0..self.inodes.len() {
+            if let Some((name, original)) = self.inodes[i].beside.take() {
+                let is_found = self.names.get(&name) == Some(&original);
+                self.inodes[i].held = is_found;
+                if !is_found {
+                    self.goes_astray(i);
+                }
+            }
+        }
         let held = self.inodes.iter_mut().filter(|inode| inode.held);
         held.flat_map(|inode| std::mem::take(&mut inode.unread)).collect()
+    }
+
+    /// Nobody can be sure to find it.
+    fn goes_astray(&mut self, i: usize) {
+        self.inodes[i].stray = true;
+        self.may_repeat.extend(self.inodes[i].unread.iter());
     }
 
     /// Files outside the source are let go after a while.
@@ -157,6 +179,9 @@ impl Disk {
         let strange = self.in_making.iter().filter(|copy| !is_by_name(copy));
         self.may_repeat.extend(strange.flat_map(|copy| numbers_in(&copy.path)));
         for i in 0..self.inodes.len() {
+            if self.inodes[i].beside.take().is_some() {
+                self.goes_astray(i);
+            }
             let named = self.names.values().any(|led| *led == i);
             let inode = &mut self.inodes[i];
             inode.held = false;
@@ -311,7 +336,8 @@ impl Disk {
         }
     }
 
-    /// The copy has what nobody has read. If the reader has seen nothing of it before by which to tell it, it cannot know it.
+    /// The copy has what nobody has read. If the reader has seen nothing of it before by which to tell it, it finds it only if it
+    /// knew what the file held before.
     fn copy_truncate(&mut self, file: u8, watched: bool) {
         let Some(i) = self.inode(file) else { return };
         self.next += 1;
@@ -319,14 +345,19 @@ impl Disk {
         fs::copy(self.name(file), &copy).unwrap();
         self.goes(&self.name(file), watched);
         fs::write(self.name(file), "").unwrap();
+        let name = self.name(file);
         let original = &mut self.inodes[i];
         let unread = std::mem::take(&mut original.unread);
-        let stray = watched && !original.known;
-        self.may_repeat.extend(unread.iter().filter(|_| stray));
+        let is_unseen = watched && !original.known;
+        let beside = (is_unseen && original.changed).then(|| (name.clone(), i));
+        let is_stray = is_unseen && beside.is_none();
         original.truncated();
-        self.news.paths.extend([self.name(file), copy.clone()]);
+        self.news.paths.extend([name, copy.clone()]);
         self.names.insert(copy, self.inodes.len());
-        self.inodes.push(Inode { unread, stray, ..Inode::default() });
+        self.inodes.push(Inode { unread, beside, ..Inode::default() });
+        if is_stray {
+            self.goes_astray(self.inodes.len() - 1);
+        }
     }
 
     fn replace(&mut self, file: u8, watched: bool) {

@@ -1,14 +1,18 @@
 //! Scripts that once failed, as short as they could be made.
 
-use super::run;
-use super::script::{News, Op, Text};
+use std::fs;
+
+use rusqlite::Connection;
+
+use super::script::Op::{
+    self, Archive, CopyIn, CopyTruncate, Crash, Delete, Edit, Glance, HardLink, Look, NewFile, Reload, Replace,
+    Restore, RotateIn, RotateOut, Start, Stop, Truncate, Wait, Write, WriteLate,
+};
+use super::script::{News, Text};
+use super::{Model, run};
 
 #[test]
 fn scripts_that_once_failed() {
-    use Op::{
-        Archive, CopyIn, CopyTruncate, Crash, Delete, Edit, Glance, HardLink, Look, NewFile, Reload, Replace, Restore,
-        RotateIn, RotateOut, Start, Stop, Truncate, Wait, Write, WriteLate,
-    };
     let scripts: [&[Op]; 53] = [
         // Born and rotated away while nobody watched, in a directory without any file that was known.
         &[Stop, Write(0, Text::Lines(1)), RotateOut(0), Start, Look(News::None)],
@@ -239,4 +243,46 @@ fn scripts_that_once_failed() {
     for script in scripts {
         run(script);
     }
+}
+
+#[test]
+fn half_a_line_is_not_reported_beside_the_whole_of_it_in_a_copy() {
+    for news in [News::Notified, News::Lost, News::None] {
+        let script = [
+            Write(0, Text::Piece(46)),
+            Glance(News::Notified),
+            Write(0, Text::Lines(1)),
+            CopyTruncate(0),
+            Write(0, Text::Calm),
+            Look(news),
+        ];
+        assert_eq!(run(&script), 2, "{news:?}");
+    }
+    // Nothing has the rest of it.
+    assert_eq!(run(&[Write(0, Text::Piece(46)), Glance(News::Notified), Truncate(0), Look(News::Notified)]), 1);
+}
+
+#[test]
+fn contents_that_were_copied_and_cut_off_between_two_looks_are_found() {
+    for news in [News::Notified, News::Lost, News::None] {
+        let mut script = vec![Write(0, Text::Lines(1)), Look(News::Notified)];
+        for _ in 0..3 {
+            script.extend([Write(0, Text::Lines(2)), CopyTruncate(0)]);
+        }
+        script.push(Look(news));
+        assert_eq!(run(&script), 7, "{news:?}");
+    }
+}
+
+#[test]
+fn damage_that_shows_at_the_end_loses_no_position() {
+    let mut model = Model::new();
+    [Write(0, Text::Lines(2)), Look(News::Notified)].into_iter().for_each(|op| model.step(op));
+    let path = model.disk.state().join("paytriage.db");
+    let beside = Connection::open(&path).unwrap();
+    // Changed by another: what the reader has of it in memory counts no more.
+    beside.execute_batch("UPDATE seen SET until_ms = until_ms; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    fs::write(&path, vec![0xa5; fs::metadata(&path).unwrap().len() as usize]).unwrap();
+    [Stop, Start, Write(0, Text::Lines(1)), Look(News::Notified)].into_iter().for_each(|op| model.step(op));
+    assert_eq!(model.seen.len(), 3);
 }
