@@ -8,6 +8,7 @@ mod dir;
 mod files;
 mod follow;
 mod footprint;
+mod journal;
 mod links;
 mod meet;
 mod pending;

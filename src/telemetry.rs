@@ -36,6 +36,10 @@ pub struct Metrics {
     pub dropped_events: AtomicU64,
     /// Lines of which only the first part was searched.
     pub cut_lines: AtomicU64,
+    /// Journals that can be read, and what was read of them.
+    pub journals_open: AtomicU64,
+    pub journal_entries: AtomicU64,
+    pub journal_gaps: AtomicU64,
     /// Databases that were damaged.
     pub state_lost: AtomicU64,
     /// Disk held by deleted files that are not read to their end.
@@ -104,6 +108,9 @@ impl Default for Metrics {
             outbox_bytes: AtomicU64::new(0),
             dropped_events: AtomicU64::new(0),
             cut_lines: AtomicU64::new(0),
+            journals_open: AtomicU64::new(0),
+            journal_entries: AtomicU64::new(0),
+            journal_gaps: AtomicU64::new(0),
             state_lost: AtomicU64::new(0),
             pinned_bytes: AtomicU64::new(0),
             setup_faults: AtomicU64::new(0),
@@ -272,7 +279,9 @@ impl Metrics {
             n => format!("{n} {one}s"),
         };
         let unready = self.unready(now);
-        let files = n(&self.files_open, "file");
+        let journals = Some(self.journals_open.load(Relaxed)).filter(|&n| n > 0);
+        let journals = journals.map(|_| format!(" and {}", n(&self.journals_open, "journal"))).unwrap_or_default();
+        let files = format!("{}{journals}", n(&self.files_open, "file"));
         let begin =
             if unready.is_empty() { format!("Watching {files}") } else { format!("Not ready: {}", unready.join("; ")) };
         let waiting = format!("{} waiting for delivery", n(&self.outbox_events, "message"));
@@ -336,7 +345,7 @@ impl Metrics {
     }
 
     #[rustfmt::skip]
-    fn plain(&self) -> [(&'static str, &'static str, &'static str, i64); 25] {
+    fn plain(&self) -> [(&'static str, &'static str, &'static str, i64); 28] {
         let get = |value: &AtomicU64| value.load(Relaxed) as i64;
         [
             ("paytriage_files_open", "gauge", "Log files that are followed.", get(&self.files_open)),
@@ -357,6 +366,9 @@ impl Metrics {
             ("paytriage_incidents_open", "gauge", "Incidents that go on.", get(&self.incidents_open)),
             ("paytriage_unsaid_events_total", "counter", "Events of which no incident was told: too few of their kind, or silenced.", get(&self.unsaid)),
             ("paytriage_cut_lines_total", "counter", "Lines longer than 1 MiB, of which only the first part was searched.", get(&self.cut_lines)),
+            ("paytriage_journals_open", "gauge", "Journals that are read.", get(&self.journals_open)),
+            ("paytriage_journal_entries_total", "counter", "Entries read from journals.", get(&self.journal_entries)),
+            ("paytriage_journal_gaps_total", "counter", "Times that a journal was vacuumed before it was read.", get(&self.journal_gaps)),
             ("paytriage_state_lost_total", "counter", "Databases that were damaged and set aside.", get(&self.state_lost)),
             ("paytriage_pinned_bytes", "gauge", "Disk held by deleted log files that are still open.", get(&self.pinned_bytes)),
             ("paytriage_setup_faults", "gauge", "Faults of the set-up that `paytriage doctor` found when the daemon began; the log names them.", get(&self.setup_faults)),

@@ -51,6 +51,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "incident",
             "notice",
             "pipeline",
+            "record",
             "service",
             "source",
             "store",

@@ -195,6 +195,22 @@ pub(super) fn name() -> Kind<String> {
     })
 }
 
+/// A unit of systemd by its full name, or a glob of such names.
+pub(super) fn unit() -> Kind<String> {
+    checked("a string", |text| {
+        if text.is_empty() || text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '/') {
+            return Err(Fault::new(format!("{text:?} is not the name of a unit")));
+        }
+        if let Err(error) = GlobBuilder::new(text).build() {
+            return Err(Fault::new(format!("{text:?} is not a valid glob: {}", error.kind())));
+        }
+        match text.contains(['.', '*', '?', ']', '}']) {
+            true => Ok(()),
+            false => Err(Fault::new(format!("{text:?} has no type")).hint(format!("write \"{text}.service\""))),
+        }
+    })
+}
+
 /// A file, a directory or a glob.
 pub(super) fn path() -> Kind<String> {
     checked("a string", |text| check_path(text).map_err(Fault::new))

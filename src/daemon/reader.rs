@@ -5,6 +5,7 @@
 
 mod appended;
 mod incidents;
+mod journals;
 mod kin;
 mod leap;
 mod look;
@@ -25,10 +26,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
+use journals::Journals;
 use kin::Kin;
 use leap::MAX_RENAME_PAUSE;
 use room::Fullness;
 use work::Stall;
+pub(super) use work::settle_after;
 
 use super::files::Files;
 use super::follow::Follow;
@@ -92,6 +95,7 @@ pub struct Reader {
     watcher: Watcher,
     own: Own,
     files: Files,
+    journals: Journals,
     newcomers: Newcomers,
     lineage: Lineage,
     kin: Kin,
@@ -136,6 +140,7 @@ impl Reader {
             newcomers: Newcomers::load(&store)?,
             watch: incidents::Watch::begin(&plan, &store, clock)?,
             links: Links::load(store.links()?),
+            journals: Journals::begin(&plan, &store, &wake)?,
             plan,
             store,
             metrics,
@@ -242,9 +247,12 @@ impl Reader {
             self.look_at_displaced(clock);
         }
         self.report_full(clock);
-        if self.may_read(clock) {
+        let may_read = self.may_read(clock);
+        self.read_journals(may_read, clock);
+        if may_read {
             self.read_round(clock);
             self.settle(clock);
+            self.settle_journals(clock);
             self.look_for_copies(clock);
         } else {
             self.make_room(clock);
@@ -279,6 +287,8 @@ impl Reader {
             at(self.pending.due(Load::Quiet, clock));
         } else {
             at(self.settling.values().min().copied());
+            at(self.journals.due());
+            at(self.journals.have_news().then_some(clock));
             at((self.files.n_queued() > 0).then_some(clock));
             at(self.pending.due(Load::Quiet, clock));
         }
@@ -336,6 +346,7 @@ impl Reader {
             tracing::warn!(%error, "cannot look for files that were rotated away while they were not watched");
         }
         self.reload_incidents(clock);
+        self.reload_journals(clock);
         self.report_losses(clock);
         self.next_walk = clock;
         tracing::info!("configuration reloaded");
@@ -374,6 +385,7 @@ impl Reader {
         };
         let over: Vec<_> = self.settling.keys().copied().filter(is_over).collect();
         over.into_iter().for_each(|key| self.flush(key, clock));
+        self.end_journals(clock);
         self.leave_unread(clock);
         self.next_full = None;
         self.report_losses(clock);

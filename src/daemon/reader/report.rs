@@ -123,6 +123,7 @@ impl Reader {
         for key in self.files.keys() {
             self.pending.touched(key, clock);
         }
+        self.pending.read_on(clock);
         self.store_incidents_anew();
         if !self.newcomers.is_first_walk() {
             self.pending.watched = Some(self.plan.selection.written());
@@ -232,7 +233,7 @@ impl Reader {
         self.pending.finished.push(FileState { unread_to: None, ..row });
     }
 
-    fn report(&mut self, notice: &Notice, about: &About, clock: Instant) {
+    pub(super) fn report(&mut self, notice: &Notice, about: &About, clock: Instant) {
         let event = notice.event(about, &self.plan.setup.catalog, Timestamp::now());
         self.take(event.into_iter().collect(), clock);
     }
