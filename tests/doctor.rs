@@ -377,3 +377,38 @@ fn many_files_are_a_few_lines() {
     assert!(found.iter().any(|finding| finding["text"] == "and 15 more of this kind"), "{found:#?}");
     assert!(found.len() < 30, "{}", found.len());
 }
+
+#[test]
+fn journals_are_looked_at_as_files_are() {
+    let env = Env::new();
+    let mut journal = crate::journal::Journal::new(&env);
+    journal.config(&env, "[\"shop.service\", \"tills.service\"]", "[state]\ndir = \"state\"\n");
+    state(&env);
+    journal.write(&crate::journal::line("shop.service", "7", "INFO all is well"));
+    journal.write(&crate::journal::line("till.service", "8", "INFO all is well"));
+    set_mode(&env, "journal/one.journal", 0o644);
+    let (seen, _) = findings(&env, &[]);
+    assert_eq!(of(&seen, "journal.ok")["source"], "shop");
+    let unit = of(&seen, "journal.no_unit");
+    assert_eq!(unit["text"], "tills.service has written nothing to the journal; it has till.service");
+    assert!(unit["remedies"][0]["command"].as_str().unwrap().contains("-F _SYSTEMD_UNIT"));
+    // As its group has it.
+    shut(&env, "journal/one.journal", 0o640);
+    let (seen, code) = findings(&env, &[]);
+    let file = of(&seen, "journal.unreadable");
+    assert!(
+        file["path"].as_str().unwrap().ends_with("one.journal")
+            && file["text"].as_str().unwrap().starts_with("cannot be read by"),
+        "{file}"
+    );
+    assert_eq!((code, ids(&seen).contains(&"journal.no_unit")), (Some(1), false));
+    fs::remove_file(env.path("journal/one.journal")).unwrap();
+    assert_eq!(of(&findings(&env, &[]).0, "journal.empty")["level"], "warning");
+    fs::remove_dir(env.path("journal")).unwrap();
+    assert!(of(&findings(&env, &[]).0, "journal.unreadable")["text"].as_str().unwrap().starts_with("is not there"));
+    // Without journalctl.
+    let mut command = env.command(&["doctor", "--config", "p.toml"]);
+    command.env("PATH", env.path("bin"));
+    let run: Run = unprivileged(&env, command).output().unwrap().into();
+    assert!(run.stdout.contains("journalctl, which reads the journal, is not installed"), "{run:?}");
+}

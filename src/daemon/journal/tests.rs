@@ -1,3 +1,5 @@
+//! Entries of journals as they come from services, and restarts anywhere between them.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

@@ -1,5 +1,6 @@
 //! The program that reads journals, started without a shell and with nothing of a user's in its arguments but names of units and a directory.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -23,9 +24,14 @@ pub struct Refused(String);
 impl Refused {
     pub fn start(error: &io::Error) -> Refused {
         match error.kind() {
-            io::ErrorKind::NotFound => Refused("journalctl was not found: it comes with systemd".to_owned()),
+            io::ErrorKind::NotFound => Refused::missing(),
             _ => Refused(format!("journalctl cannot be started: {error}")),
         }
+    }
+
+    /// There is no journalctl.
+    pub fn missing() -> Refused {
+        Refused("journalctl was not found: it comes with systemd".to_owned())
     }
 
     /// Of what journalctl said last, or of how it ended.
@@ -83,7 +89,23 @@ impl Journalctl {
         command.spawn().map_err(|error| Refused::start(&error))
     }
 
-    /// The cursor of the entry that [`Journalctl::look`] would write, in one go: `None` where the journal has none.
+    /// The units that have written to it.
+    ///
+    /// # Errors
+    /// It cannot be started, or the journal cannot be read.
+    pub fn known_units(&self) -> Result<BTreeSet<String>, Refused> {
+        let mut all = BTreeSet::new();
+        for field in ["--field=_SYSTEMD_UNIT", "--field=_SYSTEMD_USER_UNIT"] {
+            let output = self.command(&[field]).output().map_err(|error| Refused::start(&error))?;
+            if !output.status.success() {
+                return Err(Refused::end(&output.stderr, Some(output.status)));
+            }
+            all.extend(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned));
+        }
+        Ok(all)
+    }
+
+    /// The entry that [`Journalctl::look`] would write, in one go: `None` where the journal has none.
     ///
     /// # Errors
     /// It cannot be started, or the journal cannot be read.
