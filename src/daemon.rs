@@ -54,7 +54,7 @@ const SAME_REQUEST: Duration = Duration::from_secs(1);
 /// Why the daemon ended in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// It was asked to.
+    /// It was asked to, or there is nothing more to read.
     Asked,
     /// Nobody reads its only output any more.
     Unread,
@@ -130,7 +130,12 @@ pub fn run(
         cwd: cwd.clone(),
         metrics: Arc::clone(&metrics),
     };
-    let reader = Reader::new(plan, Arc::clone(&store), Arc::clone(&metrics), own).map_err(start)?;
+    let (has_stdin, has_sources) = (plan.setup.stdin.is_some(), !plan.setup.config.sources.is_empty());
+    let mut reader = Reader::new(plan, Arc::clone(&store), Arc::clone(&metrics), own).map_err(start)?;
+    let (input_ends, input_ended) = oneshot::channel();
+    if has_stdin {
+        reader.read_stdin(input_ends).map_err(start)?;
+    }
     let wake = reader.wake();
     let mut sinks = Sinks::new(Arc::clone(&store), Arc::clone(&metrics), Arc::clone(&wake));
     sinks.replace(webhooks).map_err(start)?;
@@ -153,6 +158,7 @@ pub fn run(
         reader: spawn("reader", move || reader.run())?,
         stdout: stdout.map(|(format, notify)| Stdout::start(&store, notify, format, sender)).transpose()?,
         sinks,
+        input_ended: (has_stdin && !has_sources).then_some(input_ended),
         in_force,
         wake,
         written_elsewhere: store.written_elsewhere(),
@@ -258,6 +264,8 @@ struct Parts {
     reader: oneshot::Receiver<()>,
     stdout: Option<Stdout>,
     sinks: Sinks,
+    /// Standard input, where it is the only source.
+    input_ended: Option<oneshot::Receiver<()>>,
     /// The webhooks that the store knows.
     in_force: Vec<Webhook>,
     wake: Arc<Wake<Request>>,
@@ -284,6 +292,7 @@ impl Parts {
                 () = self.service.due() => self.service.tell(),
                 // Somebody may have dropped what waited.
                 Ok(()) = self.written_elsewhere.changed() => self.wake.request(Request::Losses),
+                () = end_of_input(&mut self.input_ended) => break,
                 _ = &mut self.reader => return Err(Failure::Broken("the reader ended unexpectedly".into())),
                 sink = self.sinks.broken() => {
                     return Err(Failure::Broken(format!("the worker of sink {sink} ended unexpectedly")));
@@ -381,6 +390,18 @@ fn log_forgotten(forgotten: impl IntoIterator<Item = Forgotten>) {
                 "dropped what waited for a sink that is no longer there, or takes something else now"
             );
         }
+    }
+}
+
+/// The end of the only source; never, if there are others.
+async fn end_of_input(ended: &mut Option<oneshot::Receiver<()>>) {
+    let has_ended = match ended {
+        Some(end) => end.await.is_ok(),
+        None => false,
+    };
+    *ended = None;
+    if !has_ended {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -68,6 +68,7 @@ impl Subject<'_> {
         let seen = sources::look(self, Depth::Samples, &state.files)?;
         let mut findings = vec![user::judge(&me)];
         findings.extend(unit.as_ref().and_then(|unit| unit::compare(unit, &me)));
+        findings.extend(sources::none(self));
         findings.extend(sources::judge(&seen, self, &me));
         findings.extend(journal::examine(self, &me));
         findings.extend(limits::judge(&limits::look(), &seen.needs, unit.as_ref()));

@@ -10,6 +10,11 @@ use std::time::UNIX_EPOCH;
 /// Identity of standard input, which has no file to speak of.
 pub const STDIN: &[u8] = b"stdin";
 
+/// Identity of standard input that is followed from this moment on: another run reads something else.
+pub fn of_stdin(began: i128) -> Vec<u8> {
+    [STDIN, &began.to_le_bytes()].concat()
+}
+
 /// Identity of an entry of the systemd journal: its cursor, but for the part that is a hash of its text.
 pub fn of_entry(cursor: &str) -> Vec<u8> {
     let parts = cursor.split(';').filter(|part| !part.starts_with("x="));

@@ -240,6 +240,11 @@ impl Stream {
         self.work(Moment::Over, now, events);
     }
 
+    /// What is pushed from now on is looked at by another engine.
+    pub fn go_over_to(&mut self, engine: Arc<Engine>) {
+        self.engine = engine;
+    }
+
     /// What waits for the end of its record, so that `flush` would report it.
     pub fn pending(&self) -> Pending {
         if self.waiting.is_empty() {

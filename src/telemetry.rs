@@ -38,6 +38,7 @@ pub struct Metrics {
     pub cut_lines: AtomicU64,
     /// Journals that can be read, and what was read of them.
     pub journals_open: AtomicU64,
+    pub stdin_open: AtomicBool,
     pub journal_entries: AtomicU64,
     pub journal_gaps: AtomicU64,
     /// Databases that were damaged.
@@ -109,6 +110,7 @@ impl Default for Metrics {
             dropped_events: AtomicU64::new(0),
             cut_lines: AtomicU64::new(0),
             journals_open: AtomicU64::new(0),
+            stdin_open: AtomicBool::new(false),
             journal_entries: AtomicU64::new(0),
             journal_gaps: AtomicU64::new(0),
             state_lost: AtomicU64::new(0),
@@ -279,11 +281,17 @@ impl Metrics {
             n => format!("{n} {one}s"),
         };
         let unready = self.unready(now);
-        let journals = Some(self.journals_open.load(Relaxed)).filter(|&n| n > 0);
-        let journals = journals.map(|_| format!(" and {}", n(&self.journals_open, "journal"))).unwrap_or_default();
-        let files = format!("{}{journals}", n(&self.files_open, "file"));
-        let begin =
-            if unready.is_empty() { format!("Watching {files}") } else { format!("Not ready: {}", unready.join("; ")) };
+        let has_stdin = self.stdin_open.load(Relaxed);
+        let journals = (self.journals_open.load(Relaxed) > 0).then(|| n(&self.journals_open, "journal"));
+        let is_all = journals.is_none() && !has_stdin;
+        let files = (is_all || self.files_open.load(Relaxed) > 0).then(|| n(&self.files_open, "file"));
+        let stdin = has_stdin.then(|| "standard input".to_owned());
+        let watched = [files, journals, stdin].into_iter().flatten().collect::<Vec<_>>().join(" and ");
+        let begin = if unready.is_empty() {
+            format!("Watching {watched}")
+        } else {
+            format!("Not ready: {}", unready.join("; "))
+        };
         let waiting = format!("{} waiting for delivery", n(&self.outbox_events, "message"));
         let incidents = format!("{} open", n(&self.incidents_open, "incident"));
         let sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -439,6 +447,15 @@ mod tests {
         metrics.files_open.store(1, Relaxed);
         metrics.sink_up("oncall", true);
         assert_eq!(metrics.in_short(now), format!("Watching 1 file; {rest}"));
+        metrics.journals_open.store(1, Relaxed);
+        assert_eq!(metrics.in_short(now), format!("Watching 1 file and 1 journal; {rest}"));
+        metrics.files_open.store(0, Relaxed);
+        assert_eq!(metrics.in_short(now), format!("Watching 1 journal; {rest}"));
+        metrics.journals_open.store(0, Relaxed);
+        metrics.stdin_open.store(true, Relaxed);
+        assert_eq!(metrics.in_short(now), format!("Watching standard input; {rest}"));
+        metrics.stdin_open.store(false, Relaxed);
+        metrics.files_open.store(1, Relaxed);
         metrics.sink_up("oncall", false);
         metrics.incidents(1, 0);
         let status = "Watching 1 file; 1 incident open; 0 messages waiting for delivery; sink oncall is down";

@@ -38,6 +38,7 @@ mod run_rotation;
 mod run_service;
 mod run_signals;
 mod run_state;
+mod run_stdin;
 mod run_webhook;
 mod samples;
 mod scan_input;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
-use crate::config::{Config, StdoutFormat};
+use crate::config::{Config, Source, StdoutFormat};
 use crate::deliver::webhook::Sink;
 use crate::http::{InForce, Token};
 use crate::pipeline::Engine;
@@ -18,6 +18,8 @@ pub struct Setup {
     pub engine: Arc<Engine>,
     /// Name of this machine, as events give it.
     pub host: Option<String>,
+    /// How standard input is read, where it is.
+    pub stdin: Option<Source>,
     /// The webhooks, ready to be worked for; whoever works for them takes them out.
     pub webhooks: Vec<Sink>,
     /// What whoever asks over HTTP has to show.

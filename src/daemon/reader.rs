@@ -13,6 +13,7 @@ mod look;
 mod model;
 mod report;
 mod room;
+mod stdin;
 mod strays;
 mod truncated;
 mod work;
@@ -96,6 +97,8 @@ pub struct Reader {
     own: Own,
     files: Files,
     journals: Journals,
+    /// Absent without standard input, and once that has ended.
+    input: Option<stdin::Input>,
     newcomers: Newcomers,
     lineage: Lineage,
     kin: Kin,
@@ -141,6 +144,7 @@ impl Reader {
             watch: incidents::Watch::begin(&plan, &store, clock)?,
             links: Links::load(store.links()?),
             journals: Journals::begin(&plan, &store, &wake)?,
+            input: None,
             plan,
             store,
             metrics,
@@ -251,6 +255,7 @@ impl Reader {
         self.read_journals(may_read, clock);
         if may_read {
             self.read_round(clock);
+            self.read_input(clock);
             self.settle(clock);
             self.settle_journals(clock);
             self.look_for_copies(clock);
@@ -288,6 +293,7 @@ impl Reader {
         } else {
             at(self.settling.values().min().copied());
             at(self.journals.due());
+            at(self.input.as_ref().and_then(|input| input.due(clock)));
             at(self.journals.have_news().then_some(clock));
             at((self.files.n_queued() > 0).then_some(clock));
             at(self.pending.due(Load::Quiet, clock));
@@ -347,6 +353,9 @@ impl Reader {
         }
         self.reload_incidents(clock);
         self.reload_journals(clock);
+        if let Some(input) = &mut self.input {
+            input.go_over_to(&self.plan);
+        }
         self.report_losses(clock);
         self.next_walk = clock;
         tracing::info!("configuration reloaded");
@@ -386,6 +395,7 @@ impl Reader {
         let over: Vec<_> = self.settling.keys().copied().filter(is_over).collect();
         over.into_iter().for_each(|key| self.flush(key, clock));
         self.end_journals(clock);
+        self.end_input(clock);
         self.leave_unread(clock);
         self.next_full = None;
         self.report_losses(clock);

@@ -21,7 +21,7 @@ fn plan(units: &[&[&str]]) -> Plan {
     }
     let catalog = Arc::new(Catalog::builtin());
     let engine = Arc::new(Engine::new(Arc::clone(&catalog), Default::default()));
-    let setup = Setup { config, catalog, engine, host: None, webhooks: Vec::new(), token: None };
+    let setup = Setup { config, catalog, engine, host: None, stdin: None, webhooks: Vec::new(), token: None };
     Plan::new(setup, "/".into()).unwrap()
 }
 

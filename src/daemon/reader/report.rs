@@ -265,7 +265,7 @@ mod tests {
         config.webhooks.push(case.config.clone());
         let catalog = Arc::new(Catalog::builtin());
         let engine = Arc::new(Engine::new(Arc::clone(&catalog), Default::default()));
-        let setup = Setup { config, catalog, engine, host: None, webhooks: Vec::new(), token: None };
+        let setup = Setup { config, catalog, engine, host: None, stdin: None, webhooks: Vec::new(), token: None };
         let (plan, own) = (Plan::new(setup, "/".into()).unwrap(), Own::new(Some(dir.path())));
         let mut reader = Reader::new(plan, Arc::clone(&store), Arc::new(Metrics::default()), own).unwrap();
         let since = Timestamp::from_millisecond(7).unwrap();

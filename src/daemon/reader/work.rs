@@ -251,7 +251,9 @@ impl Reader {
         if self.stalled.is_some_and(|stall| clock < stall.until) {
             return;
         }
-        let is_busy = self.files.n_queued() > 0 || self.journals.have_news();
+        let is_busy = self.files.n_queued() > 0
+            || self.journals.have_news()
+            || self.input.as_ref().is_some_and(|input| input.has_more());
         let load = if is_busy && self.blocked.is_none() { Load::Busy } else { Load::Quiet };
         let due = self.pending.due(load, clock);
         if self.stalled.is_some() || due.is_some_and(|at| at <= clock) {
