@@ -91,7 +91,7 @@ mod tests {
     fn all_comes_in_order_and_the_box_is_bounded() {
         let bytes: Vec<u8> = (0..PIECE * MAX_PIECES * 3).map(|n| (n / 7) as u8).collect();
         let (sender, arrived) = channel();
-        let stdin = Stdin::read(io::Cursor::new(bytes.clone()), move || drop(sender.send(()))).unwrap();
+        let stdin = Stdin::read(io::Cursor::new(bytes.clone()), move || _ = sender.send(())).unwrap();
         let mut read = Vec::new();
         loop {
             assert!(stdin.pieces().len() <= MAX_PIECES);
