@@ -107,7 +107,7 @@ pub fn run(
     let cwd = std::env::current_dir().map_err(|error| start(format!("current directory: {error}")))?;
     let mut plan = Plan::new(load().map_err(Failure::Setup)?, cwd.clone()).map_err(start)?;
     let config = &plan.setup.config;
-    let bound = config.http.as_ref().map(|http| Ok((http.listen, http::bind(http.listen)?)));
+    let bound = config.http.as_ref().map(|http| Ok((http.listen.clone(), http::bind(&http.listen)?)));
     let bound = bound.transpose().map_err(|error: http::ListenError| start(error))?;
     let dir = state.map(StateDir::lock).transpose().map_err(start)?;
     let store = Arc::new(match &dir {

@@ -7,6 +7,7 @@
 mod access;
 mod clock;
 mod finding;
+mod http;
 mod journal;
 mod limits;
 mod sinks;
@@ -74,6 +75,7 @@ impl Subject<'_> {
         findings.extend(limits::judge(&limits::look(), &seen.needs, unit.as_ref()));
         findings.extend(state::judge(&state, &self.config.state, &me));
         findings.extend(sinks::look(self.config, &me, connect));
+        findings.extend(http::look(self.config, &me));
         findings.extend(self.of_clock_and_unit(&seen, unit.as_ref()));
         Ok(bounded(findings, AT_MOST))
     }

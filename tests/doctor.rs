@@ -412,3 +412,48 @@ fn journals_are_looked_at_as_files_are() {
     let run: Run = unprivileged(&env, command).output().unwrap().into();
     assert!(run.stdout.contains("journalctl, which reads the journal, is not installed"), "{run:?}");
 }
+
+#[test]
+fn the_token_and_the_socket_of_http_are_looked_at() {
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    let configure = |http: &str| {
+        let [logs, state, token] = ["logs", "state", "token"].map(|name| env.path(name));
+        env.write(
+            "p.toml",
+            format!(
+                "[state]\ndir = {state:?}\n[[source]]\npaths = [{logs:?}]\n[http]\ntoken_file = {token:?}\n{http}\n"
+            ),
+        );
+    };
+    configure("");
+    state(&env);
+    let token = |text: &str, mode: u32| {
+        env.write("token", text);
+        set_mode(&env, "token", mode);
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(env.path("token"), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+    };
+    assert!(of(&findings(&env, &[]).0, "http.token")["text"].as_str().unwrap().starts_with("the token is not there"));
+    token("", 0o600);
+    let (seen, code) = findings(&env, &[]);
+    assert_eq!((of(&seen, "http.token")["level"].as_str(), code), (Some("fault"), Some(1)));
+    assert!(of(&seen, "http.token")["remedies"][0]["command"].as_str().unwrap().contains("openssl rand -hex 32"));
+    token("short", 0o600);
+    assert!(of(&findings(&env, &[]).0, "http.token")["text"].as_str().unwrap().contains("shorter than 16"));
+    let good = "0123456789abcdef0123456789abcdef";
+    token(good, 0o644);
+    let (seen, _) = findings(&env, &[]);
+    assert_eq!(of(&seen, "http.token_open")["level"], "warning");
+    token(good, 0o000);
+    assert!(of(&findings(&env, &[]).0, "http.token")["text"].as_str().unwrap().contains("cannot be read by"));
+    token(good, 0o600);
+    assert_eq!(of(&findings(&env, &[]).0, "http.ok")["level"], "ok");
+    configure(&format!("listen = \"unix:{}\"", env.path("none/http.sock").display()));
+    let (seen, _) = findings(&env, &[]);
+    assert!(of(&seen, "http.socket")["text"].as_str().unwrap().starts_with("its directory is not there"));
+    env.write("state/http.sock", "");
+    configure(&format!("listen = \"unix:{}\"", env.path("state/http.sock").display()));
+    assert!(of(&findings(&env, &[]).0, "http.socket")["text"].as_str().unwrap().contains("no socket"));
+}

@@ -8,14 +8,14 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::{
-    CatalogConfig, Config, Durability, Env, Incident, Journal, Notify, Redact, Source, StartAt, State, Stdout,
+    CatalogConfig, Config, Durability, Env, Incident, Journal, Listen, Notify, Redact, Source, StartAt, State, Stdout,
     StdoutFormat, Watch, kind,
 };
 use crate::catalog::Lang;
 use crate::record::Charset;
 
 /// Where `[http]` listens.
-pub(super) const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9187));
+pub(super) const LISTEN: Listen = Listen::Tcp(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9187)));
 
 /// A PATH of the command line that can match nothing.
 #[derive(Debug, thiserror::Error)]

@@ -61,7 +61,7 @@ impl Plan {
             ("sink.stdout", old.stdout != new.stdout),
             ("lang of sink.stdout", is_for_people && old.lang != new.lang),
             ("timezone of sink.stdout", is_for_people && old.timezone != new.timezone),
-            ("http.listen", old.http.as_ref().map(|http| http.listen) != new.http.as_ref().map(|http| http.listen)),
+            ("http.listen", old.http.as_ref().map(|http| &http.listen) != new.http.as_ref().map(|http| &http.listen)),
         ];
         differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }

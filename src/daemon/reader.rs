@@ -97,6 +97,8 @@ pub struct Reader {
     own: Own,
     files: Files,
     journals: Journals,
+    /// It was said that all of this is watched.
+    is_announced: bool,
     /// Absent without standard input, and once that has ended.
     input: Option<stdin::Input>,
     newcomers: Newcomers,
@@ -144,6 +146,7 @@ impl Reader {
             watch: incidents::Watch::begin(&plan, &store, clock)?,
             links: Links::load(store.links()?),
             journals: Journals::begin(&plan, &store, &wake)?,
+            is_announced: false,
             input: None,
             plan,
             store,

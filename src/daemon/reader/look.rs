@@ -280,14 +280,16 @@ impl Reader {
         if let Err(error) = self.store.forget_silences_before(Timestamp::now() - KEEP_SILENCES) {
             tracing::warn!(%error, "cannot forget silences that are over");
         }
+        self.is_announced = false;
         self.announce();
     }
 
     /// Says that it is ready, once everything was looked at and the journals have begun.
     pub(super) fn announce(&mut self) {
-        if self.metrics.are_sources_open() || self.newcomers.is_first_walk() || !self.journals.have_begun() {
+        if self.is_announced || self.newcomers.is_first_walk() || !self.journals.have_begun() {
             return;
         }
+        self.is_announced = true;
         if self.pending.journals {
             // What is written from now on is read, whatever happens.
             self.commit((self.now)());
