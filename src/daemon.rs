@@ -167,9 +167,8 @@ pub fn run(
         metrics,
         answers,
     };
-    // Nobody waits for it.
-    drop(spawn("checkup", move || checkup.run())?);
-    let reload = Reload { load, cwd };
+    checkup.begin().map_err(start)?;
+    let reload = Reload { load, cwd, state: state.map(Path::to_path_buf) };
     let outcome = runtime.block_on(parts.watch_over(signals, reload));
     // Nothing that is left may hold up the end: a sink that nobody reads ends with the process.
     runtime.shutdown_background();
@@ -219,6 +218,7 @@ impl Stop {
 struct Reload<F> {
     load: F,
     cwd: PathBuf,
+    state: Option<PathBuf>,
 }
 
 impl<F: Fn() -> Result<Setup, Vec<String>>> Reload<F> {
@@ -243,6 +243,16 @@ impl<F: Fn() -> Result<Setup, Vec<String>>> Reload<F> {
             Ok(plan) => {
                 if let Some(control) = &parts.answers {
                     control.replace(plan.setup.answers());
+                }
+                let checkup = Checkup {
+                    config: plan.setup.config.clone(),
+                    engine: Arc::clone(&plan.setup.engine),
+                    state: self.state.clone(),
+                    cwd: self.cwd.clone(),
+                    metrics: Arc::clone(&parts.metrics),
+                };
+                if let Err(error) = checkup.begin() {
+                    tracing::warn!(%error, "the set-up cannot be looked at");
                 }
                 parts.wake.request(Request::Reload(Box::new(plan)));
                 Vec::new()

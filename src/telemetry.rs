@@ -296,7 +296,9 @@ impl Metrics {
         let incidents = format!("{} open", n(&self.incidents_open, "incident"));
         let sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
         let down = sinks.iter().filter(|(_, numbers)| !numbers.is_up).map(|(name, _)| format!("sink {name} is down"));
-        let parts = [begin, incidents, waiting].into_iter().chain(down);
+        let faults = (self.setup_faults.load(Relaxed) > 0)
+            .then(|| format!("{}: paytriage doctor", n(&self.setup_faults, "set-up fault")));
+        let parts = [begin, incidents, waiting].into_iter().chain(down).chain(faults);
         parts.chain(self.remarks()).collect::<Vec<_>>().join("; ")
     }
 
@@ -379,7 +381,7 @@ impl Metrics {
             ("paytriage_journal_gaps_total", "counter", "Times that a journal was vacuumed before it was read.", get(&self.journal_gaps)),
             ("paytriage_state_lost_total", "counter", "Databases that were damaged and set aside.", get(&self.state_lost)),
             ("paytriage_pinned_bytes", "gauge", "Disk held by deleted log files that are still open.", get(&self.pinned_bytes)),
-            ("paytriage_setup_faults", "gauge", "Faults of the set-up that `paytriage doctor` found when the daemon began; the log names them.", get(&self.setup_faults)),
+            ("paytriage_setup_faults", "gauge", "Faults of the set-up that `paytriage doctor` found when the daemon began, or was reloaded last; the log names them.", get(&self.setup_faults)),
             ("paytriage_reading_paused", "gauge", "1 while nothing is read because the outbox is full.", i64::from(self.pause(Instant::now()).is_some())),
             ("paytriage_backpressure_total", "counter", "Times that reading paused because too many events wait for delivery.", get(&self.backpressure)),
             ("paytriage_config_last_reload_successful", "gauge", "1 if the configuration in force is the newest one.", i64::from(self.reload_ok.load(Relaxed))),
@@ -460,6 +462,8 @@ mod tests {
         metrics.incidents(1, 0);
         let status = "Watching 1 file; 1 incident open; 0 messages waiting for delivery; sink oncall is down";
         assert_eq!(metrics.in_short(now), status);
+        metrics.setup_faults.store(2, Relaxed);
+        assert_eq!(metrics.in_short(now), format!("{status}; 2 set-up faults: paytriage doctor"));
     }
 
     #[test]
