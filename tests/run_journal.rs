@@ -1,6 +1,7 @@
 //! The systemd journal as a source: its entries become events, each once, whoever is killed, and what was vacuumed is told.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::process::Command;
 
 use serde_json::Value;
@@ -247,12 +248,56 @@ fn a_full_outbox_makes_the_journal_wait() {
     };
     eventually("what was read is stored", || status()["bytes"].as_u64().unwrap() >= 448 << 10);
     assert!(status()["bytes"].as_u64().unwrap() <= 1 << 20);
-    use std::io::BufRead;
-    let lines =
-        std::io::BufReader::new(reader).lines().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    let lines = BufReader::new(reader).lines().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
     let numbers: Vec<usize> = lines.take(MANY).map(|event| number(&event)).collect();
     assert_eq!(numbers, (0..MANY).collect::<Vec<_>>());
     assert!(daemon.stop().success());
+}
+
+#[test]
+fn what_is_vacuumed_while_reading_pauses_is_a_gap_too() {
+    let env = Env::new();
+    let mut journal = Journal::new(&env);
+    journal.config(&env, UNITS, "start_at = \"beginning\"\n[state]\nmax_outbox = \"1MiB\"\n");
+    const MANY: usize = 8000;
+    write_failures(&mut journal, 0..MANY);
+    let mut command = command(&env, CONFIGURED);
+    let (reader, writer) = std::io::pipe().unwrap();
+    command.stdout(writer);
+    let mut daemon = Daemon::spawn(command);
+    daemon.wait_for_log("the outbox is full");
+    journal.rotate();
+    write_failures(&mut journal, MANY..MANY + 1);
+    journal.vacuum();
+    // So long that it asks whether anything was lost.
+    std::thread::sleep(std::time::Duration::from_secs(7));
+    let events = BufReader::new(reader).lines().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    let (mut gaps, mut numbers) = (Vec::new(), Vec::new());
+    for event in events {
+        match event["code"] == "PT.GAP" {
+            true => gaps.push(event),
+            false => numbers.push(number(&event)),
+        }
+        if numbers.last() == Some(&MANY) {
+            break;
+        }
+    }
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    assert!(gaps[0]["excerpt"].as_str().unwrap().starts_with("reason=vacuumed after="));
+    assert!(numbers.is_sorted_by(|one, next| one < next) && numbers.len() < MANY, "{}", numbers.len());
+    assert!(daemon.stop().success());
+}
+
+#[test]
+fn one_that_is_empty_at_the_first_start_is_read_from_its_beginning_by_the_next() {
+    let env = Env::new();
+    let mut journal = Journal::new(&env);
+    journal.config(&env, UNITS, "");
+    let mut daemon = run(&env, CONFIGURED);
+    daemon.signal("KILL");
+    daemon.wait();
+    write_failures(&mut journal, 0..2);
+    exactly_once(run(&env, CONFIGURED), [0, 1]);
 }
 
 #[test]

@@ -128,9 +128,9 @@ impl Journal {
         self.again = Some(place.streams).filter(|streams| !streams.is_empty());
     }
 
-    /// Nothing up to this entry is to be read.
+    /// Nothing up to this entry is to be read, where nothing was read yet.
     pub fn begins_behind(&mut self, cursor: Cursor) {
-        self.read = Some(cursor);
+        self.read.get_or_insert(cursor);
     }
 
     /// What streams still need is gone with the entries behind which there is a gap.

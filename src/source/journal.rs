@@ -33,7 +33,7 @@ pub struct Entry {
     /// The unit that wrote it: the user's where it is one of theirs.
     pub unit: Option<String>,
     pub identifier: Option<String>,
-    /// The stream and process of lines that a program wrote to its standard output; an entry without is a record by itself.
+    /// The stream and process, or the container, of lines that a program wrote to its standard output; an entry without is a record by itself.
     pub stream: Option<String>,
     pub host: Option<String>,
     /// As syslog counts, of those that said one.
@@ -48,6 +48,15 @@ pub struct Units {
 }
 
 impl Cursor {
+    /// Every entry is behind it.
+    pub fn beginning() -> Cursor {
+        Cursor(String::new())
+    }
+
+    pub fn is_beginning(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// One of its parts: `i` is the number in the sequence `s`, `b` the boot, `m` and `t` the time since then and by the clock.
     fn part(&self, name: &str) -> Option<&str> {
         self.0.split(';').find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
@@ -153,6 +162,7 @@ mod tests {
         assert!(!Cursor("x".into()).is_same(&Cursor("y".into())));
         assert!(cursor("a", 2, 5).is_behind(&cursor("a", 1, 5)) && !cursor("a", 1, 9).is_behind(&cursor("a", 1, 5)));
         assert!(cursor("b", 1, 6).is_behind(&cursor("a", 9, 5)) && !cursor("b", 9, 5).is_behind(&cursor("a", 1, 5)));
+        assert!(cursor("a", 1, 5).is_behind(&Cursor::beginning()) && !Cursor::beginning().is_same(&cursor("a", 1, 5)));
         assert!(cursor("a", 1, 5).is_just_before(&cursor("a", 2, 6)));
         assert!(!cursor("a", 1, 5).is_just_before(&cursor("a", 3, 6)));
         assert!(!cursor("a", 1, 5).is_just_before(&cursor("b", 2, 6)));

@@ -81,7 +81,9 @@ impl Read {
         let from = match known.map(|known| &known.at) {
             Some(at) => match at.streams.first() {
                 Some(oldest) => From::At(Cursor(oldest.from.clone())),
-                None => From::After(Cursor(at.read.clone())),
+                None => Some(Cursor(at.read.clone()))
+                    .filter(|read| !read.is_beginning())
+                    .map_or(From::Beginning, From::After),
             },
             None if journal.start_at() == StartAt::Beginning => From::Beginning,
             None => From::End,

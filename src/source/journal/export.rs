@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{Cursor, Entry};
 
 /// The fields that are asked for; those of the entry's address come with them.
-pub const FIELDS: &str = "MESSAGE,PRIORITY,SYSLOG_IDENTIFIER,_COMM,_HOSTNAME,_LINE_BREAK,_PID,_STREAM_ID,_SYSTEMD_UNIT,_SYSTEMD_USER_UNIT,_TRANSPORT";
+pub const FIELDS: &str = "CONTAINER_ID_FULL,CONTAINER_PARTIAL_MESSAGE,MESSAGE,PRIORITY,SYSLOG_IDENTIFIER,_COMM,_HOSTNAME,_LINE_BREAK,_PID,_STREAM_ID,_SYSTEMD_UNIT,_SYSTEMD_USER_UNIT,_TRANSPORT";
 
 /// Longer messages are cut.
 const MAX_MESSAGE: usize = 1024 * 1024;
@@ -30,7 +30,8 @@ struct Fields {
     host: Option<String>,
     priority: Option<u8>,
     command: Option<String>,
-    line_break: Option<String>,
+    container: Option<String>,
+    is_partial: bool,
     is_of_stdout: bool,
 }
 
@@ -161,7 +162,10 @@ impl Fields {
             b"_HOSTNAME" => self.host = Some(text),
             b"PRIORITY" => self.priority = text.parse().ok(),
             b"_COMM" => self.command = Some(text),
-            b"_LINE_BREAK" => self.line_break = Some(text),
+            b"_LINE_BREAK" => self.is_partial |= text == "line-max",
+            // The runtimes of containers hand over the lines of their output one by one.
+            b"CONTAINER_ID_FULL" => self.container = Some(text),
+            b"CONTAINER_PARTIAL_MESSAGE" => self.is_partial |= text == "true",
             b"_TRANSPORT" => self.is_of_stdout = text == "stdout",
             _ => {}
         }
@@ -172,12 +176,13 @@ impl Fields {
         // Several processes may write to one stream, each its own lines.
         let stream = fields.stream.filter(|_| fields.is_of_stdout);
         let stream = stream.map(|stream| format!("{stream}/{}", fields.pid.as_deref().unwrap_or_default()));
+        let stream = fields.container.or(stream);
         Some(Entry {
             cursor: Cursor(fields.cursor?),
             time: Timestamp::from_microsecond(fields.realtime?).ok()?,
             message: fields.message,
             is_cut: fields.is_cut,
-            is_partial: fields.line_break.as_deref() == Some("line-max"),
+            is_partial: fields.is_partial,
             unit: fields.user_unit.or(fields.unit),
             identifier: fields.identifier,
             // What a stream says without a level is given one all the same.
@@ -212,6 +217,11 @@ mod tests {
         let of_line = format!(
             "{ADDRESS}_TRANSPORT=stdout\n_STREAM_ID=ab\n_PID=7\nMESSAGE=a=b\nPRIORITY=6\n_LINE_BREAK=line-max\n\n"
         );
+        let of_container = format!(
+            "{ADDRESS}_TRANSPORT=journal\nCONTAINER_ID_FULL=c1\nCONTAINER_PARTIAL_MESSAGE=true\nMESSAGE=x\nPRIORITY=3\n\n"
+        );
+        let container = &all(of_container.as_bytes())[0];
+        assert_eq!((container.stream.as_deref(), container.is_partial, container.priority), (Some("c1"), true, None));
         let of_bytes = [
             ADDRESS.as_bytes(),
             b"PRIORITY=3\n",

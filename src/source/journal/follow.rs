@@ -37,7 +37,7 @@ pub enum From {
 /// What there is to know of a journal.
 #[derive(Debug)]
 pub enum News {
-    /// It can be read, and is from now on: behind this entry where it began at the end.
+    /// It can be read, and is from now on: behind this cursor, where nobody has said from where.
     Open(Option<Cursor>),
     Entry(Box<Entry>),
     /// Entries behind `after` may be gone: the first one that the journal has now is of `first`.
@@ -250,7 +250,7 @@ impl Worker {
             let newest = self.look(None)?.map(|entry| entry.cursor);
             let begins = newest.filter(|_| self.from == From::End);
             self.from = begins.clone().map_or(From::Beginning, From::After);
-            return Ok(begins);
+            return Ok(Some(begins.unwrap_or_else(Cursor::beginning)));
         };
         let first = self.look(Some(&last))?;
         let cursor = first.as_ref().map(|entry| &entry.cursor);
