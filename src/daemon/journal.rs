@@ -34,7 +34,7 @@ const MAX_SPAN: u64 = 10_000;
 
 pub struct Journal {
     directory: Option<PathBuf>,
-    sources: Vec<Means>,
+    sources: Vec<Arc<Means>>,
     host: Option<String>,
     /// The unit that this process runs in.
     own_unit: Option<String>,
@@ -82,7 +82,7 @@ impl Journal {
             let Some(journal) = &source.journal else { continue };
             // A glob that cannot be read is none of a checked configuration.
             let Ok(units) = Units::new(journal) else { continue };
-            let means = Means { units, source: source.clone() };
+            let means = Arc::new(Means { units, source: source.clone() });
             match journals.iter_mut().find(|other| other.directory == journal.directory) {
                 Some(other) => other.sources.push(means),
                 None => journals.push(Journal {
@@ -110,7 +110,7 @@ impl Journal {
 
     /// Names of the only units that are meant; empty where others may be as well.
     pub fn only_units(&self) -> Vec<String> {
-        let units = |means: &Means| means.source.journal.clone().unwrap_or_default().units;
+        let units = |means: &Arc<Means>| means.source.journal.clone().unwrap_or_default().units;
         let all: Vec<Vec<String>> = self.sources.iter().map(units).collect();
         let is_name = |unit: &String| !unit.contains(['*', '?', '[', ']', '{', '}', '\\', '!']);
         if all.iter().any(|units| units.is_empty() || !units.iter().all(is_name)) {
@@ -165,41 +165,36 @@ impl Journal {
         if begun.is_none() {
             self.read = Some(entry.cursor.clone());
         }
-        let Some(means) = self.sources.iter().find(|means| means.units.mean(entry.unit.as_deref())) else { return };
-        if entry.is_own(self.own_unit.as_deref()) {
-            return;
-        }
-        let checkpoint = match begun {
-            Some(Again::From(checkpoint)) => Some(checkpoint),
-            _ => None,
-        };
-        let piece = piece(&entry, self.number);
+        let means = self.sources.iter().find(|means| means.units.mean(entry.unit.as_deref()));
+        let Some(means) = means.cloned().filter(|_| !entry.is_own(self.own_unit.as_deref())) else { return };
         if entry.is_cut {
-            with.cuts.push(self.about(means, &entry.path(), &entry.cursor));
+            with.cuts.push(self.about(&means, &entry.path(), &entry.cursor));
         }
         match &entry.stream {
             Some(name) => {
-                let is_over = |lane: &Lane| entry.time.duration_since(lane.written).unsigned_abs() >= QUIET;
-                if checkpoint.is_none() && self.lanes.get(name).is_some_and(is_over) {
-                    self.let_go(&name.clone(), with);
-                }
-                self.make_room(name, with);
-                let Some(means) = self.sources.iter().find(|means| means.units.mean(entry.unit.as_deref())) else {
-                    return;
-                };
-                let lane = || Lane::new(means, &entry, (self.host.clone(), checkpoint.unwrap_or_default()), with);
-                let lane = self.lanes.entry(name.clone()).or_insert_with(lane);
-                lane.push(&entry, piece, with);
+                let from = if let Some(Again::From(checkpoint)) = begun { Some(checkpoint) } else { None };
+                self.take_line(&means, name, &entry, from, with);
             }
+            // Most have nothing in them.
+            None if with.engine.detector().candidates(&entry.message, 0).next().is_none() => {}
             None => {
-                // Most have nothing in them.
-                if with.engine.detector().candidates(&entry.message, 0).next().is_some() {
-                    let context = context(means, &entry, self.host.clone());
-                    let mut stream = Stream::new(Arc::clone(with.engine), context, Checkpoint::default());
-                    stream.push_record(piece, &entry.message, with.now, with.events);
-                }
+                let context = context(&means, &entry, self.host.clone());
+                let mut stream = Stream::new(Arc::clone(with.engine), context, Checkpoint::default());
+                stream.push_record(piece(&entry, self.number), &entry.message, with.now, with.events);
             }
         }
+    }
+
+    /// Takes a line of a stream, which may begin with it, or begin again from a checkpoint.
+    fn take_line(&mut self, means: &Means, name: &str, entry: &Entry, from: Option<Checkpoint>, with: &mut With) {
+        let is_over = |lane: &Lane| entry.time.duration_since(lane.written).unsigned_abs() >= QUIET;
+        if self.lanes.get(name).is_some_and(is_over) {
+            self.let_go(name, with);
+        }
+        self.make_room(name, with);
+        let piece = piece(entry, self.number);
+        let lane = || Lane::new(means, entry, (self.host.clone(), from.unwrap_or_default()), with);
+        self.lanes.entry(name.to_owned()).or_insert_with(lane).push(entry, piece, with);
     }
 
     /// Whether this entry comes again, and what of it is still wanted.
@@ -225,8 +220,11 @@ impl Journal {
         Some(wanted)
     }
 
-    /// A stream that is not there yet may need the place of another.
+    /// A stream that is not there yet may need the place of another. While entries come again, each is still needed.
     fn make_room(&mut self, name: &str, with: &mut With) {
+        if self.again.is_some() {
+            return;
+        }
         let goes_back = |lane: &Lane| lane.stream.oldest().map_or(u64::MAX, |piece| piece.number);
         let far = |lane: &Lane| goes_back(lane).saturating_add(MAX_SPAN) < self.number;
         let mut over: Vec<String> =
@@ -246,13 +244,17 @@ impl Journal {
 
     /// When there is something to report, or to let go, although no entry comes.
     pub fn due(&self) -> Option<Instant> {
-        self.lanes.values().map(|lane| lane.settles.unwrap_or(lane.read + QUIET)).min()
+        self.lanes.values().filter_map(|lane| self.due_of(lane)).min()
+    }
+
+    /// None is let go while entries come again: what of it comes again then would be passed over.
+    fn due_of(&self, lane: &Lane) -> Option<Instant> {
+        lane.settles.or_else(|| self.again.is_none().then(|| lane.read + QUIET))
     }
 
     /// Reports what is complete in streams that have been quiet for a moment, and lets go of those that were for longer. True if there were any.
     pub fn settle(&mut self, with: &mut With) -> bool {
-        let clock = with.clock;
-        let is_due = |lane: &Lane| lane.settles.unwrap_or(lane.read + QUIET) <= clock;
+        let is_due = |lane: &Lane| self.due_of(lane).is_some_and(|due| due <= with.clock);
         let due: Vec<String> =
             self.lanes.iter().filter(|(_, lane)| is_due(lane)).map(|(name, _)| name.clone()).collect();
         for name in &due {

@@ -214,6 +214,28 @@ fn streams_are_bounded_and_quiet_ones_are_let_go() {
     assert!(run.journal.lanes.contains_key("2/1") && !run.journal.lanes.contains_key("1/1"));
 }
 
+#[test]
+fn a_stream_that_comes_again_is_kept_until_all_of_it_has_come() {
+    let plan = plan(&[&[]]);
+    let lines = ["2026-07-01 12:00:00 ERROR pay failed", "\tat com.shop.Pay.run(Pay.java:7)"];
+    let cause = "Caused by: com.alipay.api.AlipayApiException: sub_code=ACQ.TRADE_HAS_SUCCESS out_trade_no=N000001";
+    let entries: Vec<_> =
+        lines.into_iter().chain([cause]).enumerate().map(|(n, text)| entry(n, Some(1), text)).collect();
+    let mut run = Run::new(&plan);
+    entries.iter().for_each(|entry| run.take(entry));
+    assert!(run.events.is_empty());
+    assert_eq!(run.restart(&plan, &entries), 0);
+    run.take(&entries[0]);
+    run.take(&entries[1]);
+    // Reading pauses in the middle of it.
+    run.settle(QUIET * 2);
+    assert_eq!(run.journal.due(), None);
+    run.take(&entries[2]);
+    run.settle(Duration::from_secs(2));
+    assert_eq!(orders(&run), ["N000001"]);
+    assert_eq!(run.events[0].position.record_last_line, 3);
+}
+
 /// What a program may write: (which process, or none; what; does a restart follow, does time pass).
 fn script() -> impl Strategy<Value = Vec<(Option<usize>, usize, u8)>> {
     proptest::collection::vec((proptest::option::weighted(0.8, 0..3usize), 0..5usize, 0..12u8), 1..60)
