@@ -14,7 +14,7 @@ use crate::config::StartAt;
 use crate::daemon::journal::{Journal, With};
 use crate::daemon::plan::Plan;
 use crate::notice::{About, Notice};
-use crate::source::journal::follow::{Follower, From, News};
+use crate::source::journal::follow::{Follower, News, Start};
 use crate::source::journal::{Cursor, Journalctl, own_unit};
 use crate::source::wake::Wake;
 use crate::store::{JournalState, StateError, Store};
@@ -80,13 +80,13 @@ impl Read {
         let known = places.iter().find(|place| place.directory.as_ref() == journal.directory());
         let from = match known.map(|known| &known.at) {
             Some(at) => match at.streams.first() {
-                Some(oldest) => From::At(Cursor(oldest.from.clone())),
+                Some(oldest) => Start::At(Cursor(oldest.from.clone())),
                 None => Some(Cursor(at.read.clone()))
                     .filter(|read| !read.is_beginning())
-                    .map_or(From::Beginning, From::After),
+                    .map_or(Start::Beginning, Start::After),
             },
-            None if journal.start_at() == StartAt::Beginning => From::Beginning,
-            None => From::End,
+            None if journal.start_at() == StartAt::Beginning => Start::Beginning,
+            None => Start::End,
         };
         if let Some(known) = known {
             journal.resume(known.at.clone());
@@ -119,6 +119,10 @@ impl Reader {
                 self.journal_tells(read, news, clock);
             }
             self.metrics.reader_alive(Instant::now());
+        }
+        if !journals.0.is_empty() {
+            // Another one is first in the next round.
+            journals.0.rotate_left(1);
         }
         self.journals = journals;
         self.metrics.journals_open.store(self.journals.open(), Relaxed);

@@ -24,7 +24,7 @@ const LONG: Duration = Duration::from_secs(5);
 
 /// Where to begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum From {
+pub enum Start {
     Beginning,
     /// Behind the last entry that there is.
     End,
@@ -82,7 +82,11 @@ impl Follower {
     ///
     /// # Errors
     /// No thread is to be had.
-    pub fn start(journalctl: Journalctl, from: From, arrived: impl Fn() + Send + 'static) -> std::io::Result<Follower> {
+    pub fn start(
+        journalctl: Journalctl,
+        from: Start,
+        arrived: impl Fn() + Send + 'static,
+    ) -> std::io::Result<Follower> {
         let shared = Arc::<Shared>::default();
         let worker = Worker { shared: Arc::clone(&shared), journalctl, from, told: None, arrived: Box::new(arrived) };
         let thread = thread::Builder::new().name("journal".into()).spawn(move || worker.run())?;
@@ -96,11 +100,11 @@ impl Follower {
             return None;
         }
         let news = inbox.news.pop_front()?;
-        let was_full = inbox.is_full();
         if let News::Entry(entry) = &news {
             inbox.bytes = inbox.bytes.saturating_sub(entry.message.len());
         }
-        if was_full || inbox.news.is_empty() {
+        // Whoever waits for room gets more of it than for one entry.
+        if inbox.news.is_empty() || inbox.news.len() == MAX_ENTRIES / 2 {
             self.shared.changed.notify_all();
         }
         Some(news)
@@ -162,7 +166,7 @@ impl Shared {
 struct Worker {
     shared: Arc<Shared>,
     journalctl: Journalctl,
-    from: From,
+    from: Start,
     /// The entry behind which a gap was told.
     told: Option<Cursor>,
     arrived: Box<dyn Fn() + Send>,
@@ -205,9 +209,9 @@ impl Worker {
             return Over::Asked;
         }
         let (from, mut passed_over) = match &self.from {
-            From::At(cursor) => (Some(cursor), None),
-            From::After(cursor) => (Some(cursor), Some(cursor.clone())),
-            From::Beginning | From::End => (None, None),
+            Start::At(cursor) => (Some(cursor), None),
+            Start::After(cursor) => (Some(cursor), Some(cursor.clone())),
+            Start::Beginning | Start::End => (None, None),
         };
         let pipes = match self.journalctl.follow(from) {
             Ok(child) => self.shared.runs(child),
@@ -227,7 +231,7 @@ impl Worker {
                     if !self.tell(News::Entry(Box::new(entry))) {
                         break Some(Over::Asked);
                     }
-                    self.from = From::After(cursor);
+                    self.from = Start::After(cursor);
                     if began.elapsed() >= LONG {
                         break Some(Over::Waited);
                     }
@@ -246,17 +250,17 @@ impl Worker {
 
     /// Sees that the journal can be read and still has what was read last; where reading is to begin at the end, says where that is.
     fn begin(&mut self) -> Result<Option<Cursor>, Refused> {
-        let (From::At(last) | From::After(last)) = self.from.clone() else {
+        let (Start::At(last) | Start::After(last)) = self.from.clone() else {
             let newest = self.look(None)?.map(|entry| entry.cursor);
-            let begins = newest.filter(|_| self.from == From::End);
-            self.from = begins.clone().map_or(From::Beginning, From::After);
+            let begins = newest.filter(|_| self.from == Start::End);
+            self.from = begins.clone().map_or(Start::Beginning, Start::After);
             return Ok(Some(begins.unwrap_or_else(Cursor::beginning)));
         };
         let first = self.look(Some(&last))?;
         let cursor = first.as_ref().map(|entry| &entry.cursor);
         let is_there = cursor.is_some_and(|cursor| cursor.is_same(&last));
         let is_all_there =
-            matches!(self.from, From::After(_)) && cursor.is_some_and(|cursor| last.is_just_before(cursor));
+            matches!(self.from, Start::After(_)) && cursor.is_some_and(|cursor| last.is_just_before(cursor));
         if !is_there && !is_all_there && self.told.as_ref() != Some(&last) {
             self.told = Some(last.clone());
             self.tell(News::Gap { after: last, first: first.map(|entry| entry.time) });
