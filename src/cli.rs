@@ -24,6 +24,7 @@ pub enum Command {
     /// Watch log files and report payment errors as they are written
     #[command(
         after_help = "Examples:\n  paytriage run /var/log/shop\n  paytriage run --from-start app.log | jq .title\n  \
+                            kubectl logs -f deploy/checkout | paytriage run -\n  \
                             paytriage run --config /etc/paytriage/paytriage.toml\n\n\
                       PAYTRIAGE_HOST names this machine in events, where its own name is that of a container. PAYTRIAGE_LOG=debug makes \
                       its own log, on standard error, say more."
@@ -114,7 +115,8 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Files, directories or globs to watch, besides the configured sources
+    /// Files, directories or globs to watch, or - for standard input, besides the configured sources. With standard input alone it
+    /// ends when that does
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<String>,
     /// Configuration file [default: /etc/paytriage/paytriage.toml, where it exists and no PATH is given]

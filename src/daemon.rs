@@ -8,6 +8,7 @@ mod dir;
 mod files;
 mod follow;
 mod footprint;
+mod journal;
 mod links;
 mod meet;
 mod pending;
@@ -53,7 +54,7 @@ const SAME_REQUEST: Duration = Duration::from_secs(1);
 /// Why the daemon ended in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// It was asked to.
+    /// It was asked to, or there is nothing more to read.
     Asked,
     /// Nobody reads its only output any more.
     Unread,
@@ -106,7 +107,7 @@ pub fn run(
     let cwd = std::env::current_dir().map_err(|error| start(format!("current directory: {error}")))?;
     let mut plan = Plan::new(load().map_err(Failure::Setup)?, cwd.clone()).map_err(start)?;
     let config = &plan.setup.config;
-    let bound = config.http.as_ref().map(|http| Ok((http.listen, http::bind(http.listen)?)));
+    let bound = config.http.as_ref().map(|http| Ok((http.listen.clone(), http::bind(&http.listen)?)));
     let bound = bound.transpose().map_err(|error: http::ListenError| start(error))?;
     let dir = state.map(StateDir::lock).transpose().map_err(start)?;
     let store = Arc::new(match &dir {
@@ -129,7 +130,12 @@ pub fn run(
         cwd: cwd.clone(),
         metrics: Arc::clone(&metrics),
     };
-    let reader = Reader::new(plan, Arc::clone(&store), Arc::clone(&metrics), own).map_err(start)?;
+    let (has_stdin, has_sources) = (plan.setup.stdin.is_some(), !plan.setup.config.sources.is_empty());
+    let mut reader = Reader::new(plan, Arc::clone(&store), Arc::clone(&metrics), own).map_err(start)?;
+    let (input_ends, input_ended) = oneshot::channel();
+    if has_stdin {
+        reader.read_stdin(input_ends).map_err(start)?;
+    }
     let wake = reader.wake();
     let mut sinks = Sinks::new(Arc::clone(&store), Arc::clone(&metrics), Arc::clone(&wake));
     sinks.replace(webhooks).map_err(start)?;
@@ -152,6 +158,7 @@ pub fn run(
         reader: spawn("reader", move || reader.run())?,
         stdout: stdout.map(|(format, notify)| Stdout::start(&store, notify, format, sender)).transpose()?,
         sinks,
+        input_ended: (has_stdin && !has_sources).then_some(input_ended),
         in_force,
         wake,
         written_elsewhere: store.written_elsewhere(),
@@ -160,9 +167,8 @@ pub fn run(
         metrics,
         answers,
     };
-    // Nobody waits for it.
-    drop(spawn("checkup", move || checkup.run())?);
-    let reload = Reload { load, cwd };
+    checkup.begin().map_err(start)?;
+    let reload = Reload { load, cwd, state: state.map(Path::to_path_buf) };
     let outcome = runtime.block_on(parts.watch_over(signals, reload));
     // Nothing that is left may hold up the end: a sink that nobody reads ends with the process.
     runtime.shutdown_background();
@@ -212,6 +218,7 @@ impl Stop {
 struct Reload<F> {
     load: F,
     cwd: PathBuf,
+    state: Option<PathBuf>,
 }
 
 impl<F: Fn() -> Result<Setup, Vec<String>>> Reload<F> {
@@ -237,6 +244,16 @@ impl<F: Fn() -> Result<Setup, Vec<String>>> Reload<F> {
                 if let Some(control) = &parts.answers {
                     control.replace(plan.setup.answers());
                 }
+                let checkup = Checkup {
+                    config: plan.setup.config.clone(),
+                    engine: Arc::clone(&plan.setup.engine),
+                    state: self.state.clone(),
+                    cwd: self.cwd.clone(),
+                    metrics: Arc::clone(&parts.metrics),
+                };
+                if let Err(error) = checkup.begin() {
+                    tracing::warn!(%error, "the set-up cannot be looked at");
+                }
                 parts.wake.request(Request::Reload(Box::new(plan)));
                 Vec::new()
             }
@@ -257,6 +274,8 @@ struct Parts {
     reader: oneshot::Receiver<()>,
     stdout: Option<Stdout>,
     sinks: Sinks,
+    /// Standard input, where it is the only source.
+    input_ended: Option<oneshot::Receiver<()>>,
     /// The webhooks that the store knows.
     in_force: Vec<Webhook>,
     wake: Arc<Wake<Request>>,
@@ -283,6 +302,7 @@ impl Parts {
                 () = self.service.due() => self.service.tell(),
                 // Somebody may have dropped what waited.
                 Ok(()) = self.written_elsewhere.changed() => self.wake.request(Request::Losses),
+                () = end_of_input(&mut self.input_ended) => break,
                 _ = &mut self.reader => return Err(Failure::Broken("the reader ended unexpectedly".into())),
                 sink = self.sinks.broken() => {
                     return Err(Failure::Broken(format!("the worker of sink {sink} ended unexpectedly")));
@@ -380,6 +400,18 @@ fn log_forgotten(forgotten: impl IntoIterator<Item = Forgotten>) {
                 "dropped what waited for a sink that is no longer there, or takes something else now"
             );
         }
+    }
+}
+
+/// The end of the only source; never, if there are others.
+async fn end_of_input(ended: &mut Option<oneshot::Receiver<()>>) {
+    let has_ended = match ended {
+        Some(end) => end.await.is_ok(),
+        None => false,
+    };
+    *ended = None;
+    if !has_ended {
+        std::future::pending::<()>().await;
     }
 }
 

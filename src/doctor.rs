@@ -7,6 +7,8 @@
 mod access;
 mod clock;
 mod finding;
+mod http;
+mod journal;
 mod limits;
 mod sinks;
 mod sources;
@@ -67,10 +69,13 @@ impl Subject<'_> {
         let seen = sources::look(self, Depth::Samples, &state.files)?;
         let mut findings = vec![user::judge(&me)];
         findings.extend(unit.as_ref().and_then(|unit| unit::compare(unit, &me)));
+        findings.extend(sources::none(self));
         findings.extend(sources::judge(&seen, self, &me));
+        findings.extend(journal::examine(self, &me));
         findings.extend(limits::judge(&limits::look(), &seen.needs, unit.as_ref()));
         findings.extend(state::judge(&state, &self.config.state, &me));
         findings.extend(sinks::look(self.config, &me, connect));
+        findings.extend(http::look(self.config, &me));
         findings.extend(self.of_clock_and_unit(&seen, unit.as_ref()));
         Ok(bounded(findings, AT_MOST))
     }
@@ -83,6 +88,7 @@ impl Subject<'_> {
         let (me, unit) = (Me::look(), Unit::look().filter(|_| unit::is_service()));
         let seen = sources::look(self, Depth::Surface, &[])?;
         let mut findings = sources::judge(&seen, self, &me);
+        findings.extend(journal::examine(self, &me));
         findings.extend(limits::judge(&limits::look(), &seen.needs, None));
         findings.extend(self.of_clock_and_unit(&seen, unit.as_ref()));
         Ok(bounded(findings, AT_MOST))

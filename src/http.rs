@@ -13,6 +13,7 @@ mod guard;
 mod health;
 mod incidents;
 mod lang;
+mod listen;
 mod listener;
 mod page;
 mod query;
@@ -20,7 +21,6 @@ mod status;
 mod token;
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,16 +28,18 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::timeout;
 
 use answer::Failure;
 use files::Files;
+pub use listen::{Bound, ListenError, bind};
 use listener::Limited;
 pub use token::{Token, TokenError};
 
 use crate::catalog::{Catalog, Lang};
-use crate::config::Incident;
+use crate::config::{Incident, Listen};
 use crate::store::{Outbox, StateError};
 use crate::telemetry::Metrics;
 use crate::telemetry::file::File;
@@ -46,14 +48,6 @@ use crate::telemetry::file::File;
 const MAX_READS: usize = 4;
 /// How long a question waits for its turn.
 const TURN: Duration = Duration::from_secs(5);
-
-/// The address cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("[http] listen = \"{address}\": {error}; choose another address, or end what uses this one")]
-pub struct ListenError {
-    address: SocketAddr,
-    error: io::Error,
-}
 
 /// What of the configuration answers depend on; replaced when it is loaded again.
 #[derive(Debug, Clone)]
@@ -91,32 +85,19 @@ impl Control {
     }
 }
 
-/// Takes the address, so that a port in use is known before anything else is done.
-///
-/// # Errors
-/// The address is in use, or not ours to use.
-pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener, ListenError> {
-    let listen = || {
-        let listener = std::net::TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    };
-    listen().map_err(|error| ListenError { address, error })
-}
-
 /// What all rooms share.
 struct Server {
     sources: Sources,
     in_force: watch::Receiver<Arc<InForce>>,
     /// As configured.
-    address: SocketAddr,
+    address: Listen,
     reads: Arc<Semaphore>,
     files: Files,
 }
 
 /// A server on this address, not yet serving, and what tells it of reloads.
-pub fn server(address: SocketAddr, in_force: InForce, sources: Sources) -> (Control, Serve) {
-    let is_loopback = address.ip().to_canonical().is_loopback();
+pub fn server(address: Listen, in_force: InForce, sources: Sources) -> (Control, Serve) {
+    let is_loopback = address.is_of_this_host();
     let (sender, in_force) = watch::channel(Arc::new(in_force));
     let reads = Arc::new(Semaphore::new(MAX_READS));
     let server = Server { sources, in_force, address, reads, files: Files::default() };
@@ -131,8 +112,11 @@ impl Serve {
     ///
     /// # Errors
     /// The listener is of no use.
-    pub async fn on(self, listener: std::net::TcpListener) -> io::Result<()> {
-        axum::serve(Limited::new(listener)?, router(self.0)).await
+    pub async fn on(self, bound: Bound) -> io::Result<()> {
+        match bound {
+            Bound::Tcp(listener) => axum::serve(Limited::new(TcpListener::from_std(listener)?), router(self.0)).await,
+            Bound::Unix(listener) => axum::serve(Limited::new(UnixListener::from_std(listener)?), router(self.0)).await,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What makes a file this file: device, inode, birth time and a generation number, never its name.
+//! What makes a file this file: device, inode, birth time and a generation number, never its name; and an entry of the journal this entry.
 //!
 //! The bytes go into event ids, so `scan` and the daemon must build them alike: the same bytes read by either get
 //! the same ids.
@@ -9,6 +9,17 @@ use std::time::UNIX_EPOCH;
 
 /// Identity of standard input, which has no file to speak of.
 pub const STDIN: &[u8] = b"stdin";
+
+/// Identity of standard input that is followed from this moment on: another run reads something else.
+pub fn of_stdin(began: i128) -> Vec<u8> {
+    [STDIN, &began.to_le_bytes()].concat()
+}
+
+/// Identity of an entry of the systemd journal: its cursor, but for the part that is a hash of its text.
+pub fn of_entry(cursor: &str) -> Vec<u8> {
+    let parts = cursor.split(';').filter(|part| !part.starts_with("x="));
+    parts.fold(b"journal".to_vec(), |identity, part| [&identity, b";".as_slice(), part.as_bytes()].concat())
+}
 
 /// Names a file for as long as it exists, through every rename.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,6 +68,11 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn of_an_entry_the_hash_of_its_text_is_left_out() {
+        assert_eq!(of_entry("s=ab;i=1f;b=cd;m=2;t=3;x=4"), b"journal;s=ab;i=1f;b=cd;m=2;t=3");
+    }
 
     #[test]
     fn survives_a_rename_and_tells_files_and_generations_apart() {

@@ -84,6 +84,8 @@ impl Why {
 pub enum Notice {
     /// The bytes `from..to` of a file were not read.
     Gap { reason: Reason, from: u64, to: u64 },
+    /// Entries of a journal between these moments were not read; up to now where it has no later one.
+    Vacuumed { after: Option<Timestamp>, until: Option<Timestamp> },
     /// Of the line that begins at `offset` only the first part was searched.
     LineCut { offset: u64 },
     /// A damaged database is kept under this name.
@@ -119,7 +121,7 @@ impl About {
 impl Notice {
     fn code(&self) -> &'static str {
         match self {
-            Notice::Gap { .. } => "PT.GAP",
+            Notice::Gap { .. } | Notice::Vacuumed { .. } => "PT.GAP",
             Notice::LineCut { .. } => "PT.LINE_CUT",
             Notice::StateLost { .. } => "PT.STATE_LOST",
             Notice::Dropped { .. } => "PT.DROPPED",
@@ -131,7 +133,7 @@ impl Notice {
 
     fn entry(&self) -> &'static str {
         match self {
-            Notice::Gap { .. } => "paytriage.gap",
+            Notice::Gap { .. } | Notice::Vacuumed { .. } => "paytriage.gap",
             Notice::LineCut { .. } => "paytriage.line-cut",
             Notice::StateLost { .. } => "paytriage.state-lost",
             Notice::Dropped { .. } => "paytriage.dropped",
@@ -144,7 +146,7 @@ impl Notice {
     /// The sink that it is about, if it is about one.
     fn sink(&self) -> Option<&str> {
         match self {
-            Notice::Gap { .. } | Notice::LineCut { .. } | Notice::StateLost { .. } => None,
+            Notice::Gap { .. } | Notice::Vacuumed { .. } | Notice::LineCut { .. } | Notice::StateLost { .. } => None,
             Notice::Dropped { sink, .. }
             | Notice::SinkDown { sink, .. }
             | Notice::SinkUp { sink, .. }
@@ -174,6 +176,11 @@ impl Notice {
             Notice::Gap { reason, from, to } => {
                 format!("reason={} from={from} to={to} bytes={}", reason.as_str(), to.saturating_sub(*from))
             }
+            Notice::Vacuumed { after, until } => {
+                let part =
+                    |name: &str, at: &Option<Timestamp>| at.map(|at| format!(" {name}={at}")).unwrap_or_default();
+                format!("reason=vacuumed{}{}", part("after", after), part("until", until))
+            }
             Notice::LineCut { offset } => format!("from={offset} searched={}", crate::pipeline::MAX_LINE),
             Notice::StateLost { kept_as } => format!("kept_as={kept_as}"),
             Notice::Dropped { sink, why, lost: Missed { events, messages, at_most }, bytes, oldest, .. } => {
@@ -192,7 +199,8 @@ impl Notice {
     fn offset(&self) -> u64 {
         match self {
             Notice::Gap { from: offset, .. } | Notice::LineCut { offset } => *offset,
-            Notice::StateLost { .. }
+            Notice::Vacuumed { .. }
+            | Notice::StateLost { .. }
             | Notice::Dropped { .. }
             | Notice::SinkDown { .. }
             | Notice::SinkUp { .. }
@@ -206,7 +214,7 @@ impl Notice {
         let redactor = Redactor::new(&[], &[]).unwrap_or_else(|_| Redactor::disabled());
         let mut identity = about.identity.clone();
         match self {
-            Notice::Gap { .. } | Notice::LineCut { .. } => {}
+            Notice::Gap { .. } | Notice::Vacuumed { .. } | Notice::LineCut { .. } => {}
             Notice::StateLost { kept_as } => identity.extend_from_slice(kept_as.as_bytes()),
             // What two sinks lose at once are two things, and so are parts of what waited together that are told apart.
             Notice::Dropped { oldest, last_seq, .. } => {
@@ -279,6 +287,7 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         for (notice, facts) in [
             (Notice::Gap { reason: Reason::Truncated, from: 3, to: 10 }, "reason=truncated from=3 to=10 bytes=7"),
+            (Notice::Vacuumed { after: Some(now), until: None }, "reason=vacuumed after=1970-01-01T00:00:00Z"),
             (Notice::LineCut { offset: 5 }, "from=5 searched=1048576"),
             (Notice::StateLost { kept_as: "p.db.bad-1".into() }, "kept_as=p.db.bad-1"),
             (

@@ -7,6 +7,7 @@
 mod ahead;
 mod excerpt;
 mod nuls;
+mod piece;
 
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ use sha2::{Digest, Sha256};
 
 pub use ahead::Searched;
 use excerpt::excerpt;
+pub use piece::Piece;
+use piece::Pieces;
 
 use crate::catalog::Catalog;
 use crate::detect::Detector;
@@ -132,6 +135,8 @@ pub struct Stream {
     at: At,
     /// A record of this file had several lines: the next one may have too.
     is_tall: bool,
+    /// None but in a journal.
+    pieces: Pieces,
     cut_lines: u64,
     cuts: Vec<Cut>,
     transcoder: Transcoder,
@@ -214,6 +219,7 @@ impl Stream {
             reported: from.reported,
             at: from.at,
             is_tall: from.is_tall,
+            pieces: Pieces::default(),
             cut_lines: 0,
             cuts: Vec::new(),
             transcoder: Transcoder::new(known, from.offset),
@@ -232,6 +238,11 @@ impl Stream {
         self.transcoder.finish(&mut self.buffer);
         self.skip_rest_of_line();
         self.work(Moment::Over, now, events);
+    }
+
+    /// What is pushed from now on is looked at by another engine.
+    pub fn go_over_to(&mut self, engine: Arc<Engine>) {
+        self.engine = engine;
     }
 
     /// What waits for the end of its record, so that `flush` would report it.
@@ -358,11 +369,14 @@ impl Stream {
         let hints = Hints { provider: self.file.provider.as_ref(), of_path: self.of_path };
         let mut fresh = Vec::new();
         for finding in self.engine.diagnoser.diagnose(&words, hints) {
-            let id_in = |identity: &[u8]| event_id(identity, offset, &finding.occurrence.code, finding.ordinal);
+            let id_in = |identity: &[u8], offset| event_id(identity, offset, &finding.occurrence.code, finding.ordinal);
             // The same in every copy of the file.
-            let mark = is_remembered.then(|| id_in(&[]));
+            let mark = is_remembered.then(|| id_in(&[], offset));
             if !mark.is_some_and(|mark| self.reported.contains(&mark)) {
-                let id = id_in(&self.file.identity);
+                let id = match self.pieces.at(offset) {
+                    Some((piece, begins)) => id_in(&piece.identity, offset - begins),
+                    None => id_in(&self.file.identity, offset),
+                };
                 events.push(self.event(id, &record, finding, now));
                 fresh.extend(mark);
             }
@@ -398,9 +412,10 @@ impl Stream {
         .filter_map(|id| id.as_deref())
         .collect();
         let (excerpt, redactions) = excerpt(&self.engine.redactor, record.words, occurrence.range.start, &known);
+        let piece = self.pieces.at(self.offset_in(record, 0)).map(|(piece, _)| piece);
         Event {
             id,
-            time: record::time(text, &self.file.timezone, now),
+            time: record::time(text, &self.file.timezone, now).or(piece.map(|piece| piece.time)),
             observed: now,
             matched: redactor.redact(&text.text[occurrence.range.clone()], &known).0.cut(256),
             code: occurrence.code,
@@ -411,9 +426,9 @@ impl Stream {
             alternatives: occurrence.alternatives,
             encoding: text.encoding,
             origin: self.file.origin.clone(),
-            host: text.host.clone(),
+            host: text.host.clone().or_else(|| piece?.host.clone()),
             position: self.position_of(record, occurrence.range.start),
-            level,
+            level: level.or_else(|| piece?.level),
             ids,
             excerpt,
             redactions,
@@ -423,7 +438,8 @@ impl Stream {
 
     fn position_of(&self, record: &Record<'_>, at: usize) -> Position {
         let &Record { start, bytes, text, .. } = record;
-        let first = start.line + 1;
+        // A journal has no lines and bytes to be counted from its beginning.
+        let (first, from) = if self.pieces.are_none() { (start.line + 1, 0) } else { (1, self.offset_in(record, 0)) };
         let within = text.line_of(at);
         let line_start = match within {
             0 => 0,
@@ -431,7 +447,7 @@ impl Stream {
         };
         Position {
             line: first + within as u64,
-            offset: self.offset_in(record, line_start),
+            offset: self.offset_in(record, line_start).saturating_sub(from),
             record_first_line: first,
             record_last_line: first + (text.n_lines.max(1) - 1) as u64,
         }

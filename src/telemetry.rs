@@ -36,6 +36,11 @@ pub struct Metrics {
     pub dropped_events: AtomicU64,
     /// Lines of which only the first part was searched.
     pub cut_lines: AtomicU64,
+    /// Journals that can be read, and what was read of them.
+    pub journals_open: AtomicU64,
+    pub stdin_open: AtomicBool,
+    pub journal_entries: AtomicU64,
+    pub journal_gaps: AtomicU64,
     /// Databases that were damaged.
     pub state_lost: AtomicU64,
     /// Disk held by deleted files that are not read to their end.
@@ -104,6 +109,10 @@ impl Default for Metrics {
             outbox_bytes: AtomicU64::new(0),
             dropped_events: AtomicU64::new(0),
             cut_lines: AtomicU64::new(0),
+            journals_open: AtomicU64::new(0),
+            stdin_open: AtomicBool::new(false),
+            journal_entries: AtomicU64::new(0),
+            journal_gaps: AtomicU64::new(0),
             state_lost: AtomicU64::new(0),
             pinned_bytes: AtomicU64::new(0),
             setup_faults: AtomicU64::new(0),
@@ -272,14 +281,24 @@ impl Metrics {
             n => format!("{n} {one}s"),
         };
         let unready = self.unready(now);
-        let files = n(&self.files_open, "file");
-        let begin =
-            if unready.is_empty() { format!("Watching {files}") } else { format!("Not ready: {}", unready.join("; ")) };
+        let has_stdin = self.stdin_open.load(Relaxed);
+        let journals = (self.journals_open.load(Relaxed) > 0).then(|| n(&self.journals_open, "journal"));
+        let is_all = journals.is_none() && !has_stdin;
+        let files = (is_all || self.files_open.load(Relaxed) > 0).then(|| n(&self.files_open, "file"));
+        let stdin = has_stdin.then(|| "standard input".to_owned());
+        let watched = [files, journals, stdin].into_iter().flatten().collect::<Vec<_>>().join(" and ");
+        let begin = if unready.is_empty() {
+            format!("Watching {watched}")
+        } else {
+            format!("Not ready: {}", unready.join("; "))
+        };
         let waiting = format!("{} waiting for delivery", n(&self.outbox_events, "message"));
         let incidents = format!("{} open", n(&self.incidents_open, "incident"));
         let sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
         let down = sinks.iter().filter(|(_, numbers)| !numbers.is_up).map(|(name, _)| format!("sink {name} is down"));
-        let parts = [begin, incidents, waiting].into_iter().chain(down);
+        let faults = (self.setup_faults.load(Relaxed) > 0)
+            .then(|| format!("{}: paytriage doctor", n(&self.setup_faults, "set-up fault")));
+        let parts = [begin, incidents, waiting].into_iter().chain(down).chain(faults);
         parts.chain(self.remarks()).collect::<Vec<_>>().join("; ")
     }
 
@@ -336,7 +355,7 @@ impl Metrics {
     }
 
     #[rustfmt::skip]
-    fn plain(&self) -> [(&'static str, &'static str, &'static str, i64); 25] {
+    fn plain(&self) -> [(&'static str, &'static str, &'static str, i64); 28] {
         let get = |value: &AtomicU64| value.load(Relaxed) as i64;
         [
             ("paytriage_files_open", "gauge", "Log files that are followed.", get(&self.files_open)),
@@ -357,9 +376,12 @@ impl Metrics {
             ("paytriage_incidents_open", "gauge", "Incidents that go on.", get(&self.incidents_open)),
             ("paytriage_unsaid_events_total", "counter", "Events of which no incident was told: too few of their kind, or silenced.", get(&self.unsaid)),
             ("paytriage_cut_lines_total", "counter", "Lines longer than 1 MiB, of which only the first part was searched.", get(&self.cut_lines)),
+            ("paytriage_journals_open", "gauge", "Journals that are read.", get(&self.journals_open)),
+            ("paytriage_journal_entries_total", "counter", "Entries read from journals.", get(&self.journal_entries)),
+            ("paytriage_journal_gaps_total", "counter", "Times that a journal was vacuumed before it was read.", get(&self.journal_gaps)),
             ("paytriage_state_lost_total", "counter", "Databases that were damaged and set aside.", get(&self.state_lost)),
             ("paytriage_pinned_bytes", "gauge", "Disk held by deleted log files that are still open.", get(&self.pinned_bytes)),
-            ("paytriage_setup_faults", "gauge", "Faults of the set-up that `paytriage doctor` found when the daemon began; the log names them.", get(&self.setup_faults)),
+            ("paytriage_setup_faults", "gauge", "Faults of the set-up that `paytriage doctor` found when the daemon began, or was reloaded last; the log names them.", get(&self.setup_faults)),
             ("paytriage_reading_paused", "gauge", "1 while nothing is read because the outbox is full.", i64::from(self.pause(Instant::now()).is_some())),
             ("paytriage_backpressure_total", "counter", "Times that reading paused because too many events wait for delivery.", get(&self.backpressure)),
             ("paytriage_config_last_reload_successful", "gauge", "1 if the configuration in force is the newest one.", i64::from(self.reload_ok.load(Relaxed))),
@@ -427,10 +449,21 @@ mod tests {
         metrics.files_open.store(1, Relaxed);
         metrics.sink_up("oncall", true);
         assert_eq!(metrics.in_short(now), format!("Watching 1 file; {rest}"));
+        metrics.journals_open.store(1, Relaxed);
+        assert_eq!(metrics.in_short(now), format!("Watching 1 file and 1 journal; {rest}"));
+        metrics.files_open.store(0, Relaxed);
+        assert_eq!(metrics.in_short(now), format!("Watching 1 journal; {rest}"));
+        metrics.journals_open.store(0, Relaxed);
+        metrics.stdin_open.store(true, Relaxed);
+        assert_eq!(metrics.in_short(now), format!("Watching standard input; {rest}"));
+        metrics.stdin_open.store(false, Relaxed);
+        metrics.files_open.store(1, Relaxed);
         metrics.sink_up("oncall", false);
         metrics.incidents(1, 0);
         let status = "Watching 1 file; 1 incident open; 0 messages waiting for delivery; sink oncall is down";
         assert_eq!(metrics.in_short(now), status);
+        metrics.setup_faults.store(2, Relaxed);
+        assert_eq!(metrics.in_short(now), format!("{status}; 2 set-up faults: paytriage doctor"));
     }
 
     #[test]

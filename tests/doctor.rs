@@ -377,3 +377,83 @@ fn many_files_are_a_few_lines() {
     assert!(found.iter().any(|finding| finding["text"] == "and 15 more of this kind"), "{found:#?}");
     assert!(found.len() < 30, "{}", found.len());
 }
+
+#[test]
+fn journals_are_looked_at_as_files_are() {
+    let env = Env::new();
+    let mut journal = crate::journal::Journal::new(&env);
+    journal.config(&env, "[\"shop.service\", \"tills.service\"]", "[state]\ndir = \"state\"\n");
+    state(&env);
+    journal.write(&crate::journal::line("shop.service", "7", "INFO all is well"));
+    journal.write(&crate::journal::line("till.service", "8", "INFO all is well"));
+    set_mode(&env, "journal/one.journal", 0o644);
+    let (seen, _) = findings(&env, &[]);
+    assert_eq!(of(&seen, "journal.ok")["source"], "shop");
+    let unit = of(&seen, "journal.no_unit");
+    assert_eq!(unit["text"], "tills.service has written nothing to the journal; it has till.service");
+    assert!(unit["remedies"][0]["command"].as_str().unwrap().contains("-F _SYSTEMD_UNIT"));
+    // As its group has it.
+    shut(&env, "journal/one.journal", 0o640);
+    let (seen, code) = findings(&env, &[]);
+    let file = of(&seen, "journal.unreadable");
+    assert!(
+        file["path"].as_str().unwrap().ends_with("one.journal")
+            && file["text"].as_str().unwrap().starts_with("cannot be read by"),
+        "{file}"
+    );
+    assert_eq!((code, ids(&seen).contains(&"journal.no_unit")), (Some(1), false));
+    fs::remove_file(env.path("journal/one.journal")).unwrap();
+    assert_eq!(of(&findings(&env, &[]).0, "journal.empty")["level"], "warning");
+    fs::remove_dir(env.path("journal")).unwrap();
+    assert!(of(&findings(&env, &[]).0, "journal.unreadable")["text"].as_str().unwrap().starts_with("is not there"));
+    // Without journalctl.
+    let mut command = env.command(&["doctor", "--config", "p.toml"]);
+    command.env("PATH", env.path("bin"));
+    let run: Run = unprivileged(&env, command).output().unwrap().into();
+    assert!(run.stdout.contains("journalctl, which reads the journal, is not installed"), "{run:?}");
+}
+
+#[test]
+fn the_token_and_the_socket_of_http_are_looked_at() {
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    let configure = |http: &str| {
+        let [logs, state, token] = ["logs", "state", "token"].map(|name| env.path(name));
+        env.write(
+            "p.toml",
+            format!(
+                "[state]\ndir = {state:?}\n[[source]]\npaths = [{logs:?}]\n[http]\ntoken_file = {token:?}\n{http}\n"
+            ),
+        );
+    };
+    configure("");
+    state(&env);
+    let token = |text: &str, mode: u32| {
+        env.write("token", text);
+        set_mode(&env, "token", mode);
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(env.path("token"), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+    };
+    assert!(of(&findings(&env, &[]).0, "http.token")["text"].as_str().unwrap().starts_with("the token is not there"));
+    token("", 0o600);
+    let (seen, code) = findings(&env, &[]);
+    assert_eq!((of(&seen, "http.token")["level"].as_str(), code), (Some("fault"), Some(1)));
+    assert!(of(&seen, "http.token")["remedies"][0]["command"].as_str().unwrap().contains("openssl rand -hex 32"));
+    token("short", 0o600);
+    assert!(of(&findings(&env, &[]).0, "http.token")["text"].as_str().unwrap().contains("shorter than 16"));
+    let good = "0123456789abcdef0123456789abcdef";
+    token(good, 0o644);
+    let (seen, _) = findings(&env, &[]);
+    assert_eq!(of(&seen, "http.token_open")["level"], "warning");
+    token(good, 0o000);
+    assert!(of(&findings(&env, &[]).0, "http.token")["text"].as_str().unwrap().contains("cannot be read by"));
+    token(good, 0o600);
+    assert_eq!(of(&findings(&env, &[]).0, "http.ok")["level"], "ok");
+    configure(&format!("listen = \"unix:{}\"", env.path("none/http.sock").display()));
+    let (seen, _) = findings(&env, &[]);
+    assert!(of(&seen, "http.socket")["text"].as_str().unwrap().starts_with("its directory is not there"));
+    env.write("state/http.sock", "");
+    configure(&format!("listen = \"unix:{}\"", env.path("state/http.sock").display()));
+    assert!(of(&findings(&env, &[]).0, "http.socket")["text"].as_str().unwrap().contains("no socket"));
+}

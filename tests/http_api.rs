@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -583,4 +584,35 @@ fn prometheus_finds_nothing_wrong_with_the_metrics() {
     let output = child.wait_with_output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     assert!(output.status.success() && said.is_empty(), "{}\n{}", String::from_utf8_lossy(&said), metrics.body);
+}
+
+#[test]
+fn a_socket_in_the_file_system_is_for_its_user_and_group_and_outlives_nobody() {
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    let socket = env.path("http.sock");
+    configure(&env, &format!("listen = \"unix:{}\"", socket.display()));
+    let ask = |path: &str| {
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        // Any name will do: nobody gets here by one.
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: paytriage.example\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let mut daemon = run(&env, ARGS);
+    assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o7777, 0o660);
+    assert!(ask("/readyz").starts_with("HTTP/1.1 200"), "{}", ask("/readyz"));
+    assert!(ask("/api/v1/status").contains("\"version\""));
+    // It is in use …
+    env.write("other.toml", fs::read_to_string(env.path("p.toml")).unwrap().replace("/state\"", "/state2\""));
+    let second = env.run(&["run", "--config", "other.toml"]).code(1);
+    assert!(second.stderr.contains("http.sock") && second.stderr.contains("in use"), "{second:?}");
+    // … until its daemon is killed.
+    daemon.signal("KILL");
+    daemon.wait();
+    assert!(socket.exists());
+    daemon = run(&env, ARGS);
+    assert!(ask("/healthz").starts_with("HTTP/1.1 200"));
+    assert!(daemon.stop().success());
 }

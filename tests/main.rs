@@ -1,5 +1,5 @@
 //! The integration tests, one binary. `samples` compares with labels, `tidy` looks at the source; tests of the built program go by command
-//! (`scan_…`, `run_…`), `cli_env`, `daemon` and `hooks` are how they run it, and `shim` makes its system calls fail.
+//! (`scan_…`, `run_…`), `cli_env`, `daemon` and `hooks` are how they run it (`journal` is one to read), and `shim` makes its system calls fail.
 
 mod authority;
 mod catalog;
@@ -11,6 +11,7 @@ mod doctor;
 mod formats;
 mod hooks;
 mod http_api;
+mod journal;
 mod outbox_cli;
 mod process;
 mod readme;
@@ -25,6 +26,7 @@ mod run_full;
 mod run_hostile;
 mod run_identity;
 mod run_incident;
+mod run_journal;
 mod run_limits;
 mod run_logrotate;
 mod run_outbox;
@@ -36,6 +38,7 @@ mod run_rotation;
 mod run_service;
 mod run_signals;
 mod run_state;
+mod run_stdin;
 mod run_webhook;
 mod samples;
 mod scan_input;

@@ -42,7 +42,7 @@ fn event() -> String {
 
 /// Every id that `doctor` gives its findings.
 fn doctor_ids() -> String {
-    let about = "config|user|source|path|file|link|inotify|descriptors|state|sink|clock|systemd";
+    let about = "config|user|source|journal|path|file|link|inotify|descriptors|state|sink|http|clock|systemd";
     let id = regex::Regex::new(&format!("\"((?:{about})\\.[a-z_]+)\"")).unwrap();
     let (mut files, mut ids) =
         (vec![root().join("src/commands/doctor.rs"), root().join("src/doctor.rs")], BTreeSet::new());

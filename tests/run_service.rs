@@ -102,3 +102,26 @@ fn while_it_makes_no_progress_it_does_not_say_that_it_is_alive() {
     daemon.thaw();
     manager.until("WATCHDOG=1");
 }
+
+#[test]
+fn faults_of_the_set_up_stand_in_the_status_until_they_are_mended() {
+    let env = Env::new();
+    env.write("logs/app.log", "");
+    config(&env, &["logs", "none/app.log"], "");
+    let mut manager = Manager::new(&env);
+    let mut daemon = manager.start(&env);
+    let shows_faults = |status: &str| status.contains("set-up fault");
+    let mut status = manager.until("STATUS=");
+    while !shows_faults(&status) {
+        status = manager.until("STATUS=");
+    }
+    assert!(status.contains("; 1 set-up fault: paytriage doctor"), "{status}");
+    config(&env, &["logs"], "");
+    daemon.signal("HUP");
+    manager.until("RELOADING=1");
+    while shows_faults(&status) {
+        status = manager.until("STATUS=Watching");
+    }
+    daemon.signal("TERM");
+    assert!(daemon.wait().success());
+}

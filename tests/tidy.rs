@@ -34,7 +34,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("http", &["catalog", "config", "incident", "record", "secret", "source", "store", "telemetry", "when", "wire"]),
     (
         "doctor",
-        &["config", "deliver", "event", "identity", "pipeline", "record", "render", "source", "store", "visible"],
+        &[
+            "config", "deliver", "event", "http", "identity", "pipeline", "record", "render", "source", "store",
+            "visible",
+        ],
     ),
     ("service", &["telemetry"]),
     ("render", &["catalog", "diagnose", "event", "record", "redact", "visible"]),
@@ -51,6 +54,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "incident",
             "notice",
             "pipeline",
+            "record",
             "service",
             "source",
             "store",

@@ -167,7 +167,7 @@ mod tests {
     fn every_problem_is_a_line() -> Result<()> {
         let (exit, out, err) = check_of("langg = 1\n[http]\nlisten = 2\n")?;
         let expected = "p.toml:1:1: langg: unknown key; did you mean \"lang\"?\n\
-            p.toml:3:10: http.listen: expected an address such as \"127.0.0.1:9187\", found an integer\n";
+            p.toml:3:10: http.listen: expected an address such as \"127.0.0.1:9187\" or \"unix:/run/paytriage/http.sock\", found an integer\n";
         assert_eq!((exit, out.as_str(), err.as_str()), (Exit::Usage, "", expected));
         Ok(())
     }

@@ -15,6 +15,9 @@ use crate::exit::Exit;
 use crate::http::Token;
 use crate::telemetry;
 
+/// The PATH that is standard input.
+const STDIN: &str = "-";
+
 /// Runs until SIGTERM or SIGINT, or until nobody reads standard output.
 ///
 /// # Errors
@@ -67,10 +70,12 @@ fn state_dir(args: &RunArgs, file: Option<&Path>) -> Result<Option<PathBuf>> {
 
 fn setup(args: &RunArgs, file: Option<&Path>) -> Result<daemon::Setup> {
     let mut config = configured(file)?;
-    if !args.paths.is_empty() {
-        config.sources.push(Source::from_paths(&args.paths, &config.sources)?);
+    let (stdin, paths): (Vec<_>, Vec<_>) = args.paths.iter().cloned().partition(|path| path == STDIN);
+    if !paths.is_empty() {
+        config.sources.push(Source::from_paths(&paths, &config.sources)?);
     }
-    if config.sources.is_empty() {
+    let stdin = stdin.first().map(|_| Source::from_paths(&["stdin".to_owned()], &config.sources)).transpose()?;
+    if config.sources.is_empty() && stdin.is_none() {
         bail!("no [[source]] in the configuration and no PATH: nothing to watch");
     }
     if args.from_start {
@@ -98,7 +103,7 @@ fn setup(args: &RunArgs, file: Option<&Path>) -> Result<daemon::Setup> {
         tracing::warn!(sink, "template: {doubt}");
     }
     let token = config.http.as_ref().and_then(|http| http.token_file.as_deref()).map(Token::read).transpose()?;
-    Ok(daemon::Setup { config, catalog, engine, host, webhooks, token })
+    Ok(daemon::Setup { config, catalog, engine, host, stdin, webhooks, token })
 }
 
 /// One message per problem; a configuration has as many lines as problems.

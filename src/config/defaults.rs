@@ -8,14 +8,14 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::{
-    CatalogConfig, Config, Durability, Env, Incident, Notify, Redact, Source, StartAt, State, Stdout, StdoutFormat,
-    Watch, kind,
+    CatalogConfig, Config, Durability, Env, Incident, Journal, Listen, Notify, Redact, Source, StartAt, State, Stdout,
+    StdoutFormat, Watch, kind,
 };
 use crate::catalog::Lang;
 use crate::record::Charset;
 
 /// Where `[http]` listens.
-pub(super) const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9187));
+pub(super) const LISTEN: Listen = Listen::Tcp(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9187)));
 
 /// A PATH of the command line that can match nothing.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +77,7 @@ pub(super) fn source() -> Source {
     Source {
         name: String::new(),
         paths: Vec::new(),
+        journal: None,
         exclude: Vec::new(),
         start_at: StartAt::End,
         provider: None,
@@ -111,9 +112,19 @@ pub(super) fn state_dir(env: &Env) -> Option<PathBuf> {
 pub(super) fn name_sources(sources: &mut [Source]) {
     for at in 0..sources.len() {
         if sources[at].name.is_empty() {
-            sources[at].name = unique(derived_name(&sources[at].paths), sources);
+            let Source { paths, journal, .. } = &sources[at];
+            let name = journal.as_ref().map_or_else(|| derived_name(paths), name_of_journal);
+            sources[at].name = unique(name, sources);
         }
     }
+}
+
+/// What the first unit is called: `shop@.service` → `shop`.
+fn name_of_journal(journal: &Journal) -> String {
+    let unit = journal.units.first().map(String::as_str).unwrap_or_default();
+    let end = unit.find(['@', '.', '*', '?', '[', '{']).unwrap_or(unit.len());
+    let name = unit[..end].trim_end_matches('-');
+    if name.is_empty() { "journal".to_owned() } else { name.to_owned() }
 }
 
 /// What the first path is about: `/var/log/shop/*.log` → `shop`, `/srv/app.log` → `app`.
@@ -149,6 +160,20 @@ mod tests {
             ("/srv/a\nb", "a_b"),
         ] {
             assert_eq!(derived_name(&[path.into()]), name, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_journal_is_named_after_its_first_unit() {
+        for (units, name) in [
+            (&["shop.service", "till.service"][..], "shop"),
+            (&["pay-*.service"], "pay"),
+            (&["till@.service"], "till"),
+            (&["*.service"], "journal"),
+            (&[], "journal"),
+        ] {
+            let units = units.iter().map(|&unit| unit.to_owned()).collect();
+            assert_eq!(name_of_journal(&Journal { units, directory: None }), name);
         }
     }
 

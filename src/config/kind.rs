@@ -17,6 +17,7 @@ use jiff::tz::TimeZone;
 use regex::Regex;
 use toml::Value;
 
+use super::Listen;
 use super::problem::Fault;
 use super::table::Node;
 use crate::catalog::{EntryId, parse_duration, write_duration};
@@ -191,6 +192,22 @@ pub(super) fn name() -> Kind<String> {
             Err(Fault::new(format!("{text:?} contains control characters")))
         } else {
             Ok(())
+        }
+    })
+}
+
+/// A unit of systemd by its full name, or a glob of such names.
+pub(super) fn unit() -> Kind<String> {
+    checked("a string", |text| {
+        if text.is_empty() || text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '/') {
+            return Err(Fault::new(format!("{text:?} is not the name of a unit")));
+        }
+        if let Err(error) = GlobBuilder::new(text).build() {
+            return Err(Fault::new(format!("{text:?} is not a valid glob: {}", error.kind())));
+        }
+        match text.contains(['.', '*', '?', ']', '}']) {
+            true => Ok(()),
+            false => Err(Fault::new(format!("{text:?} has no type")).hint(format!("write \"{text}.service\""))),
         }
     })
 }
@@ -375,17 +392,37 @@ fn written_size(bytes: u64) -> String {
     format!("{}{unit}", bytes / size)
 }
 
+/// The longest path of a socket.
+const MAX_SOCKET: usize = 107;
+
 /// An address to listen on.
-pub(super) fn address() -> Kind<SocketAddr> {
-    const WANTS: &str = "an address such as \"127.0.0.1:9187\"";
+pub(super) fn address() -> Kind<Listen> {
+    const WANTS: &str = "an address such as \"127.0.0.1:9187\" or \"unix:/run/paytriage/http.sock\"";
     let from = |text: &str| {
-        text.parse::<SocketAddr>().map_err(|_| {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return socket(path);
+        }
+        text.parse::<SocketAddr>().map(Listen::Tcp).map_err(|_| {
             let fault = Fault::new(format!("{text:?} is not {WANTS}"));
             match text.strip_prefix("localhost:") {
                 Some(port) => fault.hint(format!("write \"127.0.0.1:{port}\"")),
+                None if text.starts_with('/') => fault.hint(format!("write \"unix:{text}\"")),
                 None => fault,
             }
         })
     };
-    parsed(WANTS, from, SocketAddr::to_string)
+    parsed(WANTS, from, Listen::to_string)
+}
+
+fn socket(path: &str) -> Result<Listen, Fault> {
+    match () {
+        () if !path.starts_with('/') || path.contains('\0') => {
+            Err(Fault::new(format!("{path:?} is not the absolute path of a socket")))
+        }
+        () if path.len() > MAX_SOCKET => Err(Fault::new(format!(
+            "the path of a socket has {MAX_SOCKET} bytes at most, and this one has {}",
+            path.len()
+        ))),
+        () => Ok(Listen::Unix(path.into())),
+    }
 }

@@ -93,12 +93,14 @@ pub enum Durability {
     Normal,
 }
 
-/// `[[source]]`: a set of paths that are read alike.
+/// `[[source]]`: a set of paths, or entries of the systemd journal, that are read alike.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Source {
     pub name: String,
-    /// Files, globs, and directories (recursive), as written.
+    /// Files, globs, and directories (recursive), as written. None where it is the journal.
     pub paths: Vec<String>,
+    /// Which entries of the journal it is, instead of files.
+    pub journal: Option<Journal>,
     /// Globs of what to leave out.
     pub exclude: Vec<String>,
     pub start_at: StartAt,
@@ -112,6 +114,15 @@ pub struct Source {
     /// The longest time until a change that no notification announced is seen. Default 1 s when polling is
     /// the only way, else 10 s.
     pub poll_interval: Duration,
+}
+
+/// `journal` of a source.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Journal {
+    /// Names of units, or globs of names; all units where there are none.
+    pub units: Vec<String>,
+    /// Where the journal's files are; those of this host without it.
+    pub directory: Option<PathBuf>,
 }
 
 /// For files never seen before, at the first start only; files that appear later are read from byte 0.
@@ -164,14 +175,34 @@ pub enum StdoutFormat {
 /// `[http]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
-    pub listen: SocketAddr,
+    pub listen: Listen,
     /// Holds the token that whoever asks has to show. Always there where other hosts can ask.
     pub token_file: Option<PathBuf>,
 }
 
-impl Http {
+/// Where the HTTP server is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    Tcp(SocketAddr),
+    /// A socket in the file system.
+    Unix(PathBuf),
+}
+
+impl Listen {
     /// True if only this host can ask.
-    pub fn is_loopback(&self) -> bool {
-        self.listen.ip().to_canonical().is_loopback()
+    pub fn is_of_this_host(&self) -> bool {
+        match self {
+            Listen::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Listen::Unix(_) => true,
+        }
+    }
+}
+
+impl std::fmt::Display for Listen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Listen::Tcp(address) => address.fmt(f),
+            Listen::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 mod http;
 mod incident;
+mod journal;
 pub(super) mod webhook;
 
 use std::path::Path;
@@ -140,7 +141,13 @@ fn source(table: &mut Table<'_>, catalog: &CatalogConfig, earlier: &[Source]) ->
     let mut source = defaults::source();
     source.name = name.unwrap_or_default();
     let help = "Files, globs, and directories with all that is below them";
-    source.paths = table.required("paths", &kind::some(paths(), "file, directory or glob"), help).unwrap_or_default();
+    let kind = kind::some(paths(), "file, directory or glob");
+    source.journal = journal::journal(table);
+    source.paths = match source.journal {
+        Some(_) => table.optional("paths", &kind, "required", help),
+        None => table.required("paths", &kind, help),
+    }
+    .unwrap_or_default();
     source.exclude = table.or("exclude", &paths(), source.exclude, "Globs of files to leave out");
     let help = "Where to begin in files that are there at the first start; later ones are read in full";
     source.start_at = table.or("start_at", &kind::word(STARTS), source.start_at, help);
@@ -157,6 +164,7 @@ fn source(table: &mut Table<'_>, catalog: &CatalogConfig, earlier: &[Source]) ->
     let default = "\"10s\", with `poll` \"1s\"";
     let poll_interval = table.optional("poll_interval", &kind::duration(), default, help);
     source.poll_interval = poll_interval.unwrap_or_else(|| defaults::poll_interval(source.watch));
+    journal::check(table, &source, earlier);
     source
 }
 

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use super::kind::{self, Kind};
 use super::parse::{CHARSETS, DURABILITIES, FORMATS, LANGS, NOTIFY, STARTS, WATCHES};
-use super::{CatalogConfig, Config, Http, Redact, Source, State, Stdout};
+use super::{CatalogConfig, Config, Http, Journal, Redact, Source, State, Stdout};
 
 /// The configuration in force as TOML.
 pub fn show(config: &Config) -> String {
@@ -69,18 +69,35 @@ impl Toml {
     }
 
     fn source(&mut self, source: &Source, catalog: &CatalogConfig) {
-        let Source { name, paths, exclude, start_at, provider, encoding, timezone, labels, watch, poll_interval } =
-            source;
+        let Source {
+            name,
+            paths,
+            journal,
+            exclude,
+            start_at,
+            provider,
+            encoding,
+            timezone,
+            labels,
+            watch,
+            poll_interval,
+        } = source;
+        let of_files = journal.is_none();
         self.key("name", &kind::name(), Some(name));
-        self.key("paths", &kind::list(kind::path()), Some(paths));
-        self.key("exclude", &kind::list(kind::path()), Some(exclude));
+        self.key("paths", &kind::list(kind::path()), of_files.then_some(paths));
+        self.key("exclude", &kind::list(kind::path()), of_files.then_some(exclude));
         self.key("start_at", &kind::word(STARTS), Some(start_at));
         self.key("provider", &kind::provider(&catalog.extra), provider.as_ref());
         self.key("encoding", &kind::word(CHARSETS), Some(encoding));
         self.key("timezone", &kind::timezone(), Some(timezone));
         self.key("labels", &kind::labels(), Some(labels));
-        self.key("watch", &kind::word(WATCHES), Some(watch));
-        self.key("poll_interval", &kind::duration(), Some(poll_interval));
+        self.key("watch", &kind::word(WATCHES), of_files.then_some(watch));
+        self.key("poll_interval", &kind::duration(), of_files.then_some(poll_interval));
+        if let Some(Journal { units, directory }) = journal {
+            self.header("[source.journal]");
+            self.key("units", &kind::list(kind::unit()), Some(units));
+            self.key("directory", &kind::directory(), directory.as_ref());
+        }
     }
 
     fn line(&mut self, line: std::fmt::Arguments<'_>) {

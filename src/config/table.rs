@@ -237,7 +237,11 @@ fn belongs_elsewhere(fault: Fault, key: &str) -> Fault {
 fn subtable<'a>(node: &Node<'a>) -> Option<(usize, &'a DeTable<'a>)> {
     let table = node.value.as_table();
     if table.is_none() {
-        node.fault(node.mismatch("a table"));
+        let fault = node.mismatch("a table");
+        let name = node.key.rsplit('.').next().unwrap_or_default();
+        // Who wants all of it says yes.
+        let is_yes = node.value.as_bool() == Some(true) && !name.ends_with(']');
+        node.fault(if is_yes { fault.hint(format!("write {name} = {{}}")) } else { fault });
     }
     table.map(|table| (node.at, table))
 }

@@ -1,6 +1,7 @@
 //! What users see: every kind of problem with its place, the way back to TOML, and the example file.
 
 mod incident;
+mod source;
 mod webhook;
 
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use incident::any_incident;
+use source::any_source;
 
 use super::*;
 
@@ -116,8 +118,14 @@ fn each_problem_is_told_with_its_place_and_remedy() {
              name that in token_file",
         ),
         (
+            "[http]\nlisten = \"/run/x\"",
+            "2:10: http.listen: \"/run/x\" is not an address such as \"127.0.0.1:9187\" or \"unix:/run/paytriage/http.sock\"; \
+             write \"unix:/run/x\"",
+        ),
+        ("[http]\nlisten = \"unix:x\"", "2:10: http.listen: \"x\" is not the absolute path of a socket"),
+        (
             "[http]\nlisten = \"localhost:80\"",
-            "2:10: http.listen: \"localhost:80\" is not an address such as \"127.0.0.1:9187\"; write \"127.0.0.1:80\"",
+            "2:10: http.listen: \"localhost:80\" is not an address such as \"127.0.0.1:9187\" or \"unix:/run/paytriage/http.sock\"; write \"127.0.0.1:80\"",
         ),
         // What later versions will have.
         // No TOML.
@@ -283,7 +291,10 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(Some(&config.sources[0]), expected.as_ref().ok());
     assert_eq!(Config { sources: Vec::new(), ..config }, Config::new(&|_| None));
     assert_eq!(valid(""), Config::new(&|_| None));
-    assert_eq!(valid("[http]").http, Some(Http { listen: SocketAddr::from(([127, 0, 0, 1], 9187)), token_file: None }));
+    assert_eq!(
+        valid("[http]").http,
+        Some(Http { listen: Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 9187))), token_file: None })
+    );
     assert_eq!(valid(&source("watch = \"poll\"")).sources[0].poll_interval, Duration::from_secs(1));
 }
 
@@ -296,7 +307,9 @@ fn values_are_taken_as_written() {
     assert_eq!(source.encoding, Charset::Gbk);
     assert_eq!(source.poll_interval, Duration::from_millis(1500));
     assert_eq!(source.provider, Some(Provider::Custom("paypal".into())), "a user's catalogue may know it");
-    assert_eq!(valid("http.listen = \"[::1]:80\"").http.map(|http| http.listen.port()), Some(80));
+    assert_eq!(valid("http.listen = \"[::1]:80\"").http.map(|http| http.listen.to_string()), Some("[::1]:80".into()));
+    let socket = valid("http.listen = \"unix:/run/x.sock\"").http.map(|http| http.listen);
+    assert_eq!(socket, Some(Listen::Unix("/run/x.sock".into())));
 }
 
 #[test]
@@ -360,32 +373,6 @@ fn plain_text() -> impl Strategy<Value = String> {
     proptest::string::string_regex("[a-z/\\.\"'支é #=][a-z/\\.\"'支é #=]{0,12}x").expect("a valid expression")
 }
 
-fn any_source() -> impl Strategy<Value = Source> {
-    let texts = || proptest::collection::vec(plain_text(), 0..3);
-    let words = (
-        prop::sample::select(parse::STARTS),
-        prop::sample::select(parse::WATCHES),
-        prop::sample::select(parse::CHARSETS),
-        prop::option::of(prop::sample::select(&Provider::KNOWN[..])),
-    );
-    let labels = proptest::collection::btree_map(any::<String>(), any::<String>(), 0..3);
-    let zone = prop::sample::select(vec![TimeZone::UTC, TimeZone::system()]);
-    (plain_text(), texts(), words, labels, zone, 1..u64::from(u32::MAX)).prop_map(
-        |(path, exclude, (start_at, watch, encoding, provider), labels, timezone, ms)| Source {
-            name: path.trim().to_owned(),
-            paths: vec![path],
-            exclude,
-            start_at: start_at.1,
-            provider,
-            encoding: encoding.1,
-            timezone,
-            labels,
-            watch: watch.1,
-            poll_interval: Duration::from_millis(ms),
-        },
-    )
-}
-
 fn any_config() -> impl Strategy<Value = Config> {
     let texts = || proptest::collection::vec(plain_text(), 0..3);
     let sources = proptest::collection::vec(any_source(), 0..3);
@@ -430,7 +417,10 @@ fn any_config() -> impl Strategy<Value = Config> {
                     stdout: Stdout { enabled: print, format: format.1, notify: notify.1 },
                     webhooks,
                     http: port.map(|port| Http {
-                        listen: SocketAddr::from(([0, 0, 0, 0], port)),
+                        listen: match port % 2 {
+                            0 => Listen::Tcp(SocketAddr::from(([0, 0, 0, 0], port))),
+                            _ => Listen::Unix(format!("/run/{port}.sock").into()),
+                        },
                         token_file: Some("/run/token".into()),
                     }),
                 }

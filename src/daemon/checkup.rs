@@ -1,8 +1,11 @@
-//! Beside the start, the set-up is looked at once: what is wrong with it, and what mends it, goes to the log.
+//! Beside the start, and beside each reload, the set-up is looked at once: what is wrong with it, and what mends it, goes to the log, and the
+//! number of faults to the status.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
 
 use jiff::Timestamp;
 
@@ -11,7 +14,7 @@ use crate::doctor::{self, Finding, Level, Subject};
 use crate::pipeline::Engine;
 use crate::telemetry::Metrics;
 
-/// What is looked at: the configuration that the daemon began with.
+/// What is looked at: the configuration that was just taken.
 pub struct Checkup {
     pub config: Config,
     pub engine: Arc<Engine>,
@@ -21,8 +24,16 @@ pub struct Checkup {
 }
 
 impl Checkup {
+    /// Looks on a thread of its own, for which nobody waits.
+    ///
+    /// # Errors
+    /// No thread is to be had.
+    pub fn begin(self) -> io::Result<()> {
+        thread::Builder::new().name("checkup".into()).spawn(move || self.run()).map(drop)
+    }
+
     /// Takes as long as a walk over all directories.
-    pub fn run(&self) {
+    fn run(&self) {
         let Checkup { config, engine, state, cwd, metrics } = self;
         let (state, now) = (state.as_deref(), Timestamp::now());
         // The reader works by the same globs: one that cannot be read has ended the start.

@@ -29,6 +29,8 @@ pub struct Pending {
     bytes: usize,
     /// Files that were read on.
     pub dirty: HashSet<FileKey>,
+    /// Journals were.
+    pub journals: bool,
     /// Files that are no longer followed.
     pub finished: Vec<FileState>,
     /// Files that no longer exist.
@@ -76,6 +78,18 @@ impl Pending {
     pub fn touched(&mut self, key: FileKey, clock: Instant) {
         self.dirty.insert(key);
         self.first_dirty.get_or_insert(clock);
+    }
+
+    /// A journal was read on.
+    pub fn read_on(&mut self, clock: Instant) {
+        self.journals = true;
+        self.first_dirty.get_or_insert(clock);
+    }
+
+    /// Where reading begins is known: that is stored at once.
+    pub fn begun(&mut self, clock: Instant) {
+        self.read_on(clock);
+        self.first_event.get_or_insert(clock);
     }
 
     /// Symbolic links lead elsewhere than before.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
-use crate::config::{Config, StdoutFormat};
+use crate::config::{Config, Source, StdoutFormat};
 use crate::deliver::webhook::Sink;
 use crate::http::{InForce, Token};
 use crate::pipeline::Engine;
@@ -18,6 +18,8 @@ pub struct Setup {
     pub engine: Arc<Engine>,
     /// Name of this machine, as events give it.
     pub host: Option<String>,
+    /// How standard input is read, where it is.
+    pub stdin: Option<Source>,
     /// The webhooks, ready to be worked for; whoever works for them takes them out.
     pub webhooks: Vec<Sink>,
     /// What whoever asks over HTTP has to show.
@@ -59,7 +61,7 @@ impl Plan {
             ("sink.stdout", old.stdout != new.stdout),
             ("lang of sink.stdout", is_for_people && old.lang != new.lang),
             ("timezone of sink.stdout", is_for_people && old.timezone != new.timezone),
-            ("http.listen", old.http.as_ref().map(|http| http.listen) != new.http.as_ref().map(|http| http.listen)),
+            ("http.listen", old.http.as_ref().map(|http| &http.listen) != new.http.as_ref().map(|http| &http.listen)),
         ];
         differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }

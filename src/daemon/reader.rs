@@ -5,6 +5,7 @@
 
 mod appended;
 mod incidents;
+mod journals;
 mod kin;
 mod leap;
 mod look;
@@ -12,6 +13,7 @@ mod look;
 mod model;
 mod report;
 mod room;
+mod stdin;
 mod strays;
 mod truncated;
 mod work;
@@ -25,10 +27,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
+use journals::Journals;
 use kin::Kin;
 use leap::MAX_RENAME_PAUSE;
 use room::Fullness;
 use work::Stall;
+pub(super) use work::settle_after;
 
 use super::files::Files;
 use super::follow::Follow;
@@ -92,6 +96,11 @@ pub struct Reader {
     watcher: Watcher,
     own: Own,
     files: Files,
+    journals: Journals,
+    /// It was said that all of this is watched.
+    is_announced: bool,
+    /// Absent without standard input, and once that has ended.
+    input: Option<stdin::Input>,
     newcomers: Newcomers,
     lineage: Lineage,
     kin: Kin,
@@ -136,6 +145,9 @@ impl Reader {
             newcomers: Newcomers::load(&store)?,
             watch: incidents::Watch::begin(&plan, &store, clock)?,
             links: Links::load(store.links()?),
+            journals: Journals::begin(&plan, &store, &wake)?,
+            is_announced: false,
+            input: None,
             plan,
             store,
             metrics,
@@ -242,9 +254,13 @@ impl Reader {
             self.look_at_displaced(clock);
         }
         self.report_full(clock);
-        if self.may_read(clock) {
+        let may_read = self.may_read(clock);
+        self.read_journals(may_read, clock);
+        if may_read {
             self.read_round(clock);
+            self.read_input(clock);
             self.settle(clock);
+            self.settle_journals(clock);
             self.look_for_copies(clock);
         } else {
             self.make_room(clock);
@@ -279,6 +295,9 @@ impl Reader {
             at(self.pending.due(Load::Quiet, clock));
         } else {
             at(self.settling.values().min().copied());
+            at(self.journals.due());
+            at(self.input.as_ref().and_then(|input| input.due(clock)));
+            at(self.journals.have_news().then_some(clock));
             at((self.files.n_queued() > 0).then_some(clock));
             at(self.pending.due(Load::Quiet, clock));
         }
@@ -336,6 +355,10 @@ impl Reader {
             tracing::warn!(%error, "cannot look for files that were rotated away while they were not watched");
         }
         self.reload_incidents(clock);
+        self.reload_journals(clock);
+        if let Some(input) = &mut self.input {
+            input.go_over_to(&self.plan);
+        }
         self.report_losses(clock);
         self.next_walk = clock;
         tracing::info!("configuration reloaded");
@@ -378,6 +401,8 @@ impl Reader {
         };
         let over: Vec<_> = self.settling.keys().copied().filter(is_over).collect();
         over.into_iter().for_each(|key| self.flush(key, clock));
+        self.end_journals(clock);
+        self.end_input(clock);
         self.leave_unread(clock);
         self.next_full = None;
         self.report_losses(clock);

@@ -38,6 +38,12 @@ struct Needed<'a> {
     is_secret: bool,
 }
 
+/// What is told of a secret that cannot be read, and of one that everybody can.
+pub(super) struct Ids {
+    pub cannot: &'static str,
+    pub open: &'static str,
+}
+
 fn files(webhook: &Webhook) -> Vec<Needed<'_>> {
     let Webhook { url, secrets, secret_headers, tls, proxy, format, .. } = webhook;
     let header = |(name, place)| (format!("secret_headers.{name}"), place);
@@ -64,34 +70,50 @@ fn files(webhook: &Webhook) -> Vec<Needed<'_>> {
 }
 
 fn of_file(Needed { key, path, is_secret }: &Needed, place: &Place, me: &Me) -> Option<Finding> {
-    let (id, open) = if *is_secret { ("sink.secret", "sink.secret_open") } else { ("sink.file", "sink.file") };
-    let group = me.gids.first().map_or_else(|| "root".to_owned(), |&gid| me.names.group(gid));
     match place {
-        Place::Fine(node) if *is_secret && node.mode & 0o004 != 0 => {
+        Place::Fine(_) if !is_secret => None,
+        place if *is_secret => {
+            of_secret((key, path), &Ids { cannot: "sink.secret", open: "sink.secret_open" }, place, me)
+        }
+        place => Some(unreadable((key, path), "sink.file", place, me)),
+    }
+}
+
+/// A file that this user has to read, and not everybody; `key` is what it is called.
+pub(super) fn of_secret((key, path): (&str, &Path), ids: &Ids, place: &Place, me: &Me) -> Option<Finding> {
+    let group = own_group(me);
+    match place {
+        Place::Fine(node) if node.mode & 0o004 != 0 => {
             let text = format!("{key}: every user of this host can read it (mode {:04o})", node.mode);
             let close = format!("sudo chgrp {group} {0} && sudo chmod 0640 {0}", quoted(path));
-            Some(Finding::warning(open, text).path(path).remedy(close, "leaves it to root and this user"))
+            Some(Finding::warning(ids.open, text).path(path).remedy(close, "leaves it to root and this user"))
         }
         Place::Fine(_) => None,
-        Place::Missing { .. } if *is_secret => {
-            let finding = Finding::fault(id, format!("{key} {}", describe(place, Need::Read, me))).path(path);
+        Place::Missing { .. } => {
+            let finding = Finding::fault(ids.cannot, format!("{key} {}", describe(place, Need::Read, me))).path(path);
             let write = format!("sudo install -m 0640 -o root -g {group} /dev/stdin {}", quoted(path));
             Some(finding.remedy(write, "then paste it, Enter, Ctrl-D: it stands in no shell's history"))
         }
-        place => {
-            let finding = Finding::fault(id, format!("{key} {}", describe(place, Need::Read, me))).path(path);
-            let denied = matches!(place, Place::Denied(_)).then(|| {
-                Remedy::new(
-                    format!("sudo chgrp {group} {0} && sudo chmod 0640 {0}", quoted(path)),
-                    "lets root and this user read it",
-                )
-            });
-            // No other file of its directory is meant.
-            let others =
-                mend(place, Need::Read, me).into_iter().filter(|remedy| !remedy.command.contains("setfacl -d"));
-            Some(finding.remedies(denied).remedies(others))
-        }
+        place => Some(unreadable((key, path), ids.cannot, place, me)),
     }
+}
+
+fn unreadable((key, path): (&str, &Path), id: &'static str, place: &Place, me: &Me) -> Finding {
+    let finding = Finding::fault(id, format!("{key} {}", describe(place, Need::Read, me))).path(path);
+    let denied = matches!(place, Place::Denied(_)).then(|| {
+        let group = own_group(me);
+        Remedy::new(
+            format!("sudo chgrp {group} {0} && sudo chmod 0640 {0}", quoted(path)),
+            "lets root and this user read it",
+        )
+    });
+    // No other file of its directory is meant.
+    let others = mend(place, Need::Read, me).into_iter().filter(|remedy| !remedy.command.contains("setfacl -d"));
+    finding.remedies(denied).remedies(others)
+}
+
+fn own_group(me: &Me) -> String {
+    me.gids.first().map_or_else(|| "root".to_owned(), |&gid| me.names.group(gid))
 }
 
 fn of_sink(webhook: &Webhook, config: &Config, connect: bool) -> Vec<Finding> {

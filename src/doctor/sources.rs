@@ -335,10 +335,11 @@ pub fn judge(seen: &Seen, subject: &Subject, me: &Me) -> Vec<Finding> {
         findings.extend(files::judge(source, config, subject, me));
         findings.into_iter().map(|finding| finding.source(&source.name)).collect::<Vec<_>>()
     };
-    let mut findings: Vec<_> = seen.sources.iter().zip(&subject.config.sources).flat_map(of).collect();
-    if seen.sources.is_empty() {
-        let finding = Finding::fault("source.none", "the configuration has no [[source]]: there is nothing to watch");
-        findings.push(finding.remedies(paths::edit(subject.file)));
-    }
-    findings
+    seen.sources.iter().zip(&subject.config.sources).flat_map(of).collect()
+}
+
+/// There is nothing to watch.
+pub fn none(subject: &Subject) -> Option<Finding> {
+    let finding = Finding::fault("source.none", "the configuration has no [[source]]: there is nothing to watch");
+    subject.config.sources.is_empty().then(|| finding.remedies(paths::edit(subject.file)))
 }

@@ -1,7 +1,7 @@
 //! Who may ask: a question has no body, comes by a name of this host, and shows the token where there is one.
 //!
 //! Names are looked at because of web pages: one whose own name is made to lead to this host (DNS rebinding) could read
-//! the answers otherwise. Who shows the token is no web page.
+//! the answers otherwise. Who shows the token is no web page, and none can connect to a socket in the file system.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Server;
 use super::answer::Failure;
+use crate::config::Listen;
 
 /// Bytes of path and query.
 const MAX_QUERY: usize = 8 << 10;
@@ -47,7 +48,9 @@ fn refusal(server: &Server, request: &Request) -> Option<Failure> {
     if in_force.token.as_ref().is_some_and(|token| token.is_shown(headers)) {
         return None;
     }
-    if !names(uri, headers).all(|name| is_ours(name, server.address)) {
+    if let Listen::Tcp(address) = server.address
+        && !names(uri, headers).all(|name| is_ours(name, address))
+    {
         return Some(Failure::foreign_host());
     }
     (in_force.token.is_some() && !OPEN_TO_ALL.contains(&uri.path())).then(Failure::no_token)

@@ -1,7 +1,6 @@
 //! A listener that takes no more than so many connections at a time, each of which ends by itself.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,51 +8,49 @@ use std::time::Duration;
 
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 
 const CONNECTION: Duration = Duration::from_secs(10);
 const MAX_CONNECTIONS: usize = 64;
 
-pub(super) struct Limited {
-    inner: TcpListener,
+pub(super) struct Limited<L> {
+    inner: L,
     free: Arc<Semaphore>,
 }
 
 /// A connection that ends by itself.
-pub(super) struct Timed {
-    stream: TcpStream,
+pub(super) struct Timed<S> {
+    stream: S,
     end: Pin<Box<Sleep>>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Limited {
-    pub(super) fn new(listener: std::net::TcpListener) -> io::Result<Limited> {
-        let inner = TcpListener::from_std(listener)?;
-        Ok(Limited { inner, free: Arc::new(Semaphore::new(MAX_CONNECTIONS)) })
+impl<L> Limited<L> {
+    pub(super) fn new(inner: L) -> Limited<L> {
+        Limited { inner, free: Arc::new(Semaphore::new(MAX_CONNECTIONS)) }
     }
 }
 
-impl Listener for Limited {
-    type Io = Timed;
-    type Addr = SocketAddr;
+impl<L: Listener> Listener for Limited<L> {
+    type Io = Timed<L::Io>;
+    type Addr = L::Addr;
 
-    async fn accept(&mut self) -> (Timed, SocketAddr) {
+    async fn accept(&mut self) -> (Timed<L::Io>, L::Addr) {
         // The semaphore is never closed, so there always comes a permit.
         let permit = Arc::clone(&self.free).acquire_owned().await.ok();
         let (stream, address) = Listener::accept(&mut self.inner).await;
         (Timed { stream, end: Box::pin(tokio::time::sleep(CONNECTION)), _permit: permit }, address)
     }
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
+    fn local_addr(&self) -> io::Result<L::Addr> {
         self.inner.local_addr()
     }
 }
 
-impl Timed {
+impl<S: Unpin> Timed<S> {
     /// The stream, as long as its time has not run out.
-    fn stream(&mut self, cx: &mut Context<'_>) -> io::Result<Pin<&mut TcpStream>> {
+    fn stream(&mut self, cx: &mut Context<'_>) -> io::Result<Pin<&mut S>> {
         match self.end.as_mut().poll(cx) {
             Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
             Poll::Pending => Ok(Pin::new(&mut self.stream)),
@@ -61,13 +58,13 @@ impl Timed {
     }
 }
 
-impl AsyncRead for Timed {
+impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.stream(cx)?.poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Timed {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.stream(cx)?.poll_write(cx, buf)
     }

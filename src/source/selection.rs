@@ -169,6 +169,7 @@ mod tests {
         config::Source {
             name: "shop".into(),
             paths: paths.iter().map(|&path| path.into()).collect(),
+            journal: None,
             exclude: vec!["*.tmp".into(), "cache".into()],
             start_at: StartAt::End,
             provider: None,

@@ -32,12 +32,21 @@ pub struct Mail<R> {
     pub renames: Vec<(PathBuf, PathBuf)>,
     /// Notifications were lost: look at everything.
     pub rescan: bool,
+    /// There is something in the letter box of a journal.
+    pub has_news: bool,
     pub requests: Vec<R>,
 }
 
 impl<R> Default for Mail<R> {
     fn default() -> Mail<R> {
-        Mail { paths: HashSet::new(), appeared: Vec::new(), renames: Vec::new(), rescan: false, requests: Vec::new() }
+        Mail {
+            paths: HashSet::new(),
+            appeared: Vec::new(),
+            renames: Vec::new(),
+            rescan: false,
+            has_news: false,
+            requests: Vec::new(),
+        }
     }
 }
 
@@ -53,6 +62,7 @@ impl<R> Mail<R> {
             && self.appeared.is_empty()
             && self.renames.is_empty()
             && !self.rescan
+            && !self.has_news
             && self.requests.is_empty()
     }
 }
@@ -90,6 +100,11 @@ impl<R> Wake<R> {
 
     pub fn rescan(&self) {
         self.lock().rescan = true;
+        self.arrived.notify_one();
+    }
+
+    pub fn news(&self) {
+        self.lock().has_news = true;
         self.arrived.notify_one();
     }
 

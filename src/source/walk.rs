@@ -191,6 +191,7 @@ mod tests {
         let source = config::Source {
             name: "s".into(),
             paths: paths.iter().map(|path| path.to_str().unwrap().into()).collect(),
+            journal: None,
             exclude: vec![],
             start_at: StartAt::End,
             provider: None,

@@ -117,6 +117,10 @@ fn a_commit_that_is_interrupted_between_any_two_instructions_is_stored_whole_or_
         watched: Some(vec!["/a".into()]),
         notices: vec![event(100), event(101)],
         incidents: vec![("key".into(), Some(b"state".to_vec()))],
+        journals: vec![JournalState {
+            directory: None,
+            at: JournalPlace { read: "s=a;i=1".into(), streams: Vec::new() },
+        }],
         ..batch(vec![file(1, 20)], &[2, 3, 4])
     };
     for n in 0..10_000 {
@@ -127,16 +131,18 @@ fn a_commit_that_is_interrupted_between_any_two_instructions_is_stored_whole_or_
             break;
         }
         failures += 1;
-        let state = (case.offset(), case.stored(), case.store().incidents().unwrap().len());
-        if state == (20, 6, 1) {
+        let (incidents, journals) = (case.store().incidents().unwrap(), case.store().journals().unwrap());
+        let state = (case.offset(), case.stored(), incidents.len(), journals.len());
+        if state == (20, 6, 1, 1) {
             // The very last instructions: it is stored, and only the reader does not know.
             case.store().commit(&wanted).unwrap();
             break;
         }
-        assert_eq!(state, (10, 1, 0), "after {n} instructions");
+        assert_eq!(state, (10, 1, 0, 0), "after {n} instructions");
     }
     assert!(failures > 100, "{failures} places to fail are too few to be all");
     assert_eq!((case.offset(), case.store().watched().unwrap()), (20, vec!["/a".to_owned()]));
+    assert_eq!(case.store().journals().unwrap(), wanted.journals);
     assert_eq!(case.store().rows_after(Notify::Incident, 0, 9).unwrap().len(), 2);
     case.store().acknowledge("people", Notify::Incident, i64::MAX).unwrap();
     case.drain();
@@ -401,8 +407,8 @@ fn a_migration_is_done_or_not_done() {
         after.drain();
         after.expect(&[1, 2]);
     }
-    assert!(found.contains(&(schema::VERSION - 3, 4)));
-    assert!(found.iter().all(|it| [(schema::VERSION - 3, 4), (schema::VERSION, 5)].contains(it)), "{found:?}");
+    assert!(found.contains(&(schema::VERSION - 4, 4)));
+    assert!(found.iter().all(|it| [(schema::VERSION - 4, 4), (schema::VERSION, 5)].contains(it)), "{found:?}");
 }
 
 /// `cargo test --release --lib events_per_second -- --ignored --nocapture` prints what the disk of the temporary directory

@@ -19,6 +19,7 @@ mod dir;
 mod expire;
 mod heard;
 mod home;
+mod journal;
 mod loss;
 mod operator;
 mod outbox;
@@ -41,6 +42,7 @@ use db::Db;
 pub use delivery::{Delivery, Request, Standing, Tries};
 pub use dir::{FileSystem, StateDir, StateError};
 pub use heard::{Heard, Incidents};
+pub use journal::{JournalPlace, JournalState, StreamPlace};
 pub use loss::{Loss, Lost};
 pub use operator::{Operator, Retried};
 pub use outbox::{DeadLetter, Dropped, Outbox, SinkBacklog};
@@ -81,6 +83,8 @@ pub struct OutboxEvent {
 #[derive(Debug, Default)]
 pub struct Batch {
     pub files: Vec<FileState>,
+    /// How far journals were read.
+    pub journals: Vec<JournalState>,
     pub events: Vec<OutboxEvent>,
     /// What is said of incidents.
     pub notices: Vec<OutboxEvent>,
@@ -196,6 +200,11 @@ impl Store {
     /// All files an earlier run left behind.
     pub fn files(&self) -> Result<Vec<FileState>, StateError> {
         self.lock().with(|connection| rows::files(connection))
+    }
+
+    /// How far an earlier run has read journals.
+    pub fn journals(&self) -> Result<Vec<JournalState>, StateError> {
+        self.lock().with(|connection| journal::all(connection))
     }
 
     /// The written paths that were watched before, in this run or an earlier one; none at the first start.

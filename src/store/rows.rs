@@ -8,7 +8,7 @@ use rusqlite::{Connection, Error, OptionalExtension, Transaction, params};
 use super::delivery::{self, UnderWay, json};
 use super::expire::Sink;
 use super::heard::{self, Heard};
-use super::{Backlog, Batch, Dropped, FileState, Forgotten, OutboxEvent, Row, loss};
+use super::{Backlog, Batch, Dropped, FileState, Forgotten, OutboxEvent, Row, journal, loss};
 use crate::config::Notify;
 use crate::event::EventId;
 use crate::identity::FileKey;
@@ -61,6 +61,7 @@ pub fn last_batch(connection: &Connection) -> rusqlite::Result<i64> {
 /// Writes a batch under its number, but for the first rows, which are `stored`; returns what came to the outbox.
 pub fn write(transaction: &Transaction, batch: &Batch, number: i64, stored: Stored) -> rusqlite::Result<Backlog> {
     write_files(transaction, batch)?;
+    journal::write(transaction, &batch.journals)?;
     let mut added = Backlog::default();
     let events = batch.events.iter().skip(stored.events).map(|event| (Notify::Event, event));
     let notices = batch.notices.iter().skip(stored.notices).map(|notice| (Notify::Incident, notice));
@@ -166,7 +167,7 @@ pub fn files(connection: &Connection) -> rusqlite::Result<Vec<FileState>> {
     select.query_map([], file_from_row)?.collect()
 }
 
-fn path(bytes: Vec<u8>) -> PathBuf {
+pub fn path(bytes: Vec<u8>) -> PathBuf {
     use std::os::unix::ffi::OsStringExt;
     std::ffi::OsString::from_vec(bytes).into()
 }

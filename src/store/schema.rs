@@ -15,7 +15,7 @@ use crate::config::Durability;
 /// of them, an older one the rest, in one transaction: a crash leaves the old tables or the new ones.
 ///
 /// `outbox.seq` is never used again, also not after its row is deleted: sinks remember how far they are by it.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     "
 CREATE TABLE file (
     device INTEGER NOT NULL, inode INTEGER NOT NULL, birth INTEGER NOT NULL,
@@ -104,6 +104,10 @@ CREATE TABLE recent (
     seq INTEGER PRIMARY KEY, event_id BLOB NOT NULL UNIQUE, stored_ms INTEGER NOT NULL, total INTEGER NOT NULL, body BLOB NOT NULL
 ) STRICT;
 ",
+    // How far each journal was read; that of this host has no directory.
+    "
+CREATE TABLE journal (directory BLOB PRIMARY KEY, place TEXT NOT NULL) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// The version of these tables.
@@ -186,7 +190,7 @@ pub fn migrate(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!("BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;"))
 }
 
-/// The tables as they were three versions ago.
+/// The tables as they were four versions ago.
 #[cfg(test)]
 pub fn undo_last_steps(connection: &Connection) {
     let undo = "BEGIN; DROP INDEX outbox_kind; ALTER TABLE outbox DROP COLUMN kind; ALTER TABLE sink DROP COLUMN notify; \
@@ -194,7 +198,7 @@ pub fn undo_last_steps(connection: &Connection) {
                 ALTER TABLE sink DROP COLUMN accepted_as; \
                 ALTER TABLE file DROP COLUMN unread_to; \
                 DROP TABLE batch; DROP TABLE dead; DROP TABLE incident; DROP TABLE silence; DROP TABLE loss; DROP TABLE link; \
-                DROP TABLE spent; DROP TABLE heard; DROP TABLE recent; \
+                DROP TABLE spent; DROP TABLE heard; DROP TABLE recent; DROP TABLE journal; \
                 PRAGMA user_version = 2; COMMIT;";
     connection.execute_batch(undo).expect("the last steps are undone");
 }

@@ -232,7 +232,8 @@ impl Reader {
         for found in &outcome.files {
             self.files.seen(&found.path, found.key);
         }
-        self.problems.retain(&outcome.files, |path| self.files.named(path).is_some());
+        let is_read = |path: &Path| self.files.named(path).is_some() || self.journals.are_called(path);
+        self.problems.retain(&outcome.files, is_read);
         let stale = self.files.unseen();
         for name in &stale {
             self.unname(name, clock);
@@ -279,8 +280,22 @@ impl Reader {
         if let Err(error) = self.store.forget_silences_before(Timestamp::now() - KEEP_SILENCES) {
             tracing::warn!(%error, "cannot forget silences that are over");
         }
+        self.is_announced = false;
+        self.announce();
+    }
+
+    /// Says that it is ready, once everything was looked at and the journals have begun.
+    pub(super) fn announce(&mut self) {
+        if self.is_announced || self.newcomers.is_first_walk() || !self.journals.have_begun() {
+            return;
+        }
+        self.is_announced = true;
+        if self.pending.journals {
+            // What is written from now on is read, whatever happens.
+            self.commit((self.now)());
+        }
         self.metrics.sources_opened();
-        tracing::info!(files = self.files.len(), "watching");
+        tracing::info!(files = self.files.len(), journals = self.journals.open(), "watching");
     }
 
     fn walk_interval(&self) -> Duration {

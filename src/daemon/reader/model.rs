@@ -95,6 +95,7 @@ impl Model {
             catalog: Arc::clone(catalog),
             engine: Arc::clone(engine),
             host: None,
+            stdin: None,
             webhooks: Vec::new(),
             token: None,
         };

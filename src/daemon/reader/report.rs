@@ -123,6 +123,7 @@ impl Reader {
         for key in self.files.keys() {
             self.pending.touched(key, clock);
         }
+        self.pending.read_on(clock);
         self.store_incidents_anew();
         if !self.newcomers.is_first_walk() {
             self.pending.watched = Some(self.plan.selection.written());
@@ -238,7 +239,7 @@ impl Reader {
         self.pending.finished.push(FileState { unread_to: None, ..row });
     }
 
-    fn report(&mut self, notice: &Notice, about: &About, clock: Instant) {
+    pub(super) fn report(&mut self, notice: &Notice, about: &About, clock: Instant) {
         let event = notice.event(about, &self.plan.setup.catalog, Timestamp::now());
         self.take(event.into_iter().collect(), clock);
     }
@@ -270,7 +271,7 @@ mod tests {
         config.webhooks.push(case.config.clone());
         let catalog = Arc::new(Catalog::builtin());
         let engine = Arc::new(Engine::new(Arc::clone(&catalog), Default::default()));
-        let setup = Setup { config, catalog, engine, host: None, webhooks: Vec::new(), token: None };
+        let setup = Setup { config, catalog, engine, host: None, stdin: None, webhooks: Vec::new(), token: None };
         let (plan, own) = (Plan::new(setup, "/".into()).unwrap(), Own::new(Some(dir.path())));
         let mut reader = Reader::new(plan, Arc::clone(&store), Arc::new(Metrics::default()), own).unwrap();
         let since = Timestamp::from_millisecond(7).unwrap();

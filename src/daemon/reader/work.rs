@@ -33,7 +33,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// does the next readiness probe (every 10 s is usual).
 const MAX_RETRY: Duration = Duration::from_secs(8);
 /// How long files are read before the reader looks up: for requests, for what changed, and for what is to be stored.
-const MAX_ROUND: Duration = Duration::from_millis(100);
+pub(super) const MAX_ROUND: Duration = Duration::from_millis(100);
 
 /// The last commit failed; nothing is read until the next one works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,15 @@ impl Stall {
     fn longer(before: Option<Stall>, clock: Instant) -> Stall {
         let pause = before.map_or(RETRY, |before| (before.pause * 2).clamp(RETRY, MAX_RETRY));
         Stall { until: clock + pause, pause }
+    }
+}
+
+/// How long to wait for more before what is found is reported; `None` where nothing is.
+pub fn settle_after(pending: Pending) -> Option<Duration> {
+    match pending {
+        Pending::Nothing => None,
+        Pending::Record => Some(SETTLE),
+        Pending::Growing => Some(SETTLE_GROWING),
     }
 }
 
@@ -178,13 +187,9 @@ impl Reader {
     }
 
     fn drained(&mut self, key: FileKey, (read, pending): (u64, Pending), clock: Instant) {
-        let pause = match pending {
-            Pending::Nothing => {
-                self.settling.remove(&key);
-                return self.look_at_copies_of(key, clock);
-            }
-            Pending::Record => SETTLE,
-            Pending::Growing => SETTLE_GROWING,
+        let Some(pause) = settle_after(pending) else {
+            self.settling.remove(&key);
+            return self.look_at_copies_of(key, clock);
         };
         let at = (self.now)() + pause;
         // Who only looked, and saw nothing new, does not put it off.
@@ -246,7 +251,10 @@ impl Reader {
         if self.stalled.is_some_and(|stall| clock < stall.until) {
             return;
         }
-        let load = if self.files.n_queued() > 0 && self.blocked.is_none() { Load::Busy } else { Load::Quiet };
+        let is_busy = self.files.n_queued() > 0
+            || self.journals.have_news()
+            || self.input.as_ref().is_some_and(|input| input.has_more());
+        let load = if is_busy && self.blocked.is_none() { Load::Busy } else { Load::Quiet };
         let due = self.pending.due(load, clock);
         if self.stalled.is_some() || due.is_some_and(|at| at <= clock) {
             self.commit(clock);
@@ -265,8 +273,10 @@ impl Reader {
         let notices = std::mem::take(&mut self.pending.notices);
         let incidents = self.pending.incidents.iter().map(|(name, row)| (name.clone(), row.clone())).collect();
         let down = self.pending.down.clone().into_iter().collect();
+        let journals = if self.pending.journals { self.journals.states() } else { Vec::new() };
         let batch = Batch {
             files: states,
+            journals,
             events,
             notices,
             incidents,
