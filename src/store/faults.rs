@@ -401,8 +401,8 @@ fn a_migration_is_done_or_not_done() {
         after.drain();
         after.expect(&[1, 2]);
     }
-    assert!(found.contains(&(schema::VERSION - 3, 4)));
-    assert!(found.iter().all(|it| [(schema::VERSION - 3, 4), (schema::VERSION, 5)].contains(it)), "{found:?}");
+    assert!(found.contains(&(schema::VERSION - 4, 4)));
+    assert!(found.iter().all(|it| [(schema::VERSION - 4, 4), (schema::VERSION, 5)].contains(it)), "{found:?}");
 }
 
 /// `cargo test --release --lib events_per_second -- --ignored --nocapture` prints what the disk of the temporary directory

@@ -22,6 +22,7 @@ mod home;
 mod loss;
 mod operator;
 mod outbox;
+mod progress;
 pub mod recent;
 mod rows;
 mod schema;
@@ -44,6 +45,8 @@ pub use heard::{Heard, Incidents};
 pub use loss::{Loss, Lost};
 pub use operator::{Operator, Retried};
 pub use outbox::{DeadLetter, Dropped, Outbox, SinkBacklog};
+use progress::Move;
+pub use progress::Progress;
 pub use schema::VERSION as FORMAT;
 pub use silence::Silence;
 use steady::Steady;
@@ -337,8 +340,20 @@ impl Store {
     /// A sink has delivered all rows of a kind up to `seq`; what all sinks have delivered is deleted. Nothing happens if it takes
     /// something else by now.
     pub fn acknowledge(&self, sink: &str, kind: Notify, seq: i64) -> Result<(), StateError> {
+        self.moved(sink, kind, seq, Move::Accepted)
+    }
+
+    /// The same of rows that are not for it.
+    pub fn pass_over(&self, sink: &str, kind: Notify, seq: i64) -> Result<(), StateError> {
+        self.moved(sink, kind, seq, Move::PassedOver)
+    }
+
+    fn moved(&self, sink: &str, kind: Notify, seq: i64, how: Move) -> Result<(), StateError> {
         self.settle(|transaction| match rows::sink(transaction, sink)? {
-            Some((notify, _)) if notify == kind => rows::delivered_up_to(transaction, sink, seq).map(drop),
+            Some((notify, _)) if notify == kind => {
+                progress::moved(transaction, sink, how)?;
+                rows::delivered_up_to(transaction, sink, seq).map(drop)
+            }
             _ => Ok(()),
         })
     }

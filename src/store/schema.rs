@@ -15,7 +15,7 @@ use crate::config::Durability;
 /// of them, an older one the rest, in one transaction: a crash leaves the old tables or the new ones.
 ///
 /// `outbox.seq` is never used again, also not after its row is deleted: sinks remember how far they are by it.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     "
 CREATE TABLE file (
     device INTEGER NOT NULL, inode INTEGER NOT NULL, birth INTEGER NOT NULL,
@@ -104,6 +104,11 @@ CREATE TABLE recent (
     seq INTEGER PRIMARY KEY, event_id BLOB NOT NULL UNIQUE, stored_ms INTEGER NOT NULL, total INTEGER NOT NULL, body BLOB NOT NULL
 ) STRICT;
 ",
+    // How often a sink got on, and the last row that there was when it accepted something last.
+    "
+ALTER TABLE sink ADD COLUMN moves INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sink ADD COLUMN accepted_at INTEGER NOT NULL DEFAULT 0;
+",
 ];
 
 /// The version of these tables.
@@ -186,12 +191,13 @@ pub fn migrate(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!("BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;"))
 }
 
-/// The tables as they were three versions ago.
+/// The tables as they were four versions ago.
 #[cfg(test)]
 pub fn undo_last_steps(connection: &Connection) {
     let undo = "BEGIN; DROP INDEX outbox_kind; ALTER TABLE outbox DROP COLUMN kind; ALTER TABLE sink DROP COLUMN notify; \
                 ALTER TABLE sink DROP COLUMN stopped; ALTER TABLE sink DROP COLUMN paused_ms; ALTER TABLE sink DROP COLUMN down_ms; \
                 ALTER TABLE sink DROP COLUMN accepted_as; \
+                ALTER TABLE sink DROP COLUMN moves; ALTER TABLE sink DROP COLUMN accepted_at; \
                 ALTER TABLE file DROP COLUMN unread_to; \
                 DROP TABLE batch; DROP TABLE dead; DROP TABLE incident; DROP TABLE silence; DROP TABLE loss; DROP TABLE link; \
                 DROP TABLE spent; DROP TABLE heard; DROP TABLE recent; \

@@ -214,7 +214,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
     fn skip(&mut self, standing: &Standing) -> Result<(), StateError> {
         let is_ahead = self.looked_at > standing.delivered && standing.next.is_none();
         if is_ahead && self.recorded.elapsed() >= SKIP_INTERVAL {
-            self.store.acknowledge(self.name(), self.sink.config.notify, self.looked_at)?;
+            self.store.pass_over(self.name(), self.sink.config.notify, self.looked_at)?;
             self.recorded = Instant::now();
         }
         self.looked_at = self.looked_at.max(standing.delivered);
