@@ -106,7 +106,7 @@ pub fn once_and_in_order(numbers: impl IntoIterator<Item = usize>, receivers: &[
 }
 
 /// The database of a daemon.
-fn state(env: &Env) -> rusqlite::Connection {
+pub fn state(env: &Env) -> rusqlite::Connection {
     let state = rusqlite::Connection::open(env.path("state/paytriage.db")).unwrap();
     state.busy_timeout(PATIENCE).unwrap();
     state

@@ -73,7 +73,7 @@ fn status(env: &Env) -> Value {
 }
 
 fn codes(env: &Env, arguments: &[&str]) -> Vec<String> {
-    let listed = outbox(env, &[&["list", "--format", "json"], arguments].concat()).code(0).quiet();
+    let listed = outbox(env, &[&["list", "--format", "json"], arguments].concat()).code(0);
     listed.events().iter().map(|row| row["code"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -117,6 +117,13 @@ fn each_sink_has_its_own_list_and_its_own_dead() {
     let env = prepared();
     assert_eq!(codes(&env, &["--sink", "oncall"]), ["C2", "C3", "C4"]);
     assert_eq!(codes(&env, &["--sink", "oncall", "--limit", "2"]), ["C2", "C3"]);
+    for (limit, more) in [("2", "there are more than these 2; --limit N lists N of them\n"), ("3", "")] {
+        for format in ["json", "pretty"] {
+            let run = outbox(&env, &["list", "--sink", "oncall", "--limit", limit, "--format", format]).code(0);
+            assert_eq!(run.stderr, more, "{limit} {format}");
+        }
+    }
+    assert_eq!(outbox(&env, &["list", "--dead", "--limit", "1"]).code(0).stderr, "");
     assert_eq!(codes(&env, &["--sink", "log"]), ["C9"]);
     let dead = outbox(&env, &["list", "--dead", "--format", "json"]).code(0).quiet().events();
     let [letter] = dead.as_slice() else { panic!("{dead:?}") };

@@ -255,10 +255,10 @@ fn what_waits_can_be_listed_and_dropped_and_the_drop_is_reported() {
     daemon.wait_for_log("the outbox is full");
     let run_outbox = |args: &[&str]| env.run(&[&["outbox"], args, STATE].concat());
     eventually("what it has read is stored", || status(&env)["events"].as_u64() > Some(250));
-    let listed = run_outbox(&["list", "--limit", "3", "--format", "json"]).code(0).quiet().events();
+    let listed = run_outbox(&["list", "--limit", "3", "--format", "json"]).code(0).events();
     assert_eq!(listed.len(), 3);
     assert_eq!(number(&listed[2]), number(&listed[0]) + 2);
-    let pretty = run_outbox(&["list", "--limit", "250"]).code(0).quiet().stdout;
+    let pretty = run_outbox(&["list", "--limit", "250"]).code(0).stdout;
     assert!(pretty.lines().count() == 250 && pretty.contains("ACQ.TRADE_HAS_SUCCESS"), "{pretty}");
     let people = run_outbox(&["status", "--config", "p.toml"]).code(0).quiet().stdout;
     assert!(people.contains("of 1.0 MiB") && people.contains("sink    stdout: "), "{people}");

@@ -113,9 +113,12 @@ fn what_would_not_do_what_was_meant_is_refused() {
     assert!(silence(&env, &["add", "--all", "--for", "2h"]).code(2).stderr.contains("--comment"));
     assert!(silence(&env, &["add", "--all", "--for", "2h", "--comment", " "]).code(2).stderr.contains("is empty"));
     assert!(listed(&env, &["--over"]).is_empty());
-    assert!(silence(&env, &["remove", "x"]).code(2).stderr.contains("no silence has the id \"x\": there is none"));
+    assert!(silence(&env, &["remove", "x"]).code(2).stderr.contains("no silence has the id \"x\": none is in force"));
+    let over = silence(&env, &["add", "--all", "--for", "1s", "--comment", "c"]).code(0);
     let run = silence(&env, &["add", "--all", "--for", "2h", "--comment", "c"]).code(0);
-    assert!(silence(&env, &["remove", "x"]).code(2).stderr.contains(&format!("there are: {}", id(&run))));
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    assert!(!silence(&env, &["remove", "x"]).code(2).stderr.contains(&id(&over)));
+    assert!(silence(&env, &["remove", "x"]).code(2).stderr.contains(&format!("in force are: {}\n", id(&run))));
 }
 
 #[test]

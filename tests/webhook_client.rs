@@ -366,6 +366,12 @@ fn a_client_certificate_is_shown_to_who_asks() {
         refused.starts_with("sink \"own\": tls.key: ") && refused.contains("does not belong to the certificate"),
         "{refused}"
     );
+    // As `openssl x509 -req` makes it without extensions.
+    for (name, pem) in [("client.pem", OLD_CERTIFICATE), ("client.key", OLD_KEY)] {
+        fs::write(dir.path().join(name), pem).unwrap();
+    }
+    let refused = refused_at_start(&sink);
+    assert!(refused.starts_with("sink \"own\": tls.cert: ") && refused.contains("X.509 version 1"), "{refused}");
 }
 
 #[test]
@@ -444,3 +450,22 @@ fn secrets_that_are_none_are_told_with_their_key() {
     sink.url = Secret::Credential("none".into());
     assert!(refused_at_start(&sink).starts_with("sink \"own\": url_credential: credential none: "));
 }
+
+/// Signed by itself, of X.509 version 1.
+const OLD_CERTIFICATE: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBFzCBvwIUNF4ao6EIOH8nv8RVlvIV+7UksgwwCgYIKoZIzj0EAwIwDjEMMAoG
+A1UEAwwDb2xkMCAXDTI2MTIwMTAwNDkxMVoYDzIxMjYxMTA3MDA0OTExWjAOMQww
+CgYDVQQDDANvbGQwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAQIzXofew79cjfX
+mDpGbfWRTChA+ANh+d+KU7d2FveL6ZnXtSfie4ZWx5a1accM5fz1l1+LHzw0+UkC
+4yg9vIAoMAoGCCqGSM49BAMCA0cAMEQCID5mlcJjVLedMnCWblrc2n2Ku7r9nuSr
+vq1V/cUUstCIAiAJM6WQNgHwO9HQ+jBFTekrRFzQHP+J2cTQgdyLrmqoZQ==
+-----END CERTIFICATE-----
+";
+const OLD_KEY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgr0k0dG4q+n03UdQ6
+ok3oY2OFw5YxFbnsW3kGyPK+gCWhRANCAAQIzXofew79cjfXmDpGbfWRTChA+ANh
++d+KU7d2FveL6ZnXtSfie4ZWx5a1accM5fz1l1+LHzw0+UkC4yg9vIAo
+-----END PRIVATE KEY-----
+";

@@ -44,10 +44,9 @@ pub fn run(command: &OutboxCommand, out: &mut dyn Write, err: &mut dyn Write) ->
             let (sink, host) = (sink.as_deref(), host());
             let Some(outbox) = known(&dir, sink)? else { return Ok(Exit::Done) };
             let mut list = List { format: *format, voice: voice(&config, host.as_deref()), left: *limit, out };
-            if *dead {
-                list.dead(&outbox, sink)?
-            } else {
-                list.waiting(&outbox, sink)?
+            let is_all = if *dead { list.dead(&outbox, sink)? } else { list.waiting(&outbox, sink)? };
+            if !is_all {
+                writeln!(err, "there are more than these {limit}; --limit N lists N of them")?;
             }
             Ok(Exit::Done)
         }
@@ -83,38 +82,48 @@ struct List<'a> {
 }
 
 impl List<'_> {
-    fn waiting(&mut self, outbox: &Outbox, sink: Option<&str>) -> Result<()> {
+    /// False if there are more than may be printed.
+    fn waiting(&mut self, outbox: &Outbox, sink: Option<&str>) -> Result<bool> {
         if let Some(sink) = sink {
-            self.print(outbox.apart(sink, self.left)?.iter())?;
+            let apart = outbox.apart(sink, self.left.saturating_add(1))?;
+            if !self.print(apart.iter())? {
+                return Ok(false);
+            }
         }
         let mut seq = 0;
         loop {
-            let limit = self.left.min(PAGE);
+            let limit = self.left.saturating_add(1).min(PAGE);
             let rows: Vec<Row> = match sink {
                 Some(sink) => outbox.rows_for(sink, seq, limit)?,
                 None => outbox.rows_after(seq, limit)?,
             };
-            let Some(last) = rows.last() else { return Ok(()) };
+            let Some(last) = rows.last() else { return Ok(true) };
             seq = last.seq;
-            self.print(rows.iter().map(|row| &row.body))?;
+            if !self.print(rows.iter().map(|row| &row.body))? {
+                return Ok(false);
+            }
         }
     }
 
-    fn print<'r>(&mut self, bodies: impl Iterator<Item = &'r Vec<u8>>) -> Result<()> {
+    fn print<'r>(&mut self, bodies: impl Iterator<Item = &'r Vec<u8>>) -> Result<bool> {
         for body in bodies {
+            if self.left == 0 {
+                return Ok(false);
+            }
             match self.format {
                 ExplainFormat::Json => self.out.write_all(body)?,
                 ExplainFormat::Pretty => self.out.write_all(pretty::lines(body, self.voice).as_bytes())?,
             }
             self.out.write_all(b"\n")?;
-            self.left = self.left.saturating_sub(1);
+            self.left -= 1;
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn dead(&mut self, outbox: &Outbox, sink: Option<&str>) -> Result<()> {
-        for letter in outbox.dead_letters(sink, self.left)? {
-            let DeadLetter { sink, id, reason, at_ms, body, .. } = &letter;
+    fn dead(&mut self, outbox: &Outbox, sink: Option<&str>) -> Result<bool> {
+        let letters = outbox.dead_letters(sink, self.left.saturating_add(1))?;
+        for letter in letters.iter().take(self.left) {
+            let DeadLetter { sink, id, reason, at_ms, body, .. } = letter;
             let at = time(Some(*at_ms));
             match self.format {
                 ExplainFormat::Json => {
@@ -132,7 +141,7 @@ impl List<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(letters.len() <= self.left)
     }
 }
 

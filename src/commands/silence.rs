@@ -66,10 +66,12 @@ fn remove(dir: &Path, id: &str, out: &mut dyn Write) -> Result<Exit> {
         writeln!(out, "silence {id} has ended; what is open now is announced")?;
         return Ok(Exit::Done);
     }
-    let known: Vec<String> = operator.silences()?.into_iter().map(|silence| silence.id).collect();
+    let now = Timestamp::now();
+    let in_force = operator.silences()?.into_iter().filter(|silence| now < silence.until);
+    let known: Vec<String> = in_force.map(|silence| silence.id).collect();
     match known.as_slice() {
-        [] => bail!("no silence has the id {id:?}: there is none; those of the configuration end there"),
-        _ => bail!("no silence has the id {id:?}; there are: {}", known.join(", ")),
+        [] => bail!("no silence has the id {id:?}: none is in force; those of the configuration end there"),
+        _ => bail!("no silence has the id {id:?}; in force are: {}", known.join(", ")),
     }
 }
 

@@ -121,6 +121,8 @@ pub struct Reader {
     /// Since then nothing is read, because too much waits for delivery.
     blocked: Option<Instant>,
     fullness: Fullness,
+    /// Something that was written before the start, or during a pause, is yet to be read.
+    is_behind: bool,
     /// What a full outbox gave up is not told before.
     next_full: Option<Instant>,
     /// When files are looked at although nothing is read.
@@ -167,6 +169,7 @@ impl Reader {
             stalled: None,
             blocked: None,
             fullness: Fullness::default(),
+            is_behind: true,
             next_full: None,
             next_paused_look: clock,
             round_began_ms: Timestamp::now().as_millisecond(),
@@ -266,6 +269,7 @@ impl Reader {
             self.make_room(clock);
             self.look_while_paused(clock);
         }
+        self.see(may_read);
         self.tell_incidents((self.now)());
         self.keep_links((self.now)());
         self.commit_if_due((self.now)());

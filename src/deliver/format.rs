@@ -141,6 +141,11 @@ pub fn tells_of(format: &Format, row: &[u8]) -> bool {
     !(is_one_by_one && is_digest() && only_counts())
 }
 
+/// Whether a target keeps something open under the key of an incident until it hears of the end.
+pub fn keeps_open(format: &Format) -> bool {
+    matches!(format, Format::PagerDuty | Format::Alertmanager | Format::AlertmanagerAlerts)
+}
+
 /// What goes into one request each: for PagerDuty every incident alone, also those of a digest, since one request is about one; for
 /// CloudEvents every incident as an event of its own, `max_batch` of them together; for receivers of Alertmanager every incident
 /// alone; for all others everything together.

@@ -17,7 +17,7 @@ use super::notice::{Reason, Status};
 use super::own::lasts;
 use super::tally::{Early, Sighting, Tally, sample};
 use super::threshold::{Added, Window, millis, threshold};
-use super::{Clock, Settings};
+use super::{Clock, Settings, Sight};
 use crate::catalog::{Entry, Severity, Threshold};
 use crate::config::Incident;
 use crate::event::Event;
@@ -38,6 +38,13 @@ const LOOK_EVERY: i64 = 10_000;
 pub fn longest_pause(config: &Incident) -> Duration {
     let quiet = config.resolve_after.saturating_mul(1 << MAX_DOUBLINGS);
     config.repeat.iter().copied().fold(quiet, Duration::max).saturating_add(config.batch_wait)
+}
+
+/// What a decision goes by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms<'a> {
+    pub config: &'a Incident,
+    pub sight: Sight,
 }
 
 /// What the events of a group have in common.
@@ -315,14 +322,14 @@ impl Group {
     }
 
     /// When something is to be said, looked at or forgotten.
-    pub fn due(&self, config: &Incident, patience: Patience) -> Option<i64> {
+    pub fn due(&self, terms: Terms, patience: Patience) -> Option<i64> {
         match &self.stored.phase {
             Phase::Waiting(window) => {
                 let past = self.stored.past.as_ref().map(|past| past.resolved_ms.saturating_add(REMEMBERED));
                 window.ends(self.threshold).into_iter().chain(past).min()
             }
             Phase::Open(open) if open.state() == State::Hushed => Some(self.look_ms.unwrap_or(i64::MIN)),
-            Phase::Open(open) => open.due(config, patience),
+            Phase::Open(open) => open.due(terms, patience),
         }
     }
 
@@ -333,13 +340,13 @@ impl Group {
     }
 
     /// What there is to say, if anything; called when it is due and not hushed.
-    pub fn decide(&self, config: &Incident, now_ms: i64) -> Option<(Status, Reason)> {
-        self.open()?.decide(config, now_ms)
+    pub fn decide(&self, terms: Terms, now_ms: i64) -> Option<(Status, Reason)> {
+        self.open()?.decide(terms, now_ms)
     }
 
     /// Holds back what is due, until the next look. An incident that nobody heard of and that is over meanwhile is forgotten: then
     /// the number of its events is given.
-    pub fn hush(&mut self, config: &Incident, now: Clock) -> u64 {
+    pub fn hush(&mut self, terms: Terms, now: Clock) -> u64 {
         self.look_ms = Some((now.steady_ms.div_euclid(LOOK_EVERY) + 1).saturating_mul(LOOK_EVERY));
         let Phase::Open(open) = &mut self.stored.phase else { return 0 };
         let said = match open.said {
@@ -350,7 +357,7 @@ impl Group {
             open.said = said;
             self.change = Change::ToStore;
         }
-        if said == Said::NothingHushed && open.is_over(config, now.steady_ms) { self.forget(now) } else { 0 }
+        if said == Said::NothingHushed && open.is_over(terms, now.steady_ms) { self.forget(now) } else { 0 }
     }
 
     /// Takes note that a silence is over and left nothing to say; gives how many events nobody heard of.
@@ -472,13 +479,15 @@ impl Open {
         (rate * 100.0).round() / 100.0
     }
 
-    /// When it is over, if nothing more happens: when it has been quiet for long enough.
-    fn over_ms(&self, config: &Incident) -> Option<i64> {
+    /// When it is over, if nothing more happens: when it has been quiet for long enough. While something is unread nobody knows how
+    /// quiet it is.
+    fn over_ms(&self, terms: Terms) -> Option<i64> {
         let doublings = self.openings.saturating_sub(1).min(MAX_DOUBLINGS);
         match self.end {
-            End::Quiet => {
-                Some(self.tally.last_ms.saturating_add(millis(config.resolve_after).saturating_mul(1 << doublings)))
-            }
+            End::Quiet if terms.sight != Sight::Whole => None,
+            End::Quiet => Some(
+                self.tally.last_ms.saturating_add(millis(terms.config.resolve_after).saturating_mul(1 << doublings)),
+            ),
             End::Word => None,
             End::Said(at, _) => Some(at),
         }
@@ -491,35 +500,36 @@ impl Open {
         }
     }
 
-    fn is_over(&self, config: &Incident, now_ms: i64) -> bool {
-        self.over_ms(config).is_some_and(|over| now_ms >= over)
+    fn is_over(&self, terms: Terms, now_ms: i64) -> bool {
+        self.over_ms(terms).is_some_and(|over| now_ms >= over)
     }
 
-    /// When it is time to say that it goes on, if it does.
-    fn interval_ms(&self, config: &Incident) -> Option<i64> {
-        let interval = config.repeat.get(self.step).or(config.repeat.last());
-        let interval = interval.filter(|_| self.tally.new > 0 || self.end == End::Word)?;
+    /// When it is time to say that it goes on, if it does. How much happens is not known while nothing is read.
+    fn interval_ms(&self, terms: Terms) -> Option<i64> {
+        let repeat = &terms.config.repeat;
+        let goes_on = self.end == End::Word || self.tally.new > 0 && terms.sight != Sight::None;
+        let interval = repeat.get(self.step).or(repeat.last()).filter(|_| goes_on)?;
         Some(self.since_ms.saturating_add(millis(*interval)).max(self.opened_ms))
     }
 
-    fn due(&self, config: &Incident, patience: Patience) -> Option<i64> {
+    fn due(&self, terms: Terms, patience: Patience) -> Option<i64> {
         let wait = match patience {
             Patience::None => 0,
-            Patience::BatchWait => millis(config.batch_wait),
+            Patience::BatchWait => millis(terms.config.batch_wait),
         };
         match (self.said, self.pace) {
             (Said::Nothing | Said::NothingHushed, _) => Some(self.opened_ms),
             (_, Pace::Worse(since)) => Some(since),
             _ => {
-                let due = self.interval_ms(config).into_iter().chain(self.over_ms(config)).min();
+                let due = self.interval_ms(terms).into_iter().chain(self.over_ms(terms)).min();
                 due.map(|due| due.saturating_add(wait))
             }
         }
     }
 
-    fn decide(&self, config: &Incident, now_ms: i64) -> Option<(Status, Reason)> {
-        let is_over = self.is_over(config, now_ms);
-        let is_time = self.interval_ms(config).is_some_and(|due| now_ms >= due);
+    fn decide(&self, terms: Terms, now_ms: i64) -> Option<(Status, Reason)> {
+        let is_over = self.is_over(terms, now_ms);
+        let is_time = self.interval_ms(terms).is_some_and(|due| now_ms >= due);
         match self.said {
             Said::Nothing => Some((Status::Opened, Reason::Threshold)),
             Said::NothingHushed => (!is_over).then_some((Status::Opened, Reason::SilenceEnded)),

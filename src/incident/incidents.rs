@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::crowd::{Crowd, Happened};
 use super::digest::{Due, unheard};
-use super::group::{About, Change, Group, Open, Patience, Standing, State, Stored, hex};
+use super::group::{About, Change, Group, Open, Patience, Standing, State, Stored, Terms, hex};
 use super::hush::Hush;
 use super::notice::{Notice, Reason, Status, Unheard};
 use super::own::{is_own, is_up, lasts};
@@ -16,7 +16,7 @@ use super::scope::Seen;
 use super::tally::Sighting;
 use super::threshold::millis;
 use super::write::{Decision, notice};
-use super::{Clock, Outgoing, Settings, key};
+use super::{Clock, Outgoing, Settings, Sight, key};
 use crate::catalog::Severity;
 use crate::config::Silence;
 use crate::event::Event;
@@ -32,6 +32,7 @@ const REST: &str = "rest";
 #[derive(Debug, Clone)]
 pub struct Incidents {
     settings: Settings,
+    sight: Sight,
     /// By key.
     groups: BTreeMap<String, Group>,
     /// What there is no room for among them.
@@ -101,6 +102,7 @@ impl Incidents {
     pub fn restore(settings: Settings, rows: Vec<(String, Vec<u8>)>) -> (Incidents, usize) {
         let mut incidents = Incidents {
             settings,
+            sight: Sight::Whole,
             groups: BTreeMap::new(),
             crowd: Crowd::default(),
             rest: Rest::default(),
@@ -156,6 +158,11 @@ impl Incidents {
                 self.gone.push(row_name(&old));
             }
         }
+    }
+
+    /// How much of the logs is read from now on.
+    pub fn see(&mut self, sight: Sight) {
+        self.sight = sight;
     }
 
     /// Counts an event. What it leads to is said by the next [`Incidents::tick`], if [`Incidents::due`] says so.
@@ -227,8 +234,8 @@ impl Incidents {
 
     /// The time (`steady_ms`) from which on [`Incidents::tick`] has something to do; `None` while nothing is known.
     pub fn due(&self) -> Option<i64> {
-        let config = &self.settings.config;
-        let groups = self.groups.values().filter_map(|group| group.due(config, Patience::BatchWait));
+        let terms = self.terms();
+        let groups = self.groups.values().filter_map(|group| group.due(terms, Patience::BatchWait));
         let crowded_out = self.rest.crowded_out.due(self.quiet_ms());
         groups.chain(crowded_out).chain(self.crowd.ends(self.quiet_ms())).min().map(|due| due.max(self.gate_ms()))
     }
@@ -314,6 +321,10 @@ impl Incidents {
         self.unsaid
     }
 
+    fn terms(&self) -> Terms<'_> {
+        Terms { config: &self.settings.config, sight: self.sight }
+    }
+
     /// Before this moment nothing is said.
     fn gate_ms(&self) -> i64 {
         let wait = millis(self.settings.config.batch_wait);
@@ -333,19 +344,20 @@ impl Incidents {
     /// What there is to say of which group, the worst first. Empty while nothing is urgent enough for a message.
     fn decide(&mut self, now: Clock, silences: &[Silence]) -> Vec<(String, Decision)> {
         let config = &self.settings.config;
+        let terms = Terms { config, sight: self.sight };
         let hush = Hush { silences: [&config.silences, silences], mutes: &config.mutes, wall: now.wall };
         let mut is_urgent = self.is_crowd_due(now.steady_ms);
         let mut decided = Vec::new();
         for (key, group) in &mut self.groups {
-            let is_due = |group: &Group, patience| group.due(config, patience).is_some_and(|due| due <= now.steady_ms);
+            let is_due = |group: &Group, patience| group.due(terms, patience).is_some_and(|due| due <= now.steady_ms);
             if group.open().is_none() || !is_due(group, Patience::None) || group.is_unscheduled(now.steady_ms) {
                 continue;
             }
             if hush.covers(&group.about().subject(group.severity())) {
-                self.unsaid += group.hush(config, now);
+                self.unsaid += group.hush(terms, now);
                 continue;
             }
-            match group.decide(config, now.steady_ms) {
+            match group.decide(terms, now.steady_ms) {
                 None => self.unsaid += group.wake(now),
                 Some((status, reason)) => {
                     is_urgent |= is_due(group, Patience::BatchWait);
@@ -393,7 +405,7 @@ impl Incidents {
         if self.groups.len() < MAX_GROUPS {
             return None;
         }
-        let config = &self.settings.config;
+        let terms = self.terms();
         let ranked = self.groups.iter().map(|(key, group)| {
             let open = group.open();
             let rank = Rank {
@@ -402,7 +414,7 @@ impl Incidents {
                 severity: group.severity(),
                 is_told: open.is_some_and(Open::is_told),
             };
-            let last_ms = open.map(|open| open.tally.last_ms).or(group.due(config, Patience::None));
+            let last_ms = open.map(|open| open.tally.last_ms).or(group.due(terms, Patience::None));
             (rank, last_ms, key)
         });
         ranked.min_by_key(|(rank, last_ms, _)| (*rank, *last_ms)).map(|(rank, _, key)| (key.clone(), rank))

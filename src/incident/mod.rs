@@ -5,7 +5,7 @@
 //! before it came an event was written.
 //!
 //! A `group` counts the events of one kind. Below its `threshold` nothing is said; then an incident opens, is spoken of
-//! at growing intervals while it goes on, and is resolved when it has been quiet (`own` knows what is over only when somebody says so). What is due at about the same time goes
+//! at growing intervals while it goes on, and is resolved when it has been quiet, and all was read (`own` knows what is over only when somebody says so). What is due at about the same time goes
 //! out as one message (`digest`), so that a storm makes few of them; what there is no room for is only counted (`crowd`).
 
 mod crowd;
@@ -53,6 +53,17 @@ pub struct Clock {
     pub wall: Timestamp,
     /// Milliseconds since any moment in the past; never goes back, not even over a restart.
     pub steady_ms: i64,
+}
+
+/// How much of the logs is read: where something is not, nobody knows how quiet it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// All that was written.
+    Whole,
+    /// What was written last is yet to be read.
+    Part,
+    /// Nothing is read for now.
+    None,
 }
 
 /// What incidents are judged and described by.

@@ -9,6 +9,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, Error, OptionalExtension, Row as SqlRow, Transaction, params};
 
 use super::heard::{self, Incidents};
+use super::progress::{self, Move};
 use super::rows::Receiver;
 use super::{Backlog, DeadLetter, Dropped, Row, StateError, Store, loss, rows};
 use crate::config::Notify;
@@ -237,6 +238,7 @@ impl Store {
     /// during this attempt, they are no loss.
     pub fn accept_delivery(&self, sink: &str, delivery: &Delivery) -> Result<(), StateError> {
         self.settle(|transaction| {
+            progress::moved(transaction, sink, Move::Accepted)?;
             heard::accepted(transaction, sink, delivery)?;
             if delete(transaction, sink, &delivery.id)? == 0 {
                 return loss::is_none(transaction, sink, &delivery.id);

@@ -32,9 +32,9 @@ impl Store {
         Ok(expired)
     }
 
-    /// Gives up the oldest rows of the sink that has most waiting (of `again`, where one is named), at least so many and so many bytes of them, if another sink has
-    /// taken all there is. Where all of them wait it is nobody's fault, and nothing goes. Counted is what `is_lost` says of the sink
-    /// and a row; it becomes a loss.
+    /// Gives up the oldest rows of the sink that has most waiting, at least so many and so many bytes of them, if it is one of those
+    /// that stand `still`. Where one that is at work has most, nothing goes. Counted is what `is_lost` says of the sink and a row; it
+    /// becomes a loss.
     ///
     /// # Errors
     /// Nothing was given up.
@@ -42,12 +42,12 @@ impl Store {
         &self,
         rows: u64,
         bytes: u64,
-        again: Option<&str>,
+        still: &[&str],
         is_lost: impl Fn(&str, &[u8], &Heard) -> bool,
     ) -> Result<Option<(String, Dropped)>, StateError> {
         let (mut expired, mut in_the_way) = (Dropped::default(), None);
         self.settle(|transaction| {
-            in_the_way = self::in_the_way(transaction, again)?;
+            in_the_way = self::in_the_way(transaction, still)?;
             if let Some((name, notify, delivered)) = &in_the_way {
                 let sink = (name.as_str(), *notify, *delivered);
                 let through = oldest(transaction, sink, (rows, bytes))?;
@@ -88,28 +88,17 @@ fn give_up(
     Ok(dropped)
 }
 
-/// The sink that has most waiting, or that of the last time, if another one has taken all there is.
-fn in_the_way(transaction: &Transaction, again: Option<&str>) -> rusqlite::Result<Option<(String, Notify, i64)>> {
-    let sinks = rows::sinks(transaction)?;
-    let mut behind = Vec::with_capacity(sinks.len());
-    for (name, notify, delivered) in &sinks {
-        if last(transaction, *notify)? > *delivered {
-            behind.push((name, *notify, *delivered));
-        }
-    }
-    if behind.len() == sinks.len() {
-        return Ok(None);
-    }
-    // One that is only busy may have more for a moment.
-    behind.retain(|(name, ..)| again.is_none_or(|again| *name == again));
+/// The sink that has most waiting, if it stands `still`.
+fn in_the_way(transaction: &Transaction, still: &[&str]) -> rusqlite::Result<Option<(String, Notify, i64)>> {
     let mut most = None;
-    for (name, notify, delivered) in behind {
+    for (name, notify, delivered) in rows::sinks(transaction)? {
         let bytes = rows::backlog_of(transaction, notify, delivered, i64::MAX)?.bytes;
-        if most.as_ref().is_none_or(|(more, _)| bytes > *more) {
-            most = Some((bytes, (name.clone(), notify, delivered)));
+        let rank = (bytes, still.contains(&&*name));
+        if bytes > 0 && most.as_ref().is_none_or(|(more, _)| rank > *more) {
+            most = Some((rank, (name, notify, delivered)));
         }
     }
-    Ok(most.map(|(_, sink)| sink))
+    Ok(most.and_then(|((_, is_still), sink)| is_still.then_some(sink)))
 }
 
 /// Takes everything up to a row from a sink that waits in order.

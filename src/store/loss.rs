@@ -128,7 +128,7 @@ mod tests {
             &|| Operator::open(tmp.path()).unwrap().unwrap().drop_waiting("events", Some(&|_, _| true)).unwrap(),
             &|| {
                 store.acknowledge("other", Notify::Event, i64::MAX / 2).unwrap();
-                store.make_room(9, 9, None, |_, _, _| true).unwrap().unwrap().1
+                store.make_room(9, 9, &["events"], |_, _, _| true).unwrap().unwrap().1
             },
             &|| {
                 let Forgotten { waiting, .. } = store.forget_sink("events", |_, _| true).unwrap().unwrap();

@@ -23,6 +23,7 @@ mod journal;
 mod loss;
 mod operator;
 mod outbox;
+mod progress;
 pub mod recent;
 mod rows;
 mod schema;
@@ -46,6 +47,8 @@ pub use journal::{JournalPlace, JournalState, StreamPlace};
 pub use loss::{Loss, Lost};
 pub use operator::{Operator, Retried};
 pub use outbox::{DeadLetter, Dropped, Outbox, SinkBacklog};
+use progress::Move;
+pub use progress::Progress;
 pub use schema::VERSION as FORMAT;
 pub use silence::Silence;
 use steady::Steady;
@@ -346,8 +349,20 @@ impl Store {
     /// A sink has delivered all rows of a kind up to `seq`; what all sinks have delivered is deleted. Nothing happens if it takes
     /// something else by now.
     pub fn acknowledge(&self, sink: &str, kind: Notify, seq: i64) -> Result<(), StateError> {
+        self.moved(sink, kind, seq, Move::Accepted)
+    }
+
+    /// The same of rows that are not for it.
+    pub fn pass_over(&self, sink: &str, kind: Notify, seq: i64) -> Result<(), StateError> {
+        self.moved(sink, kind, seq, Move::PassedOver)
+    }
+
+    fn moved(&self, sink: &str, kind: Notify, seq: i64, how: Move) -> Result<(), StateError> {
         self.settle(|transaction| match rows::sink(transaction, sink)? {
-            Some((notify, _)) if notify == kind => rows::delivered_up_to(transaction, sink, seq).map(drop),
+            Some((notify, _)) if notify == kind => {
+                progress::moved(transaction, sink, how)?;
+                rows::delivered_up_to(transaction, sink, seq).map(drop)
+            }
             _ => Ok(()),
         })
     }

@@ -15,7 +15,7 @@ use crate::config::Durability;
 /// of them, an older one the rest, in one transaction: a crash leaves the old tables or the new ones.
 ///
 /// `outbox.seq` is never used again, also not after its row is deleted: sinks remember how far they are by it.
-const STEPS: [&str; 6] = [
+const STEPS: [&str; 7] = [
     "
 CREATE TABLE file (
     device INTEGER NOT NULL, inode INTEGER NOT NULL, birth INTEGER NOT NULL,
@@ -108,6 +108,11 @@ CREATE TABLE recent (
     "
 CREATE TABLE journal (directory BLOB PRIMARY KEY, place TEXT NOT NULL) STRICT, WITHOUT ROWID;
 ",
+    // How often a sink got on, and the last row that there was when it accepted something last.
+    "
+ALTER TABLE sink ADD COLUMN moves INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sink ADD COLUMN accepted_at INTEGER NOT NULL DEFAULT 0;
+",
 ];
 
 /// The version of these tables.
@@ -196,6 +201,7 @@ pub fn undo_last_steps(connection: &Connection) {
     let undo = "BEGIN; DROP INDEX outbox_kind; ALTER TABLE outbox DROP COLUMN kind; ALTER TABLE sink DROP COLUMN notify; \
                 ALTER TABLE sink DROP COLUMN stopped; ALTER TABLE sink DROP COLUMN paused_ms; ALTER TABLE sink DROP COLUMN down_ms; \
                 ALTER TABLE sink DROP COLUMN accepted_as; \
+                ALTER TABLE sink DROP COLUMN moves; ALTER TABLE sink DROP COLUMN accepted_at; \
                 ALTER TABLE file DROP COLUMN unread_to; \
                 DROP TABLE batch; DROP TABLE dead; DROP TABLE incident; DROP TABLE silence; DROP TABLE loss; DROP TABLE link; \
                 DROP TABLE spent; DROP TABLE heard; DROP TABLE recent; DROP TABLE journal; \

@@ -25,6 +25,8 @@ pub(in crate::config) enum FormatWord {
     Template,
 }
 
+const HOW_REQUESTS_LOOK: &str = "How requests look, and what answer is a success: any 2xx; pagerduty 202; slack a 2xx with `ok`; \
+                                 feishu `code` 0; dingtalk and wecom `errcode` 0";
 pub(in crate::config) const FORMATS: &[(&str, FormatWord)] = &[
     ("json", FormatWord::Json),
     ("cloudevents", FormatWord::CloudEvents),
@@ -71,7 +73,7 @@ const SECRET_KEYS: Keys = Keys {
 /// A webhook; `earlier` are those that stand before it.
 pub(super) fn webhook(table: &mut Table<'_>, catalog: &CatalogConfig, earlier: &[Webhook]) -> Webhook {
     let name = name(table, earlier);
-    let word = table.or("format", &kind::word(FORMATS), FormatWord::Json, "How requests look");
+    let word = table.or("format", &kind::word(FORMATS), FormatWord::Json, HOW_REQUESTS_LOOK);
     let url = url(table, word);
     let notify = table.or("notify", &kind::word(NOTIFY), Notify::Incident, NOTIFY_HELP);
     let secrets = secrets(table, word);

@@ -8,7 +8,7 @@ use super::Reader;
 use crate::config::{Notify, Silence};
 use crate::daemon::plan::Plan;
 use crate::event::Event;
-use crate::incident::{Clock, Incidents, Settings, State};
+use crate::incident::{Clock, Incidents, Settings, Sight, State};
 use crate::store::{self, OutboxEvent, StateError, Store};
 
 /// The groups, and the clock that they are judged by.
@@ -80,6 +80,20 @@ impl Reader {
         if let Some(watch) = &mut self.watch {
             let clock = watch.clock(clock);
             watch.incidents.sink_accepts(sink, clock);
+        }
+    }
+
+    /// How much of the logs is read, where nothing `may_read` or after a round of reading. After a pause, or a start, sources
+    /// are seen as a whole once they were read to their ends.
+    pub(super) fn see(&mut self, may_read: bool) {
+        self.is_behind = !may_read || self.is_behind && self.files.n_queued() > 0;
+        let sight = match (may_read, self.is_behind) {
+            (false, _) => Sight::None,
+            (true, true) => Sight::Part,
+            (true, false) => Sight::Whole,
+        };
+        if let Some(watch) = &mut self.watch {
+            watch.incidents.see(sight);
         }
     }
 

@@ -1,15 +1,19 @@
 //! Room in the outbox: reading slows as it fills up and pauses while it is full; the log files are the buffer. Where one sink
-//! keeps it full although another has taken everything, the oldest rows of that one go, and are reported.
+//! stands still although another has taken everything (`standstill`), the oldest rows of that one go, and are reported.
+
+mod standstill;
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
+
+use standstill::{PATIENCE, Standstill};
 
 use super::Reader;
 use crate::daemon::follow::{Follow, PER_TURN};
 use crate::daemon::plan::Plan;
 use crate::deliver::webhook::filter;
 use crate::identity::FileKey;
-use crate::store::{Heard, Store};
+use crate::store::{Dropped, StateError, Store};
 
 /// Reading pauses while so many events wait for delivery, or so many bytes of them as are configured.
 const MAX_WAITING: u64 = 100_000;
@@ -26,20 +30,18 @@ const AMPLIFICATION: u64 = 128;
 const MIN_READ: u64 = 4096;
 /// How often files are looked at while nothing is read.
 const PAUSED_LOOK: Duration = Duration::from_secs(1);
-/// A sink may keep the outbox full for so long before others are worth more than its oldest rows.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Not full for so long, it begins anew to be full.
 const RESPITE: Duration = Duration::from_secs(10);
 
-/// Since when the outbox has been full. That reading goes on for a moment whenever a few rows went changes nothing: it is over
+/// What is known of the sinks while the outbox is full. That reading goes on for a moment whenever a few rows went changes nothing: it is over
 /// when half of it is empty, or when it has not been full for a while, as with a sink that is only slow.
 #[derive(Debug, Default)]
 pub(super) struct Fullness {
-    since: Option<Instant>,
     /// Since when it has not been full.
     free_since: Option<Instant>,
-    /// The sink that has lost rows to it, and when.
-    loser: Option<(String, Instant)>,
+    sinks: Standstill,
+    /// Nobody looks at the sinks before.
+    next_look: Option<Instant>,
 }
 
 impl Fullness {
@@ -50,21 +52,9 @@ impl Fullness {
         }
         if is_full {
             self.free_since = None;
-            self.since.get_or_insert(clock);
         } else {
             self.free_since.get_or_insert(clock);
         }
-    }
-
-    /// The sink that goes on losing rows: others may be as far behind for a moment, while they are at work. When it has lost nothing for
-    /// as long as that, it is another one's turn.
-    fn loser(&self, clock: Instant) -> Option<&str> {
-        let (sink, at) = self.loser.as_ref()?;
-        (clock.saturating_duration_since(*at) < PATIENCE).then_some(sink)
-    }
-
-    fn has_lasted(&self, clock: Instant) -> bool {
-        self.since.is_some_and(|since| clock.saturating_duration_since(since) >= PATIENCE)
     }
 }
 
@@ -107,41 +97,55 @@ impl Reader {
         !blocked && self.stalled.is_none()
     }
 
-    /// Gives up the oldest of what waits for a sink that has kept the outbox full for too long, as much as reading needs to go on, and an
+    /// Gives up the oldest of what waits for a sink that has stood still for too long, as much as reading needs to go on, and an
     /// eighth of the outbox at least, so that it is not to be done again at once.
     /// Never where all sinks wait: then it would be lost to everybody.
     pub(super) fn make_room(&mut self, clock: Instant) {
-        if self.blocked.is_none() || self.stalled.is_some() || !self.fullness.has_lasted(clock) {
+        let is_early = self.fullness.next_look.is_some_and(|at| clock < at);
+        if self.blocked.is_none() || self.stalled.is_some() || is_early {
             return;
         }
-        let rows = (self.store.waiting().rows + 1).saturating_sub(FEW_WAITING);
-        let bytes = (self.room_to_go_on() + A_ROW).saturating_sub(self.room()).max(self.max_outbox / 8);
-        let webhooks = &self.plan.setup.config.webhooks;
-        let is_lost = |sink: &str, row: &[u8], heard: &Heard| {
-            let webhook = webhooks.iter().find(|webhook| webhook.name == sink);
-            webhook.is_none_or(|webhook| filter::is_missed(row, sink, &webhook.filter, heard))
-        };
-        match self.store.make_room(rows, bytes, self.fullness.loser(clock), is_lost) {
+        match self.give_up_oldest(clock) {
+            // What went was not for it.
+            Ok(Some((_, lost))) if lost.waiting.rows == 0 => {}
             Ok(Some((sink, lost))) => {
-                self.fullness.loser = Some((sink.clone(), clock));
-                // What went was not for it.
-                if lost.waiting.rows == 0 {
-                    return;
-                }
                 tracing::error!(
                     sink,
                     events = lost.waiting.rows,
                     bytes = lost.waiting.bytes,
-                    "the outbox was full for a minute although other sinks are up to date; gave up the oldest of what waits for this one"
+                    "took nothing for a minute although another sink has taken everything and the outbox is full; gave up the oldest of what waits for this one"
                 );
                 self.report_losses(clock);
             }
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot make room in the outbox; trying again in a minute");
-                self.fullness = Fullness { since: Some(clock), free_since: None, loser: None };
+                self.fullness = Fullness { next_look: Some(clock + PATIENCE), ..Fullness::default() };
             }
         }
+    }
+
+    fn give_up_oldest(&mut self, clock: Instant) -> Result<Option<(String, Dropped)>, StateError> {
+        let (progress, last) = self.store.progress()?;
+        let still = self.fullness.sinks.look(&progress, last, clock);
+        let to_try = self.fullness.sinks.due_for_a_try(clock);
+        if !to_try.is_empty() {
+            tracing::info!(
+                sinks = to_try.join(", "),
+                "the outbox is full, and another sink has taken everything; trying these again"
+            );
+            self.store.hasten(&to_try)?;
+        }
+        if still.is_empty() {
+            return Ok(None);
+        }
+        let rows = (self.store.waiting().rows + 1).saturating_sub(FEW_WAITING);
+        let bytes = (self.room_to_go_on() + A_ROW).saturating_sub(self.room()).max(self.max_outbox / 8);
+        let webhooks = &self.plan.setup.config.webhooks;
+        self.store.make_room(rows, bytes, &still, |sink, row, heard| {
+            let webhook = webhooks.iter().find(|webhook| webhook.name == sink);
+            webhook.is_none_or(|webhook| filter::is_missed(row, sink, &webhook.filter, heard))
+        })
     }
 
     /// While nothing is read, files are truncated all the same: what goes unread with that is reported then, as the next run could
@@ -181,23 +185,22 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut fullness = Fullness::default();
-        fullness.seen(false, false, at(0));
-        for second in 10..70 {
+        let is_known = |fullness: &Fullness| fullness.next_look.is_some();
+        fullness.seen(true, false, at(0));
+        fullness.next_look = Some(start);
+        for second in 1..70 {
             fullness.seen(second % 9 == 1, false, at(second));
+            assert!(is_known(&fullness), "{second}");
         }
-        assert!(!fullness.has_lasted(at(69)));
-        assert!(fullness.has_lasted(at(70)));
         fullness.seen(false, true, at(71));
+        assert!(!is_known(&fullness), "half of it is empty");
         fullness.seen(true, false, at(72));
-        assert!(!fullness.has_lasted(at(131)));
-        assert!(fullness.has_lasted(at(132)));
-        // Full twice, and not for ten seconds between, is not full all the time; however rarely somebody looks, full and full is.
-        fullness.seen(false, false, at(180));
-        fullness.seen(true, false, at(190));
-        assert!(!fullness.has_lasted(at(249)));
-        fullness.seen(true, false, at(250));
-        assert!(fullness.has_lasted(at(250)));
-        fullness.loser = Some(("dead".to_owned(), at(140)));
-        assert_eq!([fullness.loser(at(199)), fullness.loser(at(200))], [Some("dead"), None]);
+        fullness.next_look = Some(start);
+        // However rarely somebody looks, full and full is full all the time; not full for ten seconds between is not.
+        fullness.seen(true, false, at(500));
+        assert!(is_known(&fullness));
+        fullness.seen(false, false, at(501));
+        fullness.seen(true, false, at(511));
+        assert!(!is_known(&fullness));
     }
 }

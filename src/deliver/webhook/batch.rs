@@ -4,7 +4,7 @@
 use sha2::{Digest, Sha256};
 
 use super::filter;
-use crate::config::{Format, Webhook};
+use crate::config::{Format, Notify, Webhook};
 use crate::deliver::format::{self, Context, RenderError};
 use crate::deliver::message::{Item, Message};
 use crate::event::EventId;
@@ -22,14 +22,22 @@ pub struct Member {
 impl Member {
     /// `None` if the sink is not told of it.
     pub fn of(row: &Row, config: &Webhook, heard: &Heard) -> Option<Member> {
-        let body = filter::passing(&row.body, &config.name, &config.filter, heard)?.into_owned();
-        Member::told(row, body, config)
+        let mut body = filter::passing(&row.body, &config.name, &config.filter, heard)?;
+        if format::keeps_open(&config.format) && config.notify == Notify::Incident {
+            body = filter::begun(&body, heard)?.into_owned().into();
+        }
+        Member::told(row, body.into_owned(), config)
     }
 
     /// What the row says of these incidents; `None` if nothing.
     pub fn about(row: &Row, config: &Webhook, incidents: &Incidents) -> Option<Member> {
         let body = filter::about(&row.body, &config.filter, incidents)?.into_owned();
         Member::told(row, body, config)
+    }
+
+    /// What it says of incidents.
+    pub fn incidents(&self) -> Incidents {
+        incidents(Message::parse(&self.body).ok())
     }
 
     fn told(row: &Row, body: Vec<u8>, config: &Webhook) -> Option<Member> {

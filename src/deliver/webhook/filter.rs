@@ -14,7 +14,7 @@ use crate::catalog::Severity;
 use crate::config::Filter;
 use crate::deliver::message::{Event, Item, Message, listed};
 use crate::incident::digest_of;
-use crate::incident::notice::{Digest, Notice, Totals, Unheard};
+use crate::incident::notice::{Digest, Notice, Status, Totals, Unheard};
 use crate::notice::{SINK, SINK_DOWN, SINK_UP};
 use crate::store::{Heard, Incidents};
 
@@ -55,6 +55,13 @@ pub fn passing<'a>(row: &'a [u8], sink: &str, filter: &Filter, heard: &Heard) ->
     }
     let wants = Wants { sink, filter, heard };
     part_of(row, |it| wants.event(it), |it| wants.notice(it), |it| wants.unheard(it))
+}
+
+/// The row without the ends of incidents whose beginning the sink was not told of: there is nothing that they would close. `None` if
+/// nothing is left.
+pub fn begun<'a>(row: &'a [u8], heard: &Heard) -> Option<Cow<'a, [u8]>> {
+    let is_known = |notice: &Notice| notice.status != Status::Resolved || heard.contains(&notice.incident);
+    part_of(row, |_| true, is_known, |_| true)
 }
 
 /// What a row says of these incidents, and of those that nobody was told of; `None` if nothing.
@@ -372,6 +379,29 @@ mod tests {
         };
         assert!(!is_missed(&digest(&[&of_word, &of_word]), &[]));
         assert!(is_missed(&digest(&[&of_word, &notice("info", "opened", 1)]), &[]));
+    }
+
+    #[test]
+    fn an_end_closes_only_what_was_told() {
+        let heard = Heard::from(["1".to_owned()]);
+        let row = |incident: &str, status: &str| {
+            let mut notice = notice("error", status, 1);
+            notice["incident"] = incident.into();
+            notice
+        };
+        for (incident, status, is_told) in
+            [("1", "resolved", true), ("2", "resolved", false), ("2", "opened", true), ("2", "ongoing", true)]
+        {
+            let row = row(incident, status).to_string();
+            assert_eq!(begun(row.as_bytes(), &heard).is_some(), is_told, "{row}");
+        }
+        let digest = json!({
+            "schema": "paytriage.digest/1", "id": "d", "time": "t", "more": 0, "opened": 0, "ongoing": 0, "resolved": 2,
+            "count": 2, "incidents": [row("1", "resolved"), row("2", "resolved")],
+        });
+        let part: Value = serde_json::from_slice(&begun(digest.to_string().as_bytes(), &heard).unwrap()).unwrap();
+        assert_eq!(part["incidents"], json!([row("1", "resolved")]));
+        assert_eq!(begun(event().to_string().as_bytes(), &heard).unwrap(), event().to_string().as_bytes());
     }
 
     #[test]

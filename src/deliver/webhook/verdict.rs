@@ -88,12 +88,16 @@ fn accepted(format: &Format, answer: &Answer, robot: Option<Robot>, after: Optio
     match format {
         Format::Slack => only_if(answer.body.trim_ascii() == b"ok"),
         Format::PagerDuty => only_if(answer.status == 202),
-        Format::AlertmanagerAlerts => only_if(answer.status == 200),
         Format::Feishu | Format::DingTalk | Format::WeCom => match robot {
             Some(robot) => robot.verdict(format, after, reason(answer)),
             None => only_if(false),
         },
-        Format::Json | Format::CloudEvents | Format::Alertmanager | Format::Template(_) => Verdict::Accepted,
+        Format::Json
+        | Format::CloudEvents
+        | Format::Alertmanager
+        // It says 200 itself; a gateway before it may say 202 or 204.
+        | Format::AlertmanagerAlerts
+        | Format::Template(_) => Verdict::Accepted,
     }
 }
 
@@ -220,7 +224,8 @@ mod tests {
             (Format::CloudEvents, 202, "<html>", "accepted"),
             (Format::Alertmanager, 200, "", "accepted"),
             (Format::AlertmanagerAlerts, 200, "", "accepted"),
-            (Format::AlertmanagerAlerts, 202, "", "retry"),
+            (Format::AlertmanagerAlerts, 202, "", "accepted"),
+            (Format::AlertmanagerAlerts, 204, "", "accepted"),
             (Format::PagerDuty, 202, "{\"status\":\"success\"}", "accepted"),
             (Format::PagerDuty, 200, "", "retry"),
             (Format::Slack, 200, "ok\n", "accepted"),

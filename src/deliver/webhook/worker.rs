@@ -15,7 +15,7 @@ use super::health::Health;
 use super::outcome::Outcome;
 use super::verdict::{Verdict, judge};
 use super::{Sink, SinkState};
-use crate::config::Filter;
+use crate::config::{Filter, Notify};
 use crate::deliver::format::{self, Limits};
 use crate::store::{Delivery, Heard, Request, Standing, StateError, Store};
 
@@ -214,7 +214,7 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
     fn skip(&mut self, standing: &Standing) -> Result<(), StateError> {
         let is_ahead = self.looked_at > standing.delivered && standing.next.is_none();
         if is_ahead && self.recorded.elapsed() >= SKIP_INTERVAL {
-            self.store.acknowledge(self.name(), self.sink.config.notify, self.looked_at)?;
+            self.store.pass_over(self.name(), self.sink.config.notify, self.looked_at)?;
             self.recorded = Instant::now();
         }
         self.looked_at = self.looked_at.max(standing.delivered);
@@ -279,16 +279,24 @@ impl<'a, T: FnMut(SinkState)> Worker<'a, T> {
     /// The next rows for this sink, at least `max` if there are so many, and the last row that was looked at.
     fn gather(&self, max: usize) -> Result<(Vec<Member>, i64), StateError> {
         let config = &self.sink.config;
+        let keeps_open = config.notify == Notify::Incident && format::keeps_open(&config.format);
         let (mut members, mut seen, mut heard) = (Vec::new(), self.looked_at, None);
         loop {
             let rows = self.store.rows_after(config.notify, seen, SCAN)?;
-            let heard = match &heard {
+            let heard = match &mut heard {
                 Some(heard) => heard,
-                None if rows.is_empty() || config.filter == Filter::default() => &Heard::default(),
+                None if rows.is_empty() || config.filter == Filter::default() && !keeps_open => &mut Heard::default(),
                 None => heard.insert(self.store.heard(&config.name)?),
             };
             seen = rows.last().map_or(seen, |row| row.seq);
-            members.extend(rows.iter().filter_map(|row| Member::of(row, config, heard)));
+            for row in &rows {
+                let Some(member) = Member::of(row, config, heard) else { continue };
+                if keeps_open {
+                    // Of what is told with it the end may be in the same look.
+                    heard.extend(member.incidents().into_iter().filter(|(_, is_over)| !is_over).map(|(it, _)| it));
+                }
+                members.push(member);
+            }
             if rows.len() < SCAN || members.len() >= max {
                 return Ok((members, seen));
             }

@@ -472,3 +472,41 @@ fn an_incident_goes_on_where_other_labels_keep_groups_apart() {
         }
     }
 }
+
+#[test]
+fn what_is_not_read_is_not_taken_for_quiet() {
+    let mut driver = Driver::new();
+    let event = event(&entry("a"), "shop", "1");
+    driver.observe(event.clone());
+    driver.observe(own::down("oncall"));
+    driver.run_until(MINUTE);
+    // Nothing is read for an hour: nobody knows how it goes on. Of what does not depend on reading that is said.
+    driver.incidents.see(Sight::None);
+    driver.observe(event.clone());
+    driver.run_until(HOUR);
+    let told = |driver: &Driver, code: &str| driver.notices().iter().filter(|it| it.code == code).count();
+    assert_eq!((told(&driver, &event.code), told(&driver, "PT.SINK_DOWN")), (1, 4));
+    // It is read again, but not to the end. That it goes on is known.
+    driver.incidents.see(Sight::Part);
+    driver.run_until(HOUR + MINUTE);
+    assert_eq!(driver.reasons().last(), Some(&(Ongoing, Interval)));
+    driver.run_until(2 * HOUR);
+    assert!(!driver.reasons().contains(&(Resolved, Quiet)));
+    driver.observe(event.clone());
+    driver.incidents.see(Sight::Whole);
+    driver.run_until(2 * HOUR + 10 * MINUTE - 1);
+    assert!(!driver.reasons().contains(&(Resolved, Quiet)));
+    driver.run_until(2 * HOUR + 11 * MINUTE);
+    assert_eq!(driver.reasons().iter().filter(|it| **it == (Resolved, Quiet)).count(), 1);
+}
+
+#[test]
+fn what_was_read_to_its_end_and_had_nothing_was_quiet() {
+    let mut driver = Driver::new();
+    driver.observe(event(&entry("a"), "shop", "1"));
+    driver.incidents.see(Sight::None);
+    driver.run_until(HOUR);
+    driver.incidents.see(Sight::Whole);
+    driver.run_until(HOUR);
+    assert_eq!(driver.reasons(), [(Opened, Threshold), (Resolved, Quiet)]);
+}

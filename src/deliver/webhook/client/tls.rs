@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, Error, OtherError, RootCertStore};
 
 use crate::config::Tls;
 use crate::secret::{self, SecretError};
@@ -18,8 +18,13 @@ pub enum TlsError {
     Unreadable { key: &'static str, path: PathBuf, source: io::Error },
     #[error("{}: holds no certificate in PEM (-----BEGIN CERTIFICATE-----)", path.display())]
     NoCertificate { key: &'static str, path: PathBuf },
-    #[error("{}: holds a certificate that cannot be used: it is damaged, or not of X.509 version 3", path.display())]
+    #[error("{}: holds a certificate that is damaged", path.display())]
     BadCertificate { key: &'static str, path: PathBuf },
+    #[error(
+        "{}: holds a certificate of X.509 version 1, which cannot be used; have one of version 3 made (with `openssl x509 -req`, add -extfile with at least one extension)",
+        .0.display()
+    )]
+    OldCertificate(PathBuf),
     #[error(transparent)]
     KeyFile(SecretError),
     #[error("{}: holds no private key in PEM (-----BEGIN PRIVATE KEY-----); one with a passphrase cannot be used", .0.display())]
@@ -34,7 +39,7 @@ pub enum TlsError {
     )]
     NoRoots,
     #[error("cannot be set up: {0}")]
-    Setup(rustls::Error),
+    Setup(Error),
 }
 
 impl TlsError {
@@ -44,6 +49,7 @@ impl TlsError {
             TlsError::Unreadable { key, .. }
             | TlsError::NoCertificate { key, .. }
             | TlsError::BadCertificate { key, .. } => key,
+            TlsError::OldCertificate(_) => "tls.cert",
             TlsError::KeyFile(_) | TlsError::NoKey(_) | TlsError::BadKey(_) => "tls.key",
             TlsError::NoRoots | TlsError::Setup(_) => "tls.ca",
         }
@@ -62,7 +68,19 @@ pub(super) fn config(tls: &Tls, encrypted: bool) -> Result<ClientConfig, TlsErro
     let chain = certificates("tls.cert", cert)?;
     let pem = secret::read_key(key).map_err(TlsError::KeyFile)?;
     let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| TlsError::NoKey(key.clone()))?;
-    builder.with_client_auth_cert(chain, private).map_err(|_| TlsError::BadKey(key.clone()))
+    builder.with_client_auth_cert(chain, private).map_err(|error| match error {
+        Error::InvalidCertificate(fault) => unusable(cert, &fault),
+        _ => TlsError::BadKey(key.clone()),
+    })
+}
+
+/// What is wrong with the certificate of this host.
+fn unusable(path: &Path, fault: &CertificateError) -> TlsError {
+    let other = if let CertificateError::Other(OtherError(error)) = fault { error.downcast_ref() } else { None };
+    match other {
+        Some(webpki::Error::UnsupportedCertVersion) => TlsError::OldCertificate(path.to_owned()),
+        _ => TlsError::BadCertificate { key: "tls.cert", path: path.to_owned() },
+    }
 }
 
 /// The system's authorities, without those that cannot be read, and the user's own.

@@ -146,3 +146,35 @@ fn another_format_that_tells_of_incidents_one_by_one_tells_of_each() {
     running.stop();
     assert_eq!(picky.took().len(), 2);
 }
+
+#[test]
+fn a_pager_is_sent_no_end_of_what_it_was_not_sent_the_beginning_of() {
+    let all = Arc::<Mutex<Vec<Got>>>::default();
+    let took = Arc::clone(&all);
+    let receiver = Receiver::new(move |_, got| {
+        took.lock().unwrap().push(got.clone());
+        Reply::Status(202)
+    });
+    let mut case = Case::new(receiver.at);
+    (case.config.notify, case.config.format) = (Notify::Incident, Format::PagerDuty);
+    case.config.secrets = vec![crate::config::Secret::Plain("R".repeat(32))];
+    let up = case.up();
+    for message in [notice("a", "resolved"), notice("b", "opened"), notice("b", "resolved"), notice("c", "ongoing")] {
+        tell(&up, &message);
+    }
+    let running = case.run(&up);
+    wait_for("all is done with", || is_empty(&up));
+    tell(&up, &notice("b", "resolved"));
+    tell(&up, &notice("c", "resolved"));
+    wait_for("all is done with again", || is_empty(&up));
+    running.stop();
+    let said = |got: &Got| {
+        let body: Value = serde_json::from_str(&got.body).expect("JSON");
+        let text = |key: &str| body[key].as_str().expect("a text").to_owned();
+        (text("event_action"), text("dedup_key"))
+    };
+    let said: Vec<_> = all.lock().unwrap().iter().map(said).collect();
+    let actions: Vec<&str> = said.iter().map(|(action, _)| &**action).collect();
+    assert_eq!(actions, ["trigger", "resolve", "trigger", "resolve"]);
+    assert!(said[0].1 == said[1].1 && said[2].1 == said[3].1 && said[0].1 != said[2].1, "{said:?}");
+}
