@@ -71,39 +71,42 @@ pub fn judge<B>(likeness: Likeness<B>, original: Original, quiet: Duration) -> V
     }
 }
 
-/// The names that a file of this name may be a copy of, nearest first: `app.log` for `app.log.1`,
-/// `app.log-20260701` and `app-20260701.log`. The name itself comes first.
+/// The names that a file of this name may be a copy of, nearest first. The name itself comes first, then those of which log rotation
+/// may have made it.
 pub fn original_names(path: &Path) -> Vec<PathBuf> {
-    let Some(name) = path.file_name().map(OsStr::as_bytes) else { return Vec::new() };
-    let extension = name.iter().rposition(|&byte| byte == b'.').filter(|&dot| dot > 0);
     let mut names = vec![path.to_path_buf()];
+    names.extend(written_as(path));
+    names
+}
+
+/// The names that log rotation may have made this one of, longest first: `app.log` for `app.log.1`, `app.log20260701`
+/// and `app-20260701.log`, but neither for `app-error.log` nor for `app2.log`: these are logs of their own, and may begin alike.
+pub fn written_as(path: &Path) -> Vec<PathBuf> {
+    let Some(name) = path.file_name().map(OsStr::as_bytes) else { return Vec::new() };
+    let is_separator = |byte: u8| b".-_~".contains(&byte);
+    let is_count = |part: &[u8]| part.iter().all(|&byte| byte.is_ascii_digit() || is_separator(byte));
+    // A date, which some put right behind the name.
+    let is_date = |part: &[u8]| part.len() >= N_DATE && part.iter().all(u8::is_ascii_digit);
+    let extension = name.iter().rposition(|&byte| byte == b'.').filter(|&dot| dot > 0);
+    let mut names = Vec::new();
     for len in (1..name.len()).rev() {
-        names.push(path.with_file_name(OsStr::from_bytes(&name[..len])));
-        if let Some(dot) = extension.filter(|&dot| len < dot) {
-            let name = [&name[..len], &name[dot..]].concat();
+        let (original, added) = name.split_at(len);
+        let goes_on = original.last().is_some_and(u8::is_ascii_digit);
+        if is_separator(added[0]) || !goes_on && is_date(added) {
+            names.push(path.with_file_name(OsStr::from_bytes(original)));
+        }
+        let Some(dot) = extension.filter(|&dot| len < dot) else { continue };
+        let added = &name[len..dot];
+        if added.len() > 1 && is_separator(added[0]) && is_count(added) || !goes_on && is_date(added) {
+            let name = [original, &name[dot..]].concat();
             names.push(path.with_file_name(OsStr::from_bytes(&name)));
         }
     }
     names
 }
 
-/// The names that log rotation may have made this one of, longest first: `app.log` for `app.log.1`, `app.log-20260701`
-/// and `app-20260701.log`, but not for `app-error.log`.
-pub fn written_as(path: &Path) -> Vec<PathBuf> {
-    let Some(name) = path.file_name().map(OsStr::as_bytes) else { return Vec::new() };
-    let is_separator = |byte: u8| b".-_~".contains(&byte);
-    let is_count = |part: &[u8]| part.iter().all(|&byte| byte.is_ascii_digit() || is_separator(byte));
-    let extension = name.iter().rposition(|&byte| byte == b'.').filter(|&dot| dot > 0);
-    let mut names = Vec::new();
-    for len in (1..name.len()).rev().filter(|&len| is_separator(name[len])) {
-        names.push(path.with_file_name(OsStr::from_bytes(&name[..len])));
-        if let Some(dot) = extension.filter(|&dot| len + 1 < dot && is_count(&name[len..dot])) {
-            let name = [&name[..len], &name[dot..]].concat();
-            names.push(path.with_file_name(OsStr::from_bytes(&name)));
-        }
-    }
-    names
-}
+/// Digits of the shortest date.
+const N_DATE: usize = 6;
 
 /// The name that an editor gives to a file before it writes another of its name.
 pub fn set_aside(path: &Path) -> PathBuf {
@@ -249,19 +252,30 @@ mod tests {
             assert!(is_original(copy, "/l/app.log"), "{copy}");
         }
         assert_eq!(original_names(Path::new("/l/app.log.1"))[0], Path::new("/l/app.log.1"));
-        for other in ["/l/web.log.1", "/other/app.log.1", "/l/app", "/l/1-app.log"] {
+        for other in ["/l/web.log.1", "/other/app.log.1", "/l/app", "/l/1-app.log", "/l/app-refund.log", "/l/apple.log"]
+        {
             assert!(!is_original(other, "/l/app.log"), "{other}");
         }
+        assert!(!is_original("/l/worker10.log", "/l/worker1.log"));
     }
 
     #[test]
     fn names_that_log_rotation_makes() {
         let is_backup = |path: &str| written_as(Path::new(path)).contains(&"/l/app.log".into());
-        for backup in ["/l/app.log.1", "/l/app.log-20260701", "/l/app.log~", "/l/app-2026-07-01.2.log", "/l/app.1.log"]
-        {
+        for backup in [
+            "/l/app.log.1",
+            "/l/app.log-20260701",
+            "/l/app.log~",
+            "/l/app-2026-07-01.2.log",
+            "/l/app.1.log",
+            "/l/app.log20260701",
+            "/l/app20260701.log",
+        ] {
             assert!(is_backup(backup), "{backup}");
         }
-        for other in ["/l/app.log", "/l/app-error.log", "/l/app.log2", "/l/1-app.log", "/other/app.log.1"] {
+        for other in
+            ["/l/app.log", "/l/app-error.log", "/l/app.log2", "/l/app2.log", "/l/1-app.log", "/other/app.log.1"]
+        {
             assert!(!is_backup(other), "{other}");
         }
     }
