@@ -105,16 +105,17 @@ impl Subject<'_> {
     }
 }
 
-/// What can be said without a configuration: of its file, this host, and where the state would be.
-pub fn without_configuration(file: &Path, defaults: &Config, now: Timestamp) -> Vec<Finding> {
+/// What can be said without a configuration: of its file, of this host, and of the directory of the state, where it is known all the same.
+pub fn without_configuration(file: &Path, state: Option<&Path>, defaults: &Config, now: Timestamp) -> Vec<Finding> {
     let (me, unit) = (Me::look(), Unit::look());
     let mut findings = vec![user::judge(&me)];
     findings.extend(configuration_file(file, &me));
-    let state = state::look(defaults.state.dir.as_deref());
     findings.extend(limits::judge(&limits::look(), &limits::Needs::default(), unit.as_ref()));
-    findings.extend(state::judge(&state, &defaults.state, &me));
+    if state.is_some() {
+        findings.extend(state::judge(&state::look(state), &defaults.state, &me));
+    }
     findings.extend(clock::judge(&clock::look(now), &sources::Seen::default()));
-    findings.extend(unit::judge(unit.as_ref(), &[], defaults.state.dir.as_deref().map(absolute).as_deref()));
+    findings.extend(unit::judge(unit.as_ref(), &[], state.map(absolute).as_deref()));
     findings
 }
 

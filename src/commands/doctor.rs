@@ -70,8 +70,6 @@ fn examine(config: &Config, file: &Path, args: &DoctorArgs, now: Timestamp) -> R
 
 /// What is wrong with the configuration, and all that can be said without it.
 fn without(error: &LoadError, file: &Path, args: &DoctorArgs, env: &Env, now: Timestamp) -> Vec<Finding> {
-    let mut defaults = Config::new(env);
-    defaults.state.dir = args.state.state.clone().or(defaults.state.dir);
     let invalid = match error {
         LoadError::Unreadable { .. } => Vec::new(),
         LoadError::Invalid(problems) => {
@@ -83,11 +81,12 @@ fn without(error: &LoadError, file: &Path, args: &DoctorArgs, env: &Env, now: Ti
         }
     };
     let mut findings: Vec<Finding> = invalid;
-    findings.extend(doctor::without_configuration(file, &defaults, now));
-    findings.push(Finding::note(
-        "config.unknown",
-        "sources and sinks were not looked at: the configuration has to be mended first",
-    ));
+    // Where the state is by default says nothing of where the configuration has it.
+    let state = args.state.state.as_deref();
+    findings.extend(doctor::without_configuration(file, state, &Config::new(env), now));
+    let unknown = if state.is_some() { "sources and sinks" } else { "sources, sinks and the state" };
+    let what = format!("{unknown} were not looked at: the configuration has to be mended first");
+    findings.push(Finding::note("config.unknown", what));
     findings
 }
 

@@ -60,6 +60,7 @@ struct PathSeen {
     /// The path itself, or where its wildcards begin.
     root: PathBuf,
     is_glob: bool,
+    is_link: bool,
     place: Place,
     need: Need,
     /// Files that it means, that are there.
@@ -227,6 +228,7 @@ fn path(written: &str, pattern: &Pattern, files: &[Found], compressed: &[PathBuf
     let root = pattern.root().to_path_buf();
     let (place, need) = access::place_to_read(&root);
     let is_glob = matches!(pattern, Pattern::Glob { .. });
+    let is_link = fs::symlink_metadata(&root).is_ok_and(|node| node.is_symlink());
     let is_packed = !is_glob && why_no_text(&root).is_some() && matches!(&place, Place::Fine(node) if !node.is_dir);
     let matched = files.iter().filter(|found| pattern.matches(&found.path)).count();
     let names = match &place {
@@ -244,6 +246,7 @@ fn path(written: &str, pattern: &Pattern, files: &[Found], compressed: &[PathBuf
         written: written.to_owned(),
         root,
         is_glob,
+        is_link,
         place,
         need,
         matched,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::super::access::{self, Need, Place, describe, mend, quoted};
-use super::super::finding::{Finding, Remedy};
+use super::super::finding::{Finding, Level, Remedy};
 use super::super::user::Me;
 use super::{PathSeen, SourceSeen};
 use crate::source::selection::visible;
@@ -69,6 +69,7 @@ fn of_path(path: &PathSeen, source: &SourceSeen, file: Option<&Path>, me: &Me) -
         // A file by itself is told with the files.
         Place::Denied(node) if !node.is_dir => return None,
         Place::Denied(_) | Place::Blocked(_) => "path.blocked",
+        Place::Missing { .. } if path.is_link => return Some(dangling(Level::Fault, &path.root).path(written)),
         Place::Missing { .. } | Place::NotADirectory(_) => "path.missing",
         Place::Loop(_) => "path.loop",
         Place::Failed { .. } => "path.problem",
@@ -135,14 +136,16 @@ fn of_link(link: &Path, place: &Place, me: &Me) -> Finding {
         Place::Loop(_) => Finding::fault("link.loop", describe(place, Need::Read, me)),
         Place::Blocked(_) => Finding::fault("path.blocked", describe(place, Need::Read, me)),
         // What it leads to may have come meanwhile, or come later.
-        _ => {
-            let what = "is a symbolic link that leads nowhere; it is read as soon as it leads to a file";
-            return Finding::warning("link.dangling", what)
-                .path(link)
-                .remedy(format!("ls -l {}", quoted(link)), "shows where it leads");
-        }
+        _ => return dangling(Level::Warning, link).path(link),
     };
     finding.path(link).remedies(mend(place, access::Need::Read, me))
+}
+
+/// What it leads to is not there.
+fn dangling(level: Level, link: &Path) -> Finding {
+    let what = "is a symbolic link that leads nowhere; it is read as soon as it leads to a file";
+    let finding = Finding { level, ..Finding::warning("link.dangling", what) };
+    finding.remedy(format!("ls -l {}", quoted(link)), "shows where it leads")
 }
 
 /// The name that the other is most likely a slip of.
@@ -157,7 +160,6 @@ fn nearest<'n>(name: &str, names: &'n [String]) -> Option<&'n str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::Level;
     use crate::doctor::access::Node;
 
     fn dir(path: &str) -> Place {
@@ -169,6 +171,7 @@ mod tests {
             written: "/var/log/shop/*.log".into(),
             root: "/var/log/shop".into(),
             is_glob,
+            is_link: false,
             place,
             need: Need::List,
             matched: 0,
@@ -214,6 +217,13 @@ mod tests {
         let missing = Place::Missing { dir: "/var/log".into(), name: "shpo".into() };
         let finding = judged(PathSeen { names: vec!["shop".into(), "syslog".into()], ..seen(missing, true) }).unwrap();
         assert!(finding.text.ends_with("/var/log has no shpo; did you mean /var/log/shop?"), "{}", finding.text);
+    }
+
+    #[test]
+    fn a_link_that_is_named_and_leads_nowhere_is_a_fault() {
+        let missing = Place::Missing { dir: "/var/log".into(), name: "gone".into() };
+        let finding = judged(PathSeen { is_link: true, ..seen(missing, false) }).unwrap();
+        assert_eq!((finding.id, finding.level), ("link.dangling", Level::Fault));
     }
 
     #[test]
