@@ -58,6 +58,8 @@ pub enum Ended {
     Asked,
     /// Nobody reads its only output any more.
     Unread,
+    /// Standard input, which was all there is to read, could not be read to its end.
+    Unreadable,
 }
 
 /// Why the daemon did not start, or had to end.
@@ -275,7 +277,7 @@ struct Parts {
     stdout: Option<Stdout>,
     sinks: Sinks,
     /// Standard input, where it is the only source.
-    input_ended: Option<oneshot::Receiver<()>>,
+    input_ended: Option<oneshot::Receiver<Ended>>,
     /// The webhooks that the store knows.
     in_force: Vec<Webhook>,
     wake: Arc<Wake<Request>>,
@@ -292,7 +294,7 @@ impl Parts {
     where
         F: Fn() -> Result<Setup, Vec<String>>,
     {
-        let mut ended = None;
+        let (mut ended, mut why) = (None, Ended::Asked);
         loop {
             tokio::select! {
                 // Who wants it to end does not wait for a reload that was asked for too.
@@ -302,7 +304,10 @@ impl Parts {
                 () = self.service.due() => self.service.tell(),
                 // Somebody may have dropped what waited.
                 Ok(()) = self.written_elsewhere.changed() => self.wake.request(Request::Losses),
-                () = end_of_input(&mut self.input_ended) => break,
+                end = end_of_input(&mut self.input_ended) => {
+                    why = end;
+                    break;
+                }
                 _ = &mut self.reader => return Err(Failure::Broken("the reader ended unexpectedly".into())),
                 sink = self.sinks.broken() => {
                     return Err(Failure::Broken(format!("the worker of sink {sink} ended unexpectedly")));
@@ -322,7 +327,7 @@ impl Parts {
             () = signals.stop.asked_again() => tracing::warn!("asked again, ending at once"),
         }
         match ended {
-            None | Some(stdout::End::Drained) => Ok(Ended::Asked),
+            None | Some(stdout::End::Drained) => Ok(why),
             Some(stdout::End::Closed) => {
                 tracing::info!("standard output was closed and there is no other sink; ending");
                 Ok(Ended::Unread)
@@ -404,14 +409,15 @@ fn log_forgotten(forgotten: impl IntoIterator<Item = Forgotten>) {
 }
 
 /// The end of the only source; never, if there are others.
-async fn end_of_input(ended: &mut Option<oneshot::Receiver<()>>) {
-    let has_ended = match ended {
-        Some(end) => end.await.is_ok(),
-        None => false,
+async fn end_of_input(ended: &mut Option<oneshot::Receiver<Ended>>) -> Ended {
+    let end = match ended {
+        Some(end) => end.await.ok(),
+        None => None,
     };
     *ended = None;
-    if !has_ended {
-        std::future::pending::<()>().await;
+    match end {
+        Some(end) => end,
+        None => std::future::pending().await,
     }
 }
 

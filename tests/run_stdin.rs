@@ -51,6 +51,15 @@ fn however_much_it_is_all_of_it_is_reported_before_the_end() {
 }
 
 #[test]
+fn what_cannot_be_read_is_no_end() {
+    let env = Env::new();
+    let directory = std::fs::File::open(env.path(".")).unwrap();
+    let output = command(&env, &["-"]).stdin(directory).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("standard input cannot be read any more"));
+}
+
+#[test]
 fn another_run_reads_something_else() {
     let env = Env::new();
     let id = || {

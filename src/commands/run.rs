@@ -37,6 +37,7 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
     Ok(match daemon::run(ready, load, state.as_deref())? {
         Ended::Asked => Exit::Done,
         Ended::Unread => Exit::Unread,
+        Ended::Unreadable => Exit::Unreadable,
     })
 }
 

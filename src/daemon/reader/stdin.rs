@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::Reader;
 use super::room::RESERVE;
 use super::work::{MAX_ROUND, settle_after};
+use crate::daemon::Ended;
 use crate::daemon::plan::Plan;
 use crate::event::{Event, Origin};
 use crate::identity;
@@ -28,13 +29,13 @@ pub(super) struct Input {
     stream: Box<Stream>,
     about: About,
     settles: Option<Instant>,
-    is_over: bool,
+    over: Option<Ended>,
     /// Wants to know that it is over.
-    ended: oneshot::Sender<()>,
+    ended: oneshot::Sender<Ended>,
 }
 
 impl Input {
-    fn new(plan: &Plan, stdin: Stdin, ended: oneshot::Sender<()>) -> Option<Input> {
+    fn new(plan: &Plan, stdin: Stdin, ended: oneshot::Sender<Ended>) -> Option<Input> {
         let source = plan.setup.stdin.as_ref()?;
         let host = plan.setup.host.clone();
         let origin =
@@ -50,7 +51,7 @@ impl Input {
         };
         let stream = Box::new(Stream::new(Arc::clone(&plan.setup.engine), context, Checkpoint::default()));
         let about = About { origin, identity, line: 1 };
-        Some(Input { stdin, stream, about, settles: None, is_over: false, ended })
+        Some(Input { stdin, stream, about, settles: None, over: None, ended })
     }
 
     pub fn due(&self, clock: Instant) -> Option<Instant> {
@@ -62,7 +63,7 @@ impl Input {
     }
 
     pub fn is_open(&self) -> bool {
-        !self.is_over
+        self.over.is_none()
     }
 
     /// What is pushed from now on is looked at by this plan.
@@ -76,7 +77,7 @@ impl Reader {
     ///
     /// # Errors
     /// No thread is to be had.
-    pub fn read_stdin(&mut self, ended: oneshot::Sender<()>) -> io::Result<()> {
+    pub fn read_stdin(&mut self, ended: oneshot::Sender<Ended>) -> io::Result<()> {
         let wake = Arc::clone(&self.wake);
         let stdin = Stdin::read(io::stdin(), move || wake.news())?;
         self.input = Input::new(&self.plan, stdin, ended);
@@ -99,11 +100,17 @@ impl Reader {
                 }
                 Piece::End(error) => {
                     input.stream.finish(now, &mut events);
-                    (input.settles, input.is_over) = (None, true);
-                    match error {
-                        Some(error) => tracing::error!(%error, "standard input cannot be read any more"),
-                        None => tracing::info!("standard input has ended"),
-                    }
+                    input.settles = None;
+                    input.over = Some(match error {
+                        Some(error) => {
+                            tracing::error!(%error, "standard input cannot be read any more");
+                            Ended::Unreadable
+                        }
+                        None => {
+                            tracing::info!("standard input has ended");
+                            Ended::Asked
+                        }
+                    });
                 }
             }
             self.take_found(&mut input, &mut events, clock);
@@ -114,11 +121,10 @@ impl Reader {
             self.take_found(&mut input, &mut events, clock);
         }
         self.metrics.stdin_open.store(input.is_open(), Relaxed);
-        if input.is_over {
+        match input.over {
             // Nobody listens where there is more to read.
-            _ = input.ended.send(());
-        } else {
-            self.input = Some(input);
+            Some(end) => _ = input.ended.send(end),
+            None => self.input = Some(input),
         }
     }
 
