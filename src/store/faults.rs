@@ -407,8 +407,10 @@ fn a_migration_is_done_or_not_done() {
         after.drain();
         after.expect(&[1, 2]);
     }
-    assert!(found.contains(&(schema::VERSION - 4, 4)));
-    assert!(found.iter().all(|it| [(schema::VERSION - 4, 4), (schema::VERSION, 5)].contains(it)), "{found:?}");
+    // As the steps that were undone leave it, and as it is with them.
+    let [before, after] = [(2, 4), (schema::VERSION, 5)];
+    assert!(found.contains(&before));
+    assert!(found.iter().all(|it| [before, after].contains(it)), "{found:?}");
 }
 
 /// `cargo test --release --lib events_per_second -- --ignored --nocapture` prints what the disk of the temporary directory
