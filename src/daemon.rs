@@ -15,6 +15,7 @@ mod pending;
 mod plan;
 mod problems;
 mod reader;
+mod settle;
 mod sinks;
 mod unknown;
 

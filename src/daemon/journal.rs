@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::plan::Plan;
-use super::reader::settle_after;
+use super::settle::settle_after;
 use crate::config;
 use crate::event::{Event, Origin};
 use crate::identity;

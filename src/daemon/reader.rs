@@ -32,7 +32,6 @@ use kin::Kin;
 use leap::MAX_RENAME_PAUSE;
 use room::Fullness;
 use work::Stall;
-pub(super) use work::settle_after;
 
 use super::files::Files;
 use super::follow::Follow;

@@ -9,6 +9,7 @@
 pub mod blank;
 pub mod journal;
 pub mod kin;
+mod letterbox;
 pub mod lineage;
 pub mod pattern;
 pub mod proof;

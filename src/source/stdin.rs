@@ -1,9 +1,10 @@
 //! Standard input as a source: a thread reads it and puts the pieces into a bounded box. While nobody takes them out, whoever writes waits.
 
-use std::collections::VecDeque;
 use std::io::{self, Read};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
+
+use super::letterbox::{Letterbox, Most, Put};
 
 /// The events of a piece find room wherever anything may be read.
 const PIECE: usize = 4096;
@@ -11,21 +12,15 @@ const MAX_PIECES: usize = 64;
 
 /// What came of a read.
 #[derive(Debug)]
-pub enum Piece {
+pub enum Arrival {
     Bytes(Vec<u8>),
     /// Nothing more will come: it has ended, or cannot be read any more.
     End(Option<io::Error>),
 }
 
 /// The box.
-#[derive(Debug, Clone, Default)]
-pub struct Stdin(Arc<Shared>);
-
-#[derive(Debug, Default)]
-struct Shared {
-    pieces: Mutex<VecDeque<Piece>>,
-    taken: Condvar,
-}
+#[derive(Debug)]
+pub struct Stdin(Arc<Letterbox<Arrival>>);
 
 impl Stdin {
     /// Reads to the end, on a thread that nobody waits for. `arrived` is called when there is something in a box that was empty.
@@ -33,19 +28,19 @@ impl Stdin {
     /// # Errors
     /// No thread is to be had.
     pub fn read(mut from: impl Read + Send + 'static, arrived: impl Fn() + Send + 'static) -> io::Result<Stdin> {
-        let stdin = Stdin::default();
-        let own = stdin.clone();
+        let letters = Arc::new(Letterbox::new(Most { letters: MAX_PIECES, bytes: usize::MAX }));
+        let stdin = Stdin(Arc::clone(&letters));
         thread::Builder::new().name("stdin".into()).spawn(move || {
             let mut buffer = [0; PIECE];
             loop {
-                let piece = match from.read(&mut buffer) {
-                    Ok(0) => Piece::End(None),
-                    Ok(n) => Piece::Bytes(buffer[..n].to_vec()),
+                let arrival = match from.read(&mut buffer) {
+                    Ok(0) => Arrival::End(None),
+                    Ok(n) => Arrival::Bytes(buffer[..n].to_vec()),
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => Piece::End(Some(error)),
+                    Err(error) => Arrival::End(Some(error)),
                 };
-                let is_end = matches!(piece, Piece::End(_));
-                if own.put(piece) {
+                let is_end = matches!(arrival, Arrival::End(_));
+                if letters.put(arrival, PIECE) == Put::First {
                     arrived();
                 }
                 if is_end {
@@ -56,28 +51,12 @@ impl Stdin {
         Ok(stdin)
     }
 
-    pub fn take(&self) -> Option<Piece> {
-        let piece = self.pieces().pop_front();
-        self.0.taken.notify_one();
-        piece
+    pub fn take(&self) -> Option<Arrival> {
+        self.0.take()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.pieces().is_empty()
-    }
-
-    /// True if it was empty.
-    fn put(&self, piece: Piece) -> bool {
-        let mut pieces = self.pieces();
-        while pieces.len() >= MAX_PIECES {
-            pieces = self.0.taken.wait(pieces).unwrap_or_else(PoisonError::into_inner);
-        }
-        pieces.push_back(piece);
-        pieces.len() == 1
-    }
-
-    fn pieces(&self) -> MutexGuard<'_, VecDeque<Piece>> {
-        self.0.pieces.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.is_empty()
     }
 }
 
@@ -94,10 +73,10 @@ mod tests {
         let stdin = Stdin::read(io::Cursor::new(bytes.clone()), move || _ = sender.send(())).unwrap();
         let mut read = Vec::new();
         loop {
-            assert!(stdin.pieces().len() <= MAX_PIECES);
+            assert!(stdin.0.len() <= MAX_PIECES);
             match stdin.take() {
-                Some(Piece::Bytes(piece)) => read.extend(piece),
-                Some(Piece::End(error)) => break assert!(error.is_none()),
+                Some(Arrival::Bytes(piece)) => read.extend(piece),
+                Some(Arrival::End(error)) => break assert!(error.is_none()),
                 None => arrived.recv().unwrap(),
             }
         }

@@ -24,9 +24,9 @@ const NAME: &str = "journal";
 
 /// All journals, each with who reads it.
 #[derive(Default)]
-pub(super) struct Journals(Vec<Read>);
+pub(super) struct Journals(Vec<Reading>);
 
-struct Read {
+struct Reading {
     journal: Journal,
     follower: Option<Follower>,
     /// It is known whether it can be read.
@@ -40,12 +40,12 @@ impl Journals {
     /// # Errors
     /// The store cannot say where that is.
     pub fn begin(plan: &Plan, store: &Store, wake: &Arc<Wake<Request>>) -> Result<Journals, StateError> {
-        Ok(Journals::from(plan, store.journals()?, wake))
+        Ok(Journals::of(plan, store.journals()?, wake))
     }
 
-    fn from(plan: &Plan, places: Vec<JournalState>, wake: &Arc<Wake<Request>>) -> Journals {
+    fn of(plan: &Plan, places: Vec<JournalState>, wake: &Arc<Wake<Request>>) -> Journals {
         let all = Journal::all(plan, own_unit().as_deref());
-        Journals(all.into_iter().map(|journal| Read::new(journal, &places, wake)).collect())
+        Journals(all.into_iter().map(|journal| Reading::new(journal, &places, wake)).collect())
     }
 
     /// False until it is known of each whether it can be read, and where it begins.
@@ -75,8 +75,8 @@ impl Journals {
     }
 }
 
-impl Read {
-    fn new(mut journal: Journal, places: &[JournalState], wake: &Arc<Wake<Request>>) -> Read {
+impl Reading {
+    fn new(mut journal: Journal, places: &[JournalState], wake: &Arc<Wake<Request>>) -> Reading {
         let known = places.iter().find(|place| place.directory.as_ref() == journal.directory());
         let from = match known.map(|known| &known.at) {
             Some(at) => match at.streams.first() {
@@ -98,7 +98,7 @@ impl Read {
             tracing::error!(%error, "cannot start the thread that reads the journal");
         }
         let follower = follower.ok();
-        Read { journal, has_begun: follower.is_none(), follower, is_open: false }
+        Reading { journal, has_begun: follower.is_none(), follower, is_open: false }
     }
 }
 
@@ -129,7 +129,7 @@ impl Reader {
         self.announce();
     }
 
-    fn journal_tells(&mut self, read: &mut Read, news: News, clock: Instant) {
+    fn journal_tells(&mut self, read: &mut Reading, news: News, clock: Instant) {
         let name = name_of(&read.journal);
         match news {
             News::Open(begins) => {
@@ -207,7 +207,7 @@ impl Reader {
             Err(error) => tracing::warn!(%error, "cannot look up how far other journals were read"),
         }
         self.journals = Journals::default();
-        self.journals = Journals::from(&self.plan, places, &self.wake);
+        self.journals = Journals::of(&self.plan, places, &self.wake);
         self.pending.read_on(clock);
     }
 

@@ -11,14 +11,15 @@ use tokio::sync::oneshot;
 
 use super::Reader;
 use super::room::RESERVE;
-use super::work::{MAX_ROUND, settle_after};
+use super::work::MAX_ROUND;
 use crate::daemon::Ended;
 use crate::daemon::plan::Plan;
+use crate::daemon::settle::settle_after;
 use crate::event::{Event, Origin};
 use crate::identity;
 use crate::notice::About;
 use crate::pipeline::{Checkpoint, FileContext, Stream};
-use crate::source::stdin::{Piece, Stdin};
+use crate::source::stdin::{Arrival, Stdin};
 
 /// What events and messages call it.
 const NAME: &str = "-";
@@ -90,15 +91,15 @@ impl Reader {
         let began = (self.now)();
         let mut events = Vec::new();
         while !self.pending.is_full() && self.room() >= RESERVE && (self.now)() < began + MAX_ROUND {
-            let Some(piece) = input.stdin.take() else { break };
+            let Some(arrival) = input.stdin.take() else { break };
             let now = Timestamp::now();
-            match piece {
-                Piece::Bytes(bytes) => {
+            match arrival {
+                Arrival::Bytes(bytes) => {
                     self.metrics.read_bytes.fetch_add(bytes.len() as u64, Relaxed);
                     input.stream.push(&bytes, now, &mut events);
                     input.settles = settle_after(input.stream.pending()).map(|pause| (self.now)() + pause);
                 }
-                Piece::End(error) => {
+                Arrival::End(error) => {
                     input.stream.finish(now, &mut events);
                     input.settles = None;
                     input.over = Some(match error {

@@ -13,6 +13,7 @@ use super::room::RESERVE;
 use crate::daemon::follow::{Follow, Turn, Turned};
 use crate::daemon::meet;
 use crate::daemon::pending::{self, Load};
+use crate::daemon::settle::settle_after;
 use crate::event::Event;
 use crate::identity::FileKey;
 use crate::notice::Reason;
@@ -22,11 +23,6 @@ use crate::source::step::{Place, Step};
 use crate::source::walk::reason;
 use crate::store::{Batch, StateError};
 
-/// Without a new byte for this long, what is complete is reported although its record might go on. One write of a
-/// logger arrives at once; a person does not notice the wait.
-const SETTLE: Duration = Duration::from_millis(5);
-/// The same where the record stops in the middle of something, as a writer leaves it that writes when its buffer is full.
-const SETTLE_GROWING: Duration = Duration::from_secs(1);
 /// How long to wait before trying again what could not be stored …
 const RETRY: Duration = Duration::from_secs(1);
 /// … twice as long each time, so that a disk in trouble is left alone, up to this: who has just freed space sees it go on, and so
@@ -53,15 +49,6 @@ impl Stall {
     fn longer(before: Option<Stall>, clock: Instant) -> Stall {
         let pause = before.map_or(RETRY, |before| (before.pause * 2).clamp(RETRY, MAX_RETRY));
         Stall { until: clock + pause, pause }
-    }
-}
-
-/// How long to wait for more before what is found is reported; `None` where nothing is.
-pub fn settle_after(pending: Pending) -> Option<Duration> {
-    match pending {
-        Pending::Nothing => None,
-        Pending::Record => Some(SETTLE),
-        Pending::Growing => Some(SETTLE_GROWING),
     }
 }
 

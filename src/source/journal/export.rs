@@ -48,10 +48,9 @@ pub fn read(from: &mut impl BufRead) -> io::Result<Option<Entry>> {
             return Ok(None);
         }
         if line.is_empty() {
-            match fields.entry() {
-                Some(entry) => return Ok(Some(entry)),
-                // Empty lines may stand anywhere between entries.
-                None => fields = Fields::default(),
+            // Empty lines may stand anywhere between entries.
+            if let Some(entry) = fields.entry() {
+                return Ok(Some(entry));
             }
             continue;
         }

@@ -4,21 +4,20 @@
 //! However journalctl ends, it is started again behind the last entry that was read, after a pause that grows. Before each start
 //! it is asked whether the journal still has that entry: one that it has not is a gap. journalctl ends with the follower; if this process is killed, at its next entry.
 
-use std::collections::VecDeque;
 use std::io::{BufReader, Read};
-use std::process::{Child, ChildStderr, ChildStdout};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::process::{Child, ChildStderr, ChildStdout, ExitStatus};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::super::letterbox::{Letterbox, Most, Put};
 use super::journalctl::looked;
 use super::{Cursor, Entry, Journalctl, Refused, export, pause};
 
-/// The letter box is full with so many bytes of messages, or so many entries.
-const MAX_BYTES: usize = 1024 * 1024;
-const MAX_ENTRIES: usize = 2000;
+/// The letter box is full with so many entries, or so many bytes of their messages.
+const MOST: Most = Most { letters: 2000, bytes: 1024 * 1024 };
 /// After so long a wait for room, the journal may have lost what journalctl had not read.
 const LONG: Duration = Duration::from_secs(5);
 
@@ -56,25 +55,11 @@ pub struct Follower {
     thread: Option<JoinHandle<()>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
-    inbox: Mutex<Inbox>,
-    changed: Condvar,
+    inbox: Letterbox<News>,
     /// The one that runs.
     child: Mutex<Option<Child>>,
-}
-
-#[derive(Debug, Default)]
-struct Inbox {
-    news: VecDeque<News>,
-    bytes: usize,
-    is_over: bool,
-}
-
-impl Inbox {
-    fn is_full(&self) -> bool {
-        self.bytes >= MAX_BYTES || self.news.len() >= MAX_ENTRIES
-    }
 }
 
 impl Follower {
@@ -87,7 +72,7 @@ impl Follower {
         from: Start,
         arrived: impl Fn() + Send + 'static,
     ) -> std::io::Result<Follower> {
-        let shared = Arc::<Shared>::default();
+        let shared = Arc::new(Shared { inbox: Letterbox::new(MOST), child: Mutex::new(None) });
         let worker = Worker { shared: Arc::clone(&shared), journalctl, from, told: None, arrived: Box::new(arrived) };
         let thread = thread::Builder::new().name("journal".into()).spawn(move || worker.run())?;
         Ok(Follower { shared, thread: Some(thread) })
@@ -95,30 +80,17 @@ impl Follower {
 
     /// The next of what has arrived; of entries only if there is room for them.
     pub fn take(&self, may_read: bool) -> Option<News> {
-        let mut inbox = self.shared.inbox();
-        if !may_read && matches!(inbox.news.front(), Some(News::Entry(_))) {
-            return None;
-        }
-        let news = inbox.news.pop_front()?;
-        if let News::Entry(entry) = &news {
-            inbox.bytes = inbox.bytes.saturating_sub(entry.message.len());
-        }
-        // Whoever waits for room gets more of it than for one entry.
-        if inbox.news.is_empty() || inbox.news.len() == MAX_ENTRIES / 2 {
-            self.shared.changed.notify_all();
-        }
-        Some(news)
+        self.shared.inbox.take_if(|news| may_read || !matches!(news, News::Entry(_)))
     }
 
     pub fn is_empty(&self) -> bool {
-        self.shared.inbox().news.is_empty()
+        self.shared.inbox.is_empty()
     }
 }
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        self.shared.inbox().is_over = true;
-        self.shared.changed.notify_all();
+        self.shared.inbox.close();
         self.shared.kill();
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
@@ -127,10 +99,6 @@ impl Drop for Follower {
 }
 
 impl Shared {
-    fn inbox(&self) -> MutexGuard<'_, Inbox> {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn child(&self) -> MutexGuard<'_, Option<Child>> {
         self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -146,19 +114,16 @@ impl Shared {
     fn runs(&self, mut child: Child) -> Option<(ChildStdout, ChildStderr)> {
         let pipes = child.stdout.take().zip(child.stderr.take());
         *self.child() = Some(child);
-        if self.inbox().is_over || pipes.is_none() {
+        if self.inbox.is_closed() || pipes.is_none() {
             self.kill();
         }
         pipes
     }
 
-    fn waits(&self, time: Duration) {
-        let until = Instant::now() + time;
-        let mut inbox = self.inbox();
-        while !inbox.is_over && Instant::now() < until {
-            let left = until.saturating_duration_since(Instant::now());
-            inbox = self.changed.wait_timeout(inbox, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
+    /// Waits for the end of the one that runs.
+    fn ended(&self) -> Option<ExitStatus> {
+        let mut child = self.child().take()?;
+        child.wait().ok()
     }
 }
 
@@ -194,7 +159,7 @@ impl Worker {
                     if !self.tell(News::Refused(why)) {
                         return;
                     }
-                    self.shared.waits(pause(failures));
+                    self.shared.inbox.wait_closed(pause(failures));
                 }
             }
         }
@@ -241,10 +206,10 @@ impl Worker {
             }
         };
         self.shared.kill();
-        let status = self.shared.child().take().and_then(|mut child| child.wait().ok());
+        let status = self.shared.ended();
         let said = said.join().unwrap_or_default();
         over.unwrap_or_else(|| {
-            if self.shared.inbox().is_over { Over::Asked } else { Over::Refused(Refused::end(&said, status)) }
+            if self.shared.inbox.is_closed() { Over::Asked } else { Over::Refused(Refused::end(&said, status)) }
         })
     }
 
@@ -269,41 +234,20 @@ impl Worker {
     }
 
     fn look(&self, at: Option<&Cursor>) -> Result<Option<Entry>, Refused> {
-        let mut child = self.journalctl.look(at)?;
-        let stdout = child.stdout.take();
-        let stderr = child.stderr.take();
-        *self.shared.child() = Some(child);
-        if self.shared.inbox().is_over {
-            self.shared.kill();
+        match self.shared.runs(self.journalctl.look(at)?) {
+            Some(pipes) => looked(pipes, || self.shared.ended()),
+            None => Ok(None),
         }
-        let mut out = Vec::new();
-        if let Some(mut stdout) = stdout {
-            stdout.read_to_end(&mut out).map_err(|error| Refused::stream(&error))?;
-        }
-        let Some(mut child) = self.shared.child().take() else { return Ok(None) };
-        child.stderr = stderr;
-        looked(&out, child)
     }
 
     /// Puts it into the box as soon as there is room; false when nobody wants it any more.
     fn tell(&self, news: News) -> bool {
-        let mut inbox = self.shared.inbox();
-        while inbox.is_full() && !inbox.is_over {
-            inbox = self.shared.changed.wait(inbox).unwrap_or_else(PoisonError::into_inner);
-        }
-        if inbox.is_over {
-            return false;
-        }
-        if let News::Entry(entry) = &news {
-            inbox.bytes += entry.message.len();
-        }
-        let was_empty = inbox.news.is_empty();
-        inbox.news.push_back(news);
-        drop(inbox);
-        if was_empty {
+        let bytes = if let News::Entry(entry) = &news { entry.message.len() } else { 0 };
+        let put = self.shared.inbox.put(news, bytes);
+        if put == Put::First {
             (self.arrived)();
         }
-        true
+        put != Put::Unwanted
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 
 use super::{Cursor, export};
 
@@ -113,23 +113,24 @@ impl Journalctl {
     /// It cannot be started, or the journal cannot be read.
     pub fn look_once(&self, at: Option<&Cursor>) -> Result<Option<super::Entry>, Refused> {
         let mut child = self.look(at)?;
-        let mut out = Vec::new();
-        if let Some(mut stdout) = child.stdout.take() {
-            stdout.read_to_end(&mut out).map_err(|error| Refused::stream(&error))?;
+        match child.stdout.take().zip(child.stderr.take()) {
+            Some(pipes) => looked(pipes, || child.wait().ok()),
+            None => Ok(None),
         }
-        looked(&out, child)
     }
 }
 
-/// What a look has found, now that the child has written all there is.
-pub(super) fn looked(mut out: &[u8], mut child: Child) -> Result<Option<super::Entry>, Refused> {
-    let mut said = Vec::new();
-    if let Some(stderr) = child.stderr.take() {
-        // What it says does not fit into a pipe only if something is very wrong with the journal.
-        stderr.take(64 * 1024).read_to_end(&mut said).map_err(|error| Refused::stream(&error))?;
-    }
-    let status = child.wait().ok();
-    let entry = export::read(&mut out).map_err(|error| Refused::stream(&error))?;
+/// What a look has found, when the child has written all there is; `ended` waits for its end.
+pub(super) fn looked(
+    (mut stdout, stderr): (ChildStdout, ChildStderr),
+    ended: impl FnOnce() -> Option<ExitStatus>,
+) -> Result<Option<super::Entry>, Refused> {
+    let (mut out, mut said) = (Vec::new(), Vec::new());
+    stdout.read_to_end(&mut out).map_err(|error| Refused::stream(&error))?;
+    // What it says does not fit into a pipe only if something is very wrong with the journal.
+    stderr.take(64 * 1024).read_to_end(&mut said).map_err(|error| Refused::stream(&error))?;
+    let status = ended();
+    let entry = export::read(&mut &*out).map_err(|error| Refused::stream(&error))?;
     match entry {
         None if status.is_none_or(|status| !status.success()) => Err(Refused::end(&said, status)),
         entry => Ok(entry),
