@@ -146,6 +146,10 @@ pub struct Stream {
 struct Record<'r> {
     start: Place,
     bytes: &'r [u8],
+    /// Offset in the file of its first byte that is not NUL.
+    offset: u64,
+    /// The piece in which it begins, and the offset of that; none but in a journal.
+    piece: Option<(&'r Piece, u64)>,
     text: &'r Text,
     words: &'r Worded<'r>,
 }
@@ -364,8 +368,8 @@ impl Stream {
             text.encoding = encoding;
         }
         let words = Worded::new(&text.text);
-        let record = Record { start, bytes, text: &text, words: &words };
-        let offset = self.offset_in(&record, 0);
+        let offset = self.behind_nuls(start.offset, bytes, 0);
+        let record = Record { start, bytes, offset, piece: self.pieces.at(offset), text: &text, words: &words };
         let hints = Hints { provider: self.file.provider.as_ref(), of_path: self.of_path };
         let mut fresh = Vec::new();
         for finding in self.engine.diagnoser.diagnose(&words, hints) {
@@ -373,7 +377,7 @@ impl Stream {
             // The same in every copy of the file.
             let mark = is_remembered.then(|| id_in(&[], offset));
             if !mark.is_some_and(|mark| self.reported.contains(&mark)) {
-                let id = match self.pieces.at(offset) {
+                let id = match record.piece {
                     Some((piece, begins)) => id_in(&piece.identity, offset - begins),
                     None => id_in(&self.file.identity, offset),
                 };
@@ -412,7 +416,7 @@ impl Stream {
         .filter_map(|id| id.as_deref())
         .collect();
         let (excerpt, redactions) = excerpt(&self.engine.redactor, record.words, occurrence.range.start, &known);
-        let piece = self.pieces.at(self.offset_in(record, 0)).map(|(piece, _)| piece);
+        let piece = record.piece.map(|(piece, _)| piece);
         Event {
             id,
             time: record::time(text, &self.file.timezone, now).or(piece.map(|piece| piece.time)),
@@ -439,7 +443,7 @@ impl Stream {
     fn position_of(&self, record: &Record<'_>, at: usize) -> Position {
         let &Record { start, bytes, text, .. } = record;
         // A journal has no lines and bytes to be counted from its beginning.
-        let (first, from) = if self.pieces.are_none() { (start.line + 1, 0) } else { (1, self.offset_in(record, 0)) };
+        let (first, from) = if record.piece.is_none() { (start.line + 1, 0) } else { (1, record.offset) };
         let within = text.line_of(at);
         let line_start = match within {
             0 => 0,

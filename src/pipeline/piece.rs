@@ -31,10 +31,6 @@ pub struct Piece {
 pub(super) struct Pieces(VecDeque<(u64, Piece)>);
 
 impl Pieces {
-    pub fn are_none(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The piece of this offset, and where it begins.
     pub fn at(&self, offset: u64) -> Option<(&Piece, u64)> {
         self.0.iter().rev().find(|(begins, _)| *begins <= offset).map(|(begins, piece)| (piece, *begins))
@@ -63,15 +59,13 @@ impl Stream {
         self.pieces.at(self.offset).map(|(piece, _)| piece)
     }
 
-    /// A piece that is a record by itself, whatever its lines look like. Nothing else was or will be pushed.
+    /// A piece that is a record by itself, whatever its lines look like, and has a candidate in it. Nothing else was or will be pushed.
     pub fn push_record(&mut self, piece: Piece, bytes: &[u8], now: Timestamp, events: &mut Vec<Event>) {
         self.begin(piece);
         if bytes.len() > frame::MAX_RECORD {
             self.push(bytes, now, events);
             return self.finish(now, events);
         }
-        if self.engine.detector.candidates(bytes, 0).next().is_some() {
-            self.diagnose(Place { at: 0, offset: 0, line: 0 }, bytes, false, now, events);
-        }
+        self.diagnose(Place { at: 0, offset: 0, line: 0 }, bytes, false, now, events);
     }
 }
