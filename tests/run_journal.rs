@@ -239,6 +239,16 @@ fn a_journal_that_is_only_rotated_has_no_gap() {
     exactly_once(run(&env, CONFIGURED), [6, 7]);
 }
 
+/// A daemon whose outbox is full, because nobody reads its events, and those.
+fn run_into_full_pipe(env: &Env) -> (Daemon, impl Iterator<Item = Value> + use<>) {
+    let mut command = command(env, CONFIGURED);
+    let (reader, writer) = std::io::pipe().unwrap();
+    command.stdout(writer);
+    let mut daemon = Daemon::spawn(command);
+    daemon.wait_for_log("the outbox is full");
+    (daemon, BufReader::new(reader).lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()))
+}
+
 #[test]
 fn a_full_outbox_makes_the_journal_wait() {
     let env = Env::new();
@@ -246,19 +256,14 @@ fn a_full_outbox_makes_the_journal_wait() {
     journal.config(&env, UNITS, "start_at = \"beginning\"\n[state]\nmax_outbox = \"1MiB\"\n");
     const MANY: usize = 3000;
     write_failures(&mut journal, 0..MANY);
-    let mut command = command(&env, CONFIGURED);
-    let (reader, writer) = std::io::pipe().unwrap();
-    command.stdout(writer);
-    let mut daemon = Daemon::spawn(command);
-    daemon.wait_for_log("the outbox is full");
+    let (mut daemon, events) = run_into_full_pipe(&env);
     let status = || -> Value {
         let run = env.run(&["outbox", "status", "--format", "json", "--state", "state"]).code(0);
         serde_json::from_str(&run.stdout).unwrap()
     };
     eventually("what was read is stored", || status()["bytes"].as_u64().unwrap() >= 448 << 10);
     assert!(status()["bytes"].as_u64().unwrap() <= 1 << 20);
-    let lines = BufReader::new(reader).lines().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
-    let numbers: Vec<usize> = lines.take(MANY).map(|event| number(&event)).collect();
+    let numbers: Vec<usize> = events.take(MANY).map(|event| number(&event)).collect();
     assert_eq!(numbers, (0..MANY).collect::<Vec<_>>());
     assert!(daemon.stop().success());
 }
@@ -270,17 +275,12 @@ fn what_is_vacuumed_while_reading_pauses_is_a_gap_too() {
     journal.config(&env, UNITS, "start_at = \"beginning\"\n[state]\nmax_outbox = \"1MiB\"\n");
     const MANY: usize = 8000;
     write_failures(&mut journal, 0..MANY);
-    let mut command = command(&env, CONFIGURED);
-    let (reader, writer) = std::io::pipe().unwrap();
-    command.stdout(writer);
-    let mut daemon = Daemon::spawn(command);
-    daemon.wait_for_log("the outbox is full");
+    let (mut daemon, events) = run_into_full_pipe(&env);
     journal.rotate();
     write_failures(&mut journal, MANY..MANY + 1);
     journal.vacuum();
     // So long that it asks whether anything was lost.
     std::thread::sleep(std::time::Duration::from_secs(7));
-    let events = BufReader::new(reader).lines().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
     let (mut gaps, mut numbers) = (Vec::new(), Vec::new());
     for event in events {
         match event["code"] == "PT.GAP" {
